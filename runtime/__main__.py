@@ -1,0 +1,165 @@
+"""`python -m runtime model.npz inputs.npz -o outputs.npz`; `--check` runs the probes stored in the model.
+
+`--profile` prints how long each node takes on the inputs given, or on those of the first probe; `--bench` how long a
+call takes. `python -m runtime tune model.npz` measures which kernels are fastest and keeps that beside the model.
+
+Exit status: 0 done, 1 a probe's output is off, 2 wrong usage, 3 a file can't be used, 4 an unknown operator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from runtime.errors import InputError, NetError
+from runtime.kernels.base import Array
+from runtime.net import Net, load
+from runtime.npy import escape, unescape
+from runtime.profile import bench, table
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    tune = list(arguments[:1]) == ["tune"]
+    options = _tune_options(arguments[1:]) if tune else _options(arguments)
+    try:
+        if tune:
+            return _tune(options)
+        net = load(options.model, accuracy=options.accuracy, threads=options.threads)
+        if options.profile:
+            return _profile(net, options.inputs)
+        if options.bench:
+            return _bench(net, options.inputs)
+        return _check(net) if options.check else _run(net, options.inputs, options.output)
+    except NetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m runtime",
+        description="Runs a ckpt2onnx bundle with NumPy.",
+        allow_abbrev=False,
+        epilog="python -m runtime tune model.npz: measures which kernels are fastest on this machine.",
+    )
+    parser.add_argument("model", help="the bundle: model.npz")
+    parser.add_argument("inputs", nargs="?", help="an .npz with one array for each input, or an .npy for the only one")
+    parser.add_argument("-o", "--output", help="the .npz to write, with one array for each output")
+    parser.add_argument("--check", action="store_true", help="run the probes stored in the model instead")
+    parser.add_argument("--profile", action="store_true", help="print how long each node takes instead")
+    parser.add_argument("--bench", action="store_true", help="print how long a call takes instead")
+    _add_common(parser)
+    options = parser.parse_args(arguments)
+    run = bool(options.inputs) and bool(options.output)
+    alone = not options.inputs and not options.output
+    if not (run or (alone and options.check) or ((options.profile or options.bench) and not options.output)) or (
+        options.check + options.profile + options.bench + run != 1
+    ):
+        parser.error("give INPUTS and -o OUTPUT, or --check alone, or --profile or --bench with or without INPUTS")
+    return options
+
+
+def _tune_options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m runtime tune",
+        description="Measures which kernels are fastest for the convolutions of a bundle.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("model", help="the bundle; the choices go to MODEL.tuning.json beside it")
+    _add_common(parser)
+    return parser.parse_args(arguments)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--accuracy", choices=("standard", "strict", "fast", "plain"), default="standard")
+    parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="default: 1")
+
+
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
+def _check(net: Net) -> int:
+    deviations = net.check()
+    for found in deviations:
+        verdict = "good" if found.good else "OFF"
+        print(f"probe {found.probe}, {found.output}: {verdict}, {found.largest:.3g} of {found.tolerance:.3g} allowed")
+    if not deviations:
+        print("no probes in this bundle")
+    return 0 if all(found.good for found in deviations) else 1
+
+
+def _profile(net: Net, inputs: str | None) -> int:
+    print(table(net.profile(_feeds_or_probe(net, inputs))))
+    return 0
+
+
+def _feeds_or_probe(net: Net, inputs: str | None) -> Mapping[str, Array]:
+    if inputs is None and not net.probes:
+        raise InputError("no probes in this bundle: give INPUTS to measure with")
+    return net.probes[0].inputs if inputs is None else _feeds(net, inputs)
+
+
+def _bench(net: Net, inputs: str | None) -> int:
+    print(bench(net.run, _feeds_or_probe(net, inputs)))
+    return 0
+
+
+def _tune(options: argparse.Namespace) -> int:
+    net = load(options.model, accuracy=options.accuracy, threads=options.threads, tune=True)
+    for case, kernel in sorted(net.policy.choices.items()):
+        print(f"{kernel:8} {case}")
+    print(f"choices for this machine: {len(net.policy.choices)}")
+    return 0
+
+
+def _run(net: Net, inputs: str, output: str) -> int:
+    _write(output, net.run(_feeds(net, inputs)))
+    return 0
+
+
+def _feeds(net: Net, path: str) -> dict[str, Array]:
+    try:
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return {net.inputs[0].name: found}
+        with found:
+            return {unescape(name): found[name] for name in found.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: not a readable .npz or .npy: {error}") from error
+
+
+def _write(path: str, arrays: Mapping[str, Array]) -> None:
+    """Writes an .npz beside the target and moves it there, so that the target is whole or untouched."""
+    import tempfile
+    import zipfile
+
+    try:
+        handle, name = tempfile.mkstemp(dir=Path(path).absolute().parent, suffix=".npz")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
+                for name, array in arrays.items():
+                    with archive.open(f"{escape(name)}.npy", "w", force_zip64=True) as member:
+                        np.lib.format.write_array(member, array, allow_pickle=False)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink()
+            raise
+    except OSError as error:
+        raise InputError(f"{path}: can't be written: {error.strerror or error}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

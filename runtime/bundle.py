@@ -1,0 +1,185 @@
+"""Reads a bundle, laid down in runtime/FORMAT.md, and believes none of it: what isn't as the plan says is refused."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runtime.document import ArrayInfo, Document, Value, parse
+from runtime.errors import BundleError
+from runtime.kernels.base import Array
+from runtime.npy import escape, header
+from runtime.plan import Graph
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+    from zipfile import ZipInfo
+
+__all__ = ["PLAN", "Bundle", "Probe", "read"]
+
+PLAN = "__plan__"
+"""The name of the array that holds the plan."""
+
+_MAX_MEMBERS = 100_000
+_MAX_PLAN = 1 << 28
+_LOCAL_HEADER = 30
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Inputs and the outputs that belong to them, by name.
+
+    Attributes:
+        inputs: One array for each input of the model.
+        outputs: What came out of the reference.
+        tolerances: For each output the largest |difference| that is float32 noise.
+    """
+
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    tolerances: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """All that is in the file, checked.
+
+    Attributes:
+        producer: Which version of the exporter wrote it.
+        inputs, outputs: What the model takes and gives.
+        graph: What it computes.
+        weights: Arrays by name, those of the probes left out.
+        probes: Runs that it must reproduce.
+        metadata: What the exporter noted.
+    """
+
+    producer: str
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    graph: Graph
+    weights: Mapping[str, Array]
+    probes: tuple[Probe, ...]
+    metadata: Mapping[str, Any]
+
+
+def read(path: str | os.PathLike[str]) -> Bundle:
+    """The bundle in a file.
+
+    Raises:
+        BundleError: It is none, is damaged or altered, or holds what no bundle may hold.
+        UnknownOpError: It needs an operator that this version doesn't have.
+    """
+    try:
+        if not Path(path).is_file():
+            raise BundleError("not a regular file" if Path(path).exists() else "no such file")
+        with Path(path).open("rb") as file:
+            return _read(file)
+    except BundleError as error:
+        raise type(error)(f"{os.fspath(path)}: {error}") from error
+    except OSError as error:
+        raise BundleError(f"{os.fspath(path)}: can't be read: {error.strerror or error}") from error
+
+
+def _read(file: BufferedReader) -> Bundle:
+    members = _members(file)
+    if PLAN not in members:
+        raise BundleError(f"no member {PLAN}.npy: not a bundle of ckpt2onnx")
+    document = parse(_plan(file, members.pop(PLAN)))
+    _match(members, document)
+    arrays = {name: _array(file, members[escape(name)], info) for name, info in document.arrays.items()}
+    graph = document.graph(arrays.__getitem__)
+    probes = tuple(
+        Probe(
+            {name: arrays[key] for name, key in probe.inputs.items()},
+            {name: arrays[key] for name, key in probe.outputs.items()},
+            probe.tolerances,
+        )
+        for probe in document.probes
+    )
+    weights = {name: arrays[name] for name in graph.captures}
+    return Bundle(document.producer, document.inputs, document.outputs, graph, weights, probes, document.metadata)
+
+
+def _members(file: BufferedReader) -> dict[str, ZipInfo]:
+    """The members by name without `.npy`, none compressed, encrypted, twice there, or over another."""
+    from zipfile import BadZipFile, ZipFile
+
+    try:
+        with ZipFile(file) as archive:
+            infos = archive.infolist()
+    except (BadZipFile, ValueError, NotImplementedError, OverflowError) as error:
+        raise BundleError(f"not a readable zip file: {error}") from error
+    if len(infos) > _MAX_MEMBERS:
+        raise BundleError(f"{len(infos)} members, more than {_MAX_MEMBERS}")
+    members: dict[str, ZipInfo] = {}
+    for info in infos:
+        name = info.filename[: -len(".npy")]
+        if not info.filename.endswith(".npy") or info.orig_filename != info.filename:
+            raise BundleError(f"member {info.orig_filename!r} is not an array")
+        if info.compress_type or info.flag_bits & 1 or info.file_size != info.compress_size:
+            raise BundleError(f"member {info.filename!r} is compressed or encrypted")
+        if name in members:
+            raise BundleError(f"member {info.filename!r} is there twice")
+        members[name] = info
+    return members
+
+
+def _match(members: Mapping[str, ZipInfo], document: Document) -> None:
+    """Members and plan name the same arrays."""
+    planned = {escape(name) for name in document.arrays}
+    for name in sorted(members.keys() - planned):
+        raise BundleError(f"member {name + '.npy'!r} is not in the plan")
+    for name in sorted(planned - members.keys()):
+        raise BundleError(f"member {name + '.npy'!r} is in the plan and not in the file")
+
+
+def _seek(file: BufferedReader, info: ZipInfo) -> None:
+    """Goes to the first byte of a member, past its local header, which must agree with the directory."""
+    file.seek(info.header_offset)
+    local = file.read(_LOCAL_HEADER)
+    if len(local) < _LOCAL_HEADER or local[:4] != b"PK\x03\x04":
+        raise BundleError(f"member {info.filename!r} doesn't begin where the directory says")
+    name, extra = int.from_bytes(local[26:28], "little"), int.from_bytes(local[28:30], "little")
+    if file.read(name) != info.filename.encode("ascii", "replace"):
+        raise BundleError(f"member {info.filename!r} has another name in its own header")
+    file.seek(extra, os.SEEK_CUR)
+
+
+def _plan(file: BufferedReader, info: ZipInfo) -> bytes:
+    if info.file_size > _MAX_PLAN:
+        raise BundleError(f"a plan of {info.file_size} bytes, more than {_MAX_PLAN}")
+    _seek(file, info)
+    content = file.read(info.file_size)
+    if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
+        raise BundleError("the plan is damaged: its checksum differs")
+    begin = 10 + int.from_bytes(content[8:10], "little")
+    if content[:begin] != header("uint8", [len(content) - begin]):
+        raise BundleError("the plan is not stored as an array of bytes")
+    return content[begin:]
+
+
+def _array(file: BufferedReader, info: ZipInfo, expected: ArrayInfo) -> Array:
+    """A member's elements; its header, size and checksum must be those that the plan says."""
+    head = header(expected.dtype, expected.shape)
+    where = f"member {info.filename!r}"
+    if info.file_size != len(head) + expected.nbytes:
+        raise BundleError(f"{where} has {info.file_size} bytes, the plan says {len(head) + expected.nbytes}")
+    if info.header_offset + info.file_size > os.fstat(file.fileno()).st_size:
+        raise BundleError(f"{where} ends after the file")
+    _seek(file, info)
+    if file.read(len(head)) != head:
+        raise BundleError(f"{where} has another header than {expected.dtype} {list(expected.shape)}")
+    array = np.empty(expected.shape, np.dtype(expected.dtype).newbyteorder("<"))
+    content = array.reshape(-1).view(np.uint8).data
+    if file.readinto(content) != len(content):
+        raise BundleError(f"{where} ends too early")
+    checksum = zlib.crc32(content, zlib.crc32(head))
+    if checksum != expected.crc32 or checksum != info.CRC:
+        raise BundleError(f"{where} is damaged: crc32 {checksum:08x}, the plan says {expected.crc32:08x}")
+    return array.astype(expected.dtype, copy=False)

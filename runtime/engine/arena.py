@@ -1,0 +1,67 @@
+"""One block of memory for all values of a program; two that don't live at the same time may share bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from runtime.kernels.base import Array
+
+__all__ = ["Buffer", "allocate"]
+
+_ALIGNMENT = 64
+
+
+@dataclass(eq=False)
+class Buffer:
+    """A contiguous array that lives from the first to the last task that touches it.
+
+    Attributes:
+        shape, dtype: Of the whole, pads and neighbours in a concatenation included.
+        first, last: Task numbers.
+        array: The memory, once `allocate` has found it.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    first: int
+    last: int
+    array: Array = field(init=False, repr=False)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes, rounded up to whole cache lines."""
+        size = prod(self.shape) * self.dtype.itemsize
+        return -(-max(size, 1) // _ALIGNMENT) * _ALIGNMENT
+
+    def live(self, task: int) -> None:
+        """Makes it live at a task, too."""
+        self.first, self.last = min(self.first, task), max(self.last, task)
+
+
+def allocate(buffers: Sequence[Buffer]) -> int:
+    """Gives every buffer its array, largest first at the lowest place that is free for all its life; returns bytes."""
+    placed: list[tuple[int, int, Buffer]] = []
+    for buffer in sorted(buffers, key=lambda b: -b.nbytes):
+        start = 0
+        for begin, end, other in placed:
+            if (
+                other.first <= buffer.last
+                and buffer.first <= other.last
+                and begin < start + buffer.nbytes
+                and start < end
+            ):
+                start = end
+        placed.append((start, start + buffer.nbytes, buffer))
+        placed.sort(key=lambda entry: entry[:2])
+    total = max((end for _, end, _ in placed), default=0)
+    memory = np.zeros(total + _ALIGNMENT, np.uint8)
+    base = -memory.ctypes.data % _ALIGNMENT
+    for begin, _, buffer in placed:
+        size = prod(buffer.shape) * buffer.dtype.itemsize
+        buffer.array = memory[base + begin : base + begin + size].view(buffer.dtype).reshape(buffer.shape)
+    return total

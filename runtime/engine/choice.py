@@ -1,0 +1,148 @@
+"""Which way each convolution goes: a cost model that gives the same answer on every machine, and every time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from math import prod
+
+from runtime.engine.resolve import Spec
+from runtime.engine.tasks import Task
+from runtime.kernels.window import Window, window
+
+__all__ = ["ACCURACIES", "Policy", "Tiles", "candidates", "conv_pads", "conv_tiles", "conv_window", "name", "tiles_for"]
+
+_TILES: dict[str, dict[int, tuple[int, ...]]] = {
+    "standard": {3: (2, 4), 5: (2,), 7: (2,)},
+    "strict": {3: (2,)},
+    "fast": {3: (2, 4), 5: (2, 4), 7: (2, 4)},
+}
+"""Outputs per tile that may be taken for a kernel size, by accuracy."""
+
+ACCURACIES = tuple(_TILES)
+"""`strict` keeps the error of the direct convolution, `standard` half of what is still noise, `fast` has no limit."""
+
+_POINTS, _CHANNELS = 16, 128
+"""`standard` takes tiles of more points only up to so many channels, with which the error of a tile grows."""
+
+_GEMM, _SMALL_GEMM, _COPY = 170.0, 50.0, 6.0
+"""The cost model's machine: multiply-adds and elements per nanosecond, of large products, transforms and copies."""
+_WARM_UP = 20
+"""Rows that a matrix product loses to packing the weights."""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """How a convolution is cut.
+
+    Attributes:
+        taps: Kernel sizes r.
+        sizes: Outputs per tile m, 1 along an axis with one tap.
+        counts: Tiles along each axis.
+        pads: The pads of the input, made larger at the end so that the last tile is whole.
+    """
+
+    taps: tuple[int, int]
+    sizes: tuple[int, int]
+    counts: tuple[int, int]
+    pads: tuple[tuple[int, int], ...]
+
+    @property
+    def spans(self) -> tuple[int, int]:
+        """Inputs per tile, n = m + r - 1."""
+        return self.sizes[0] + self.taps[0] - 1, self.sizes[1] + self.taps[1] - 1
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How convolutions are chosen.
+
+    Attributes:
+        accuracy: One of `ACCURACIES`.
+        threads: How many a program may use.
+        choices: What was measured to be best, by `case`, in the words of `name`; the cost model decides about others.
+    """
+
+    accuracy: str
+    threads: int = 1
+    choices: Mapping[str, str] = field(default_factory=dict)
+
+    def case(self, win: Window, batch: int, kernel: Sequence[int]) -> str:
+        """A convolution, and how it may be computed, as a text that is the same for all that are alike."""
+        geometry = (batch, win.out, win.pads, win.strides, win.dilations, tuple(kernel))
+        return f"{geometry} {self.accuracy} {self.threads}"
+
+    def tiles(self, win: Window, batch: int, kernel: Sequence[int]) -> Tiles | None:
+        """The tiles of a convolution, None for the direct product."""
+        chosen = self.choices.get(self.case(win, batch, kernel)) if self.choices else None
+        for tiles in (None, *candidates(win, kernel, self.accuracy)) if chosen else ():
+            if name(tiles) == chosen:
+                return tiles
+        return tiles_for(win, batch, kernel, self.accuracy)
+
+
+def name(tiles: Tiles | None) -> str:
+    """A choice in a word."""
+    return "direct" if tiles is None else "x".join(map(str, tiles.sizes))
+
+
+def candidates(win: Window, kernel: Sequence[int], accuracy: str) -> list[Tiles]:
+    """All tiles that a kernel [kh, kw, C, M] may be computed with."""
+    if set(win.strides) != {1} or set(win.dilations) != {1} or prod(win.kernel) == 1:
+        return []
+    rows, columns = ((1,) if taps == 1 else _TILES[accuracy].get(taps, ()) for taps in win.kernel)
+    found = [_tiles(win, sizes) for sizes in product(rows, columns)]
+    limited = accuracy == "standard" and kernel[2] > _CHANNELS
+    return [tiles for tiles in found if not limited or prod(tiles.spans) <= _POINTS]
+
+
+def _tiles(win: Window, sizes: tuple[int, int]) -> Tiles:
+    counts = [-(-out // size) for out, size in zip(win.out, sizes)]
+    ends = [count * size - out for count, size, out in zip(counts, sizes, win.out)]
+    pads = tuple((begin, end + more) for (begin, end), more in zip(win.pads, ends))
+    return Tiles((win.kernel[0], win.kernel[1]), sizes, (counts[0], counts[1]), pads)
+
+
+def tiles_for(win: Window, batch: int, kernel: Sequence[int], accuracy: str) -> Tiles | None:
+    """The tiles with the least cost for a kernel [kh, kw, C, M]; None if the direct product costs no more."""
+    best, least = None, _direct_cost(batch * prod(win.out), prod(win.kernel) * kernel[2], kernel[3])
+    for tiles in candidates(win, kernel, accuracy):
+        cost = _cost(tiles, batch, kernel[2], kernel[3])
+        if cost < least:
+            best, least = tiles, cost
+    return best
+
+
+def _direct_cost(rows: int, depth: int, filters: int) -> float:
+    return 2 * (rows + _WARM_UP) * depth * filters / _GEMM + rows * depth / _COPY
+
+
+def _cost(tiles: Tiles, batch: int, channels: int, filters: int) -> float:
+    count, span, size = batch * prod(tiles.counts), prod(tiles.spans), prod(tiles.sizes)
+    products = 2 * span * (count + _WARM_UP) * channels * filters / _GEMM
+    transforms = 2 * span * count * (span * channels + size * filters) / _SMALL_GEMM
+    return products + transforms + count * (span * channels + size * filters) / _COPY
+
+
+def conv_window(task: Task, specs: Mapping[str, Spec]) -> Window:
+    """The geometry of a task's convolution."""
+    fields = task.node.attributes
+    x, w = specs[task.node.inputs[0]].shape, specs[task.node.inputs[1]].shape
+    pads, auto = fields.get("pads"), fields.get("auto_pad", "NOTSET")
+    return window(x[1:-1], w[:-2], fields.get("strides"), fields.get("dilations"), pads, auto)
+
+
+def conv_tiles(task: Task, specs: Mapping[str, Spec], policy: Policy) -> Tiles | None:
+    """Winograd's tiles for a task's convolution, or None for the direct product."""
+    kernel, group = specs[task.node.inputs[1]], task.node.attributes.get("group", 1)
+    if group != 1 or len(kernel.shape) != 4 or kernel.array is None:
+        return None
+    batch = specs[task.node.inputs[0]].shape[0]
+    return policy.tiles(conv_window(task, specs), batch, kernel.shape)
+
+
+def conv_pads(task: Task, specs: Mapping[str, Spec], policy: Policy) -> tuple[tuple[int, int], ...]:
+    """The zeros that a task's convolution wants around its input."""
+    tiles = conv_tiles(task, specs, policy)
+    return conv_window(task, specs).pads if tiles is None else tiles.pads

@@ -1,0 +1,155 @@
+"""What a task's kernel asks for while it is planned: geometry and memory first, arrays once the memory is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from runtime.engine.arena import Buffer
+from runtime.engine.choice import Policy
+from runtime.engine.finish import Finish, Step
+from runtime.engine.homes import Home, Homes
+from runtime.engine.resolve import Spec
+from runtime.engine.tasks import Task
+from runtime.kernels.base import Array
+
+__all__ = ["Bind", "Context", "Spare", "clear_halo"]
+
+_ALL = slice(None)
+
+_PRODUCTS, _MOVED = 40.0, 3.0
+"""Multiply-adds and elements per nanosecond of one thread, roughly."""
+_LEAST = 60_000.0
+"""Nanoseconds of work for each thread that outweigh waking it and waiting for it."""
+
+Bind = Callable[[], "list[Step]"]
+"""What planning a task gives: makes its steps, after the buffers have their memory."""
+
+
+class Context:
+    """One task, with the specs and homes of its program.
+
+    Attributes:
+        task: The task.
+        specs: All that is known of the values.
+        packed: Weights in the form that kernels want them, shared by all programs of a model.
+        policy: How convolutions are chosen, and how many threads may share the task.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        number: int,
+        specs: Mapping[str, Spec],
+        homes: Homes,
+        packed: dict[object, Array],
+        policy: Policy,
+    ) -> None:
+        self.task = task
+        self.specs = specs
+        self.packed = packed
+        self.policy = policy
+        self._number = number
+        self._homes = homes
+
+    @property
+    def inputs(self) -> list[Spec | None]:
+        """The specs of the node's inputs."""
+        return [self.specs[name] if name else None for name in self.task.node.inputs]
+
+    @property
+    def out(self) -> Spec:
+        """The spec of the first output."""
+        return self.specs[self.task.outputs[0]]
+
+    @property
+    def is_alias(self) -> bool:
+        """Whether the output is the input's memory, so that there is nothing to do."""
+        return self.task.outputs[0] in self._homes.aliases
+
+    def home(self, name: str) -> Home:
+        """Where a value lives."""
+        return self._homes.homes[name]
+
+    def array(self, name: str) -> Array:
+        """A value's memory, or its contents if they are known."""
+        known = self.specs[name].array
+        return self.home(name).array if known is None else known
+
+    def known(self, place: int) -> Array | None:
+        """The contents of an input if they are known; None also where the input is left out."""
+        inputs = self.inputs
+        spec = inputs[place] if place < len(inputs) else None
+        return None if spec is None else spec.array
+
+    def workers(self, products: float, moved: float) -> int:
+        """How many threads it pays to take, given multiply-adds and the elements that are read and written."""
+        return max(1, min(self.policy.threads, int((products / _PRODUCTS + moved / _MOVED) / _LEAST)))
+
+    def temporary(self, *shape: int) -> Buffer:
+        """Memory for this task alone, of the output's element type."""
+        return self._homes.temporary(shape, self.out.dtype, self._number)
+
+    def spare(self, threads: int, size: int) -> Spare:
+        """Memory for activations that need some, for each thread."""
+        wanted = any(tail.op in ("Sigmoid", "Swish") for tail in self.task.tails)
+        return Spare(threads, self.temporary(threads, size) if wanted else None)
+
+    def finishes(self, bias: Array | None, block: Callable[[Array], Array], channels: slice = _ALL) -> list[Finish]:
+        """Bias and tails, for the part of the output that `block` cuts out, which has these channels."""
+        found = [] if bias is None else [Finish("Add", bias[channels])]
+        for tail in self.task.tails:
+            if tail.op == "Add":
+                known = self.specs[tail.other].array
+                found.append(
+                    Finish("Add", block(self.array(tail.other)) if known is None else known.reshape(-1)[channels])
+                )
+            else:
+                node = tail.nodes[0]
+                constants = [self.specs[name].array if name else None for name in node.inputs[1:]]
+                found.append(Finish(tail.op, None, constants if tail.op != "Swish" else (), node.attributes))
+        return found
+
+    def padded(self, name: str, pads: Sequence[tuple[int, int]]) -> tuple[Callable[[], Array], Bind]:
+        """A value with these pads of zeros around it, and the steps that make it: none if it lives that way."""
+        home, spec = self.home(name), self.specs[name]
+        if not any(map(any, pads)):
+            return (lambda: home.array), list
+        if home.halo and all(h[0] >= p[0] and h[1] >= p[1] for h, p in zip(home.halo, pads)):
+            index = tuple(
+                slice(h[0] - p[0], h[0] + size + p[1]) for h, p, size in zip(home.halo, pads, spec.shape[1:-1])
+            )
+            return (lambda: home.padded[(slice(None), *index)]), list
+        sizes = (begin + size + end for (begin, end), size in zip(pads, spec.shape[1:-1]))
+        copy = self.temporary(spec.shape[0], *sizes, spec.shape[-1])
+        inner = tuple(slice(begin, begin + size) for (begin, _), size in zip(pads, spec.shape[1:-1]))
+
+        def bind() -> list[Step]:
+            middle = copy.array[(slice(None), *inner)]
+            return [*clear_halo(copy.array, pads), partial(np.copyto, middle, home.array)]
+
+        return (lambda: copy.array), bind
+
+
+@dataclass(frozen=True)
+class Spare:
+    """Iterates over each thread's memory, or None where there is none, once the buffer has its own."""
+
+    threads: int
+    buffer: Buffer | None
+
+    def __iter__(self) -> Iterator[Array | None]:
+        return iter([None] * self.threads if self.buffer is None else self.buffer.array)
+
+
+def clear_halo(padded: Array, pads: Sequence[tuple[int, int]]) -> list[Step]:
+    """Zeros around the middle of [N, *spatial, C]: other values may have used the memory before."""
+    steps: list[Step] = []
+    for axis, (begin, end) in enumerate(pads, 1):
+        before = (slice(None),) * axis
+        edges = [padded[(*before, slice(begin))], padded[(*before, slice(padded.shape[axis] - end, None))]]
+        steps += [partial(edge.fill, 0) for edge in edges if edge.size]
+    return steps

@@ -1,0 +1,137 @@
+"""Convolutions and dense layers as matrix products over blocks of output rows.
+
+Y[rows, M] = P[rows, K] W[K, M], K = taps * C. A kernel of one tap needs no patches P: they are the input itself. Where
+a row of taps is but a few numbers long, it is P^T [K + 1, rows] that is made, by long runs, with ones for the bias. The
+error is that of a sum of K products in the order that BLAS takes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from math import prod
+
+import numpy as np
+
+from runtime.engine.choice import conv_window
+from runtime.engine.context import Bind, Context
+from runtime.engine.finish import Step, collapse, finish
+from runtime.engine.team import shared
+from runtime.engine.tiling import blocks, cuts, shares
+from runtime.kernels.base import Array
+
+__all__ = ["convolution", "dense", "product"]
+
+_SMALL = 1 << 20
+"""Elements of a matrix that may be kept a second time."""
+_SHORT = 12
+"""Numbers in a row of taps that are too few to be copied as one run."""
+
+
+def convolution(ctx: Context) -> Bind:
+    """A task of a 2-D convolution with one group."""
+    x, win = ctx.task.node.inputs[0], conv_window(ctx.task, ctx.specs)
+    source, fill = ctx.padded(x, win.pads)
+    if prod(win.kernel) == 1:
+        work = product(ctx, lambda: source()[win.tap_slices((0, 0))])
+    else:
+        short = win.kernel[-1] * ctx.specs[x].shape[-1] <= _SHORT
+        work = product(ctx, lambda: win.view(source()), upright=short)
+    return lambda: [*fill(), *work()]
+
+
+def dense(ctx: Context) -> Bind:
+    """A task of a product over the last axis: what isn't an image is one row of pixels."""
+    x = ctx.task.node.inputs[0]
+    shape = ctx.specs[x].shape
+    return product(ctx, lambda: ctx.array(x) if len(shape) == 4 else ctx.array(x).reshape(1, 1, -1, shape[-1]))
+
+
+def product(ctx: Context, patches: Callable[[], Array], *, upright: bool = False) -> Bind:
+    """A task whose result is patches [n, h, w, ..., C] times the kernel as a matrix, block by block.
+
+    Threads share the longer side of the result: rows, or columns where there are fewer rows than those.
+
+    Args:
+        ctx: The task.
+        patches: Gives the patches; what of them isn't a matrix is copied.
+        upright: Whether the copy is P^T.
+    """
+    kernel, bias = ctx.known(1), ctx.known(2)
+    assert kernel is not None
+    matrix = kernel.reshape(-1, kernel.shape[-1])
+    if upright and bias is not None:
+        matrix, bias = np.concatenate([matrix, bias.reshape(1, -1)]), None
+    if prod(ctx.out.shape[:-1]) == 1 and matrix.size <= _SMALL:
+        matrix = _transposed(ctx, matrix)
+    lines_of = _columns if upright else _lines
+    depth, filters = matrix.shape
+    shape = ctx.out.shape if len(ctx.out.shape) == 4 else (1, 1, prod(ctx.out.shape[:-1]), filters)
+    jobs = _jobs(ctx, shape, depth)
+    largest = max((_rows(shape, part) for job in jobs for part, _ in job), default=0)
+    scratch, room = ctx.temporary(len(jobs), largest * depth), ctx.temporary(len(jobs), largest * filters)
+    spare = ctx.spare(len(jobs), largest * filters)
+
+    def bind() -> list[Step]:
+        source, target = patches(), ctx.array(ctx.task.outputs[0]).reshape(shape)
+        lists: list[list[Step]] = [[] for _ in jobs]
+        for steps, job, copy, space, more in zip(lists, jobs, scratch.array, room.array, spare):
+            for part, columns in job:
+                rows, goal = _rows(shape, part), target[part][..., columns]
+                lines, copying = lines_of(source[part], rows, depth, copy)
+                width = goal.shape[-1]
+                flat = collapse(goal, rows, width)
+                block = goal if flat is not None else space[: goal.size].reshape(goal.shape)
+                flat = block.reshape(rows, width) if flat is None else flat
+                steps += [*copying, partial(np.matmul, lines, matrix[:, columns], out=flat)]
+                finishes = ctx.finishes(bias, partial(_cut, shape, part, columns), columns)
+                steps += finish(block, goal, finishes, more)
+        return shared(lists)
+
+    return bind
+
+
+def _transposed(ctx: Context, matrix: Array) -> Array:
+    """The matrix by columns, each of which makes a number of a single row's product."""
+    key = (ctx.task.node.name, "transposed")
+    if key not in ctx.packed:
+        ctx.packed[key] = np.ascontiguousarray(matrix.T)
+    return ctx.packed[key].T
+
+
+def _jobs(ctx: Context, shape: tuple[int, ...], depth: int) -> list[list[tuple[tuple[slice, slice], slice]]]:
+    """Images, rows and columns of the product for each thread."""
+    n, h, w, filters = shape
+    rows = n * h * w
+    threads = ctx.workers(rows * depth * filters, depth * filters)
+    if threads > 1 and rows < filters:
+        every = list(blocks(slice(0, n), slice(0, h), w, depth + filters, least=1024))
+        return [[(part, columns) for part in every] for columns in cuts(filters, threads)]
+    parts = shares(n, h, w, depth + filters, threads=threads, least=1024)
+    return [[(part, slice(0, filters)) for part in job] for job in parts]
+
+
+def _rows(shape: tuple[int, ...], part: tuple[slice, slice]) -> int:
+    images, rows = part
+    return len(range(*images.indices(shape[0]))) * len(range(*rows.indices(shape[1]))) * shape[2]
+
+
+def _cut(shape: tuple[int, ...], part: tuple[slice, slice], columns: slice, other: Array) -> Array:
+    return other.reshape(shape)[part][..., columns]
+
+
+def _lines(source: Array, rows: int, depth: int, scratch: Array) -> tuple[Array, list[Step]]:
+    """The patch matrix, and the step that copies it if there has to be one."""
+    flat = collapse(source, rows, depth)
+    if flat is not None and flat.strides[1] == flat.itemsize:
+        return flat, []
+    copy = scratch[: rows * depth]
+    return copy.reshape(rows, depth), [partial(np.copyto, copy.reshape(source.shape), source)]
+
+
+def _columns(source: Array, rows: int, depth: int, scratch: Array) -> tuple[Array, list[Step]]:
+    """The patch matrix as the transpose of a copy, in which ones follow the taps if the depth has room for them."""
+    copy, taps = scratch[: rows * depth].reshape(depth, rows), prod(source.shape[3:])
+    inner = copy[:taps].reshape(*source.shape[3:], *source.shape[:3])
+    steps: list[Step] = [partial(np.copyto, inner, source.transpose(3, 4, 5, 0, 1, 2))]
+    return copy.T, [*steps, partial(copy[taps:].fill, 1)] if taps < depth else steps

@@ -1,0 +1,223 @@
+"""Convolutions with stride 1 by Winograd's minimal filtering: tiles of m outputs per axis from n = m + r - 1 inputs.
+
+With d a tile of the input [n, n] and g the kernel [r, r], for each pair of channels, Y = A^T [(G g G^T) * (B^T d B)] A:
+n * n products instead of m * m * r * r. The two-dimensional transforms are one matrix product each, by Kronecker's
+rule; the sums over input channels are n * n matrix products. The error grows with the tile. With 64 to 512 channels it
+is, in units of the direct convolution's, 1 to 2 for 3 x 3 taps with m = 2, and 5 to 14 with m = 4; for 1 x 3 taps with
+m = 4 it is 3 to 4; for 1 x 7 with m = 2, 3 to 6; for 5 x 5 with m = 2, 4 to 12; for all others, 12 to 31.
+"""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from math import prod
+from operator import itemgetter
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from runtime.engine.choice import Tiles
+from runtime.engine.context import Bind, Context
+from runtime.engine.finish import Step, collapse, finish
+from runtime.engine.team import shared
+from runtime.engine.tiling import cuts, shares
+from runtime.kernels.base import Array
+
+__all__ = ["convolution", "transforms"]
+
+_STRETCH = 1 << 12
+
+_FEW = 128
+"""Tiles that a product should have: with fewer, packing the weights takes as long."""
+
+_POINTS = (0.0, 1.0, -1.0, 2.0, -0.5, -2.0, 0.5, -1.5, 0.75)
+"""In this order: 2 and -1/2 together have a third of the error of 2 and -2, or of 1/2 and -1/2."""
+
+
+@cache
+def transforms(m: int, r: int) -> tuple[Array, Array, Array]:
+    """A^T [m, n], G [n, r] and B^T [n, n] in float64, from polynomials at n - 1 points and infinity.
+
+    The factors that B^T and G may share out are powers of two, so that B^T has no more rounding than need be.
+    """
+    n = m + r - 1
+    if r == 1:
+        return np.eye(m), np.ones((1, 1)), np.eye(m)
+    whole = _powers(n, n)
+    b, g = np.linalg.inv(whole).T, _powers(n, r)
+    scale = 2.0 ** np.round(np.log2(np.sqrt(np.abs(b).max(axis=1, keepdims=True))))
+    return _powers(n, m).T, g * scale, b / scale
+
+
+def _powers(n: int, columns: int) -> Array:
+    """The value of each power at each point; at infinity that of the highest alone."""
+    table = np.array([[point**power for power in range(columns)] for point in _POINTS[: n - 1]])
+    return np.vstack([table, np.eye(columns)[-1]])
+
+
+def convolution(ctx: Context, tiles: Tiles) -> Bind:
+    """A task of a 2-D convolution with one group and stride 1.
+
+    Threads share the tiles. Where those are few, they share the products by points, and only the rest by tiles.
+    """
+    kernel, bias = ctx.known(1), ctx.known(2)
+    assert kernel is not None
+    channels, filters = kernel.shape[2:]
+    span, n, (h, w) = prod(tiles.spans), ctx.out.shape[0], tiles.counts
+    threads = ctx.workers(span * n * h * w * channels * filters, span * channels * filters)
+    by_points = threads > 1 and n * h * w < _FEW * threads
+    jobs = shares(n, h, w, span * (2 * channels + filters), threads=1 if by_points else threads, least=_FEW)
+    largest = max((i.stop - i.start) * (r.stop - r.start) for job in jobs for i, r in job) * w
+    source, fill = ctx.padded(ctx.task.node.inputs[0], tiles.pads)
+    memory = ctx.temporary(len(jobs), 2, span * largest * max(channels, filters))
+    spare = ctx.spare(len(jobs), largest * filters)
+    factors = _packed(ctx, tiles, kernel)
+
+    def bind() -> list[Step]:
+        view, steps = _view(source(), tiles), fill()
+        lists: list[list[Step]] = [[] for _ in jobs]
+        for made, job, (a, b), more in zip(lists, jobs, memory.array, spare):
+            for part in job:
+                block = _Block(ctx, tiles, factors, bias, view, part, a, b, more)
+                if by_points:
+                    steps += block.shared(threads)
+                else:
+                    made += block.steps()
+        return steps if by_points else [*steps, *shared(lists)]
+
+    return bind
+
+
+class _Block:
+    """The steps for the tiles of some images and rows.
+
+    They go back and forth between two pieces of memory: from the gathered inputs of the tiles [n * n, tiles, C] to
+    transformed ones, to products [n * n, tiles, M], to the outputs [m * m, tiles, M].
+    """
+
+    def __init__(
+        self,
+        ctx: Context,
+        tiles: Tiles,
+        factors: tuple[Array, Array, Array],
+        bias: Array | None,
+        view: Array,
+        part: tuple[slice, slice],
+        a: Array,
+        b: Array,
+        spare: Array | None,
+    ) -> None:
+        self._ctx, self._tiles, self._bias, self._view, self._part, self._spare = ctx, tiles, bias, view, part, spare
+        self._weights, self._before, self._after = factors
+        span, channels, filters = self._weights.shape
+        count = prod(self._view[:, :, part[0], part[1]].shape[2:5])
+
+        def points(memory: Array, number: int, depth: int) -> Array:
+            return memory[: number * count * depth].reshape(number, count, depth)
+
+        self._gathered, self._spread = points(a, span, channels), points(b, span, channels)
+        self._products, self._outputs = points(a, span, filters), points(b, len(self._after), filters)
+
+    def steps(self) -> list[Step]:
+        """All of them."""
+        return [*self._forward(self._part), *self._multiply(slice(0, len(self._weights))), *self._back(self._part)]
+
+    def shared(self, threads: int) -> list[Step]:
+        """All of them, for threads that wait for each other before and after the products."""
+        images, rows = self._part
+        if images.stop - images.start > 1:
+            pieces = [(piece, rows) for piece in cuts(images.stop, threads, images.start)]
+        else:
+            pieces = [(images, piece) for piece in cuts(rows.stop, threads, rows.start)]
+        products = cuts(len(self._weights), threads)
+        return [
+            *shared(list(map(self._forward, pieces))),
+            *shared(list(map(self._multiply, products))),
+            *shared(list(map(self._back, pieces))),
+        ]
+
+    def _range(self, piece: tuple[slice, slice]) -> slice:
+        """The tiles of some of the images, or some of the rows of the only one."""
+        (images, rows), (h, w) = self._part, (self._part[1].stop - self._part[1].start, self._tiles.counts[1])
+        first = ((piece[0].start - images.start) * h + piece[1].start - rows.start) * w
+        return slice(first, first + (piece[0].stop - piece[0].start) * (piece[1].stop - piece[1].start) * w)
+
+    def _forward(self, piece: tuple[slice, slice]) -> list[Step]:
+        seen, span, where = self._view[:, :, piece[0], piece[1]], len(self._weights), self._range(piece)
+        gathered, spread = self._gathered[:, where], self._spread[:, where]
+        copies = collapse(gathered, *seen.shape)
+        assert copies is not None
+        matrices = gathered.reshape(span, -1), spread.reshape(span, -1)
+        return [
+            partial(np.copyto, copies, seen),
+            partial(np.matmul, self._before, matrices[0], out=matrices[1]),
+        ]
+
+    def _multiply(self, points: slice) -> list[Step]:
+        products, at_one = self._products[points], _one(self._tiles)
+        steps: list[Step] = [partial(np.matmul, self._spread[points], self._weights[points], out=products)]
+        if self._bias is not None and points.start <= at_one < points.stop:
+            goal = self._products[at_one]
+            steps.append(partial(np.add, goal, self._bias, out=goal))
+        return steps
+
+    def _back(self, piece: tuple[slice, slice]) -> list[Step]:
+        where, filters = self._range(piece), self._products.shape[2]
+        products, outputs = self._products[:, where], self._outputs[:, where]
+        shape = (*self._tiles.sizes, *self._view[:, :, piece[0], piece[1]].shape[2:5], filters)
+        matrices = products.reshape(len(products), -1), outputs.reshape(len(outputs), -1)
+        results, y = collapse(outputs, *shape), self._ctx.array(self._ctx.task.outputs[0])
+        assert results is not None
+        spare = None if self._spare is None else self._spare[where.start * filters : where.stop * filters]
+        return [
+            partial(np.matmul, self._after, matrices[0], out=matrices[1]),
+            *_scatter(self._ctx, results, y, piece, self._tiles, spare),
+        ]
+
+
+def _one(tiles: Tiles) -> int:
+    """The product at the point 1 of both axes: A^T adds it to every output, so the bias may be added to it alone."""
+    row, column = (0 if taps == 1 else 1 for taps in tiles.taps)
+    return row * tiles.spans[1] + column
+
+
+def _view(x: Array, tiles: Tiles) -> Array:
+    """The tiles [n, n, N, rows, columns, C] of a padded input, without copying."""
+    image, row, column, channel = x.strides
+    shape = (*tiles.spans, x.shape[0], *tiles.counts, x.shape[-1])
+    strides = (row, column, image, row * tiles.sizes[0], column * tiles.sizes[1], channel)
+    return as_strided(x, shape, strides, writeable=False)
+
+
+def _packed(ctx: Context, tiles: Tiles, kernel: Array) -> tuple[Array, Array, Array]:
+    """The kernel transformed [n * n, C, M], B^T and A^T of both axes, in the kernel's type."""
+    (a, g, b), (a2, g2, b2) = (transforms(m, r) for m, r in zip(tiles.sizes, tiles.taps))
+    key = (ctx.task.node.name, "winograd", tiles.sizes)
+    if key not in ctx.packed:
+        ctx.packed[key] = _transformed(np.kron(g, g2), kernel)
+    return ctx.packed[key], np.kron(b, b2).astype(kernel.dtype), np.kron(a, a2).astype(kernel.dtype)
+
+
+def _transformed(matrix: Array, kernel: Array) -> Array:
+    """The kernel's taps [kh * kw, C * M] times a float64 matrix, rounded once; a stretch at a time."""
+    flat = kernel.reshape(matrix.shape[1], -1)
+    result = np.empty((matrix.shape[0], flat.shape[1]), kernel.dtype)
+    for first in range(0, flat.shape[1], _STRETCH):
+        stretch = slice(first, first + _STRETCH)
+        result[:, stretch] = matrix @ flat[:, stretch].astype(np.float64)
+    return result.reshape(-1, *kernel.shape[2:])
+
+
+def _scatter(
+    ctx: Context, results: Array, y: Array, part: tuple[slice, slice], tiles: Tiles, spare: Array | None
+) -> list[Step]:
+    """Each of a tile's m * m outputs goes to every m-th row and column; what lies past the end is left out."""
+    (images, rows), (mh, mw) = part, tiles.sizes
+    steps: list[Step] = []
+    for i, j in np.ndindex(mh, mw):
+        index = (images, slice(rows.start * mh + i, min(rows.stop * mh, y.shape[1]), mh), slice(j, None, mw))
+        target = y[index]
+        block = results[i, j, :, : target.shape[1], : target.shape[2]]
+        if target.size:
+            steps += finish(block, target, ctx.finishes(None, itemgetter(index)), spare)
+    return steps

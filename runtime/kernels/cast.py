@@ -1,0 +1,42 @@
+"""Element types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from runtime.kernels.base import Array, Function
+
+__all__ = ["DTYPES", "OPS"]
+
+DTYPES: dict[int, np.dtype[Any]] = {
+    1: np.dtype(np.float32),
+    2: np.dtype(np.uint8),
+    3: np.dtype(np.int8),
+    4: np.dtype(np.uint16),
+    5: np.dtype(np.int16),
+    6: np.dtype(np.int32),
+    7: np.dtype(np.int64),
+    9: np.dtype(np.bool_),
+    10: np.dtype(np.float16),
+    11: np.dtype(np.float64),
+    12: np.dtype(np.uint32),
+    13: np.dtype(np.uint64),
+}
+"""ONNX's numbers for element types."""
+
+
+def cast(x: Array, *, to: int, saturate: int = 1) -> Array:
+    """x in another element type; floats are cut off to integers, anything but 0 is true."""
+    if to not in DTYPES:
+        raise ValueError(f"element type {to} is not one of {sorted(DTYPES)}")
+    return x.astype(DTYPES[to], copy=False)
+
+
+def cast_like(x: Array, target: Array, *, saturate: int = 1) -> Array:
+    """x in the element type of target."""
+    return x.astype(target.dtype, copy=False)
+
+
+OPS: dict[str, Function] = {"Cast": cast, "CastLike": cast_like}

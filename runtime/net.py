@@ -1,0 +1,267 @@
+"""A loaded model that runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.bundle import Bundle, Probe, read
+from runtime.document import Value
+from runtime.engine import ACCURACIES, Policy, Programs
+from runtime.errors import InputError
+from runtime.kernels.base import Array
+from runtime.plan import Node, execute
+from runtime.profile import Row, summary
+
+__all__ = ["Deviation", "Net", "load"]
+
+_ACCEPTED = 64
+"""How many combinations of shapes and types are remembered as good."""
+
+
+def load(path: str | os.PathLike[str], *, accuracy: str = "standard", threads: int = 1, tune: bool = False) -> Net:
+    """The model in a bundle.
+
+    Args:
+        path: The file.
+        accuracy: `standard` keeps the error of every layer below 10 times that of a direct float32 convolution, which
+            is noise by the measure of `ckpt2onnx verify`; `strict` below twice; `fast` takes any Winograd
+            tiles, with up to 30 times the error; `plain` runs one operator after the other, by the same kernels that
+            fold constants.
+        threads: How many a call may use; large layers are shared. While a call runs, the BLAS of the process takes one
+            thread. Results of different numbers of threads differ by rounding.
+        tune: Whether to measure which kernels are fastest here, unless that was done before, see `runtime.tuning`.
+
+    Raises:
+        BundleError: Why it can't be used.
+        ValueError: For another accuracy, or less than one thread.
+    """
+    bundle = read(path)
+    net = Net(bundle, accuracy=accuracy, threads=threads, choices=_saved(path))
+    if not tune or accuracy == "plain":
+        return net
+    from runtime import tuning
+
+    more = tuning.measured(bundle, net.policy, tuning.example(bundle))
+    if more:
+        choices = {**net.policy.choices, **more}
+        tuning.store(path, choices)
+        net = Net(bundle, accuracy=accuracy, threads=threads, choices=choices)
+    return net
+
+
+def _saved(path: str | os.PathLike[str]) -> Mapping[str, str]:
+    """The choices that were kept; what reads them is imported only where there may be any."""
+    if not Path(f"{os.fspath(path)}.tuning.json").exists():
+        return {}
+    from runtime import tuning
+
+    return tuning.saved(path)
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """How far an output of a probe is from what is stored: the largest |difference|, and the largest that is noise."""
+
+    probe: int
+    output: str
+    largest: float
+    tolerance: float
+
+    @property
+    def good(self) -> bool:
+        """Whether it is within the tolerance; NaN never is."""
+        return self.largest <= self.tolerance
+
+
+class Net:
+    """Computes a bundle's outputs from inputs. May be used by several threads at once.
+
+    For each combination of input shapes a program is made at its first use and kept, the latest few of them; a model
+    whose shapes depend on the numbers in its input is interpreted instead. The same input always gives the same bits.
+
+    Attributes:
+        inputs, outputs: What goes in and comes out: name, dtype and shape of each.
+        metadata: What the exporter noted about the model.
+        policy: How it chooses kernels, and how many threads it takes.
+    """
+
+    def __init__(
+        self, bundle: Bundle, *, accuracy: str = "standard", threads: int = 1, choices: Mapping[str, str]
+    ) -> None:
+        if accuracy not in ("plain", *ACCURACIES):
+            raise ValueError(f"accuracy is {accuracy!r}, expected plain, {', '.join(ACCURACIES)}")
+        if threads < 1:
+            raise ValueError(f"threads is {threads}, expected at least 1")
+        self._bundle = bundle
+        self.policy = Policy(accuracy, threads, choices)
+        self._programs = None if accuracy == "plain" else Programs(bundle.graph, bundle.weights, self.policy)
+        self._accepted: set[object] = set()
+        self._weights = dict(bundle.weights)
+        self._weight_ids = {id(array) for array in self._weights.values()}
+        self.inputs: tuple[Value, ...] = bundle.inputs
+        self.outputs: tuple[Value, ...] = bundle.outputs
+        self.metadata: Mapping[str, Any] = bundle.metadata
+
+    def __call__(self, *arrays: Any) -> Array | tuple[Array, ...]:
+        """The outputs, in order, from the inputs, in order; a model with one output gives the array itself."""
+        if len(arrays) != len(self.inputs):
+            raise InputError(f"{len(arrays)} arrays given, expected {len(self.inputs)}: {_listing(self.inputs)}")
+        results = self.run({value.name: array for value, array in zip(self.inputs, arrays)})
+        return tuple(results.values()) if len(results) != 1 else next(iter(results.values()))
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
+        """Every output by name, as arrays of the caller's own.
+
+        Raises:
+            InputError: An input is missing, unknown, or of another rank, size or type than the model's.
+            RunError: The sizes that were left open don't go together.
+        """
+        given, key = self._checked(feeds)
+        results = None if self._programs is None else self._programs.run(given, key)
+        return self._interpreted(given) if results is None else results
+
+    def _interpreted(self, given: Mapping[str, Array]) -> dict[str, Array]:
+        scope = {**self._weights, **given}
+        execute(self._bundle.graph, scope)
+        borrowed = self._weight_ids.union(id(_owner(array)) for array in given.values())
+        return {value.name: _own(scope[value.name], borrowed) for value in self.outputs}
+
+    def check(self) -> list[Deviation]:
+        """Runs the probes in the bundle and says how far each output is from the stored one."""
+        return [
+            Deviation(number, name, _distance(found, probe.outputs[name]), probe.tolerances[name])
+            for number, probe in enumerate(self._bundle.probes)
+            for name, found in self.run(probe.inputs).items()
+            if name in probe.outputs
+        ]
+
+    def profile(self, feeds: Mapping[str, Any], *, rounds: int = 10) -> list[Row]:
+        """How long each node takes, with what was fused into it; InputError as for `run`."""
+        given, key = self._checked(feeds)
+        program = None if self._programs is None else self._programs.take(given, key)
+        if program is None or self._programs is None:
+            return summary((self._interpreted_times(given) for _ in range(rounds)), {})
+        rows = summary([program.timed(given) for _ in range(rounds)], program.products)
+        self._programs.give_back(program, key)
+        return rows
+
+    def _interpreted_times(self, given: Mapping[str, Array]) -> list[tuple[Node, float]]:
+        times: list[tuple[Node, float]] = []
+        marks = [time.perf_counter()]
+
+        def see(node: Node, results: Sequence[Array]) -> None:
+            marks.append(time.perf_counter())
+            times.append((node, marks[-1] - marks[-2]))
+
+        execute(self._bundle.graph, {**self._weights, **given}, see)
+        return times
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """The runs stored in the bundle."""
+        return self._bundle.probes
+
+    def _checked(self, feeds: Mapping[str, Any]) -> tuple[Mapping[str, Array], object]:
+        """The inputs as they have to be, and their kinds; arrays of kinds that were good before are good again."""
+        kinds = self._kinds(feeds)
+        if kinds is not None and kinds in self._accepted:
+            return feeds, kinds
+        arrays = self._converted(feeds)
+        good = self._kinds(arrays)
+        if good == kinds and len(self._accepted) < _ACCEPTED:
+            self._accepted.add(kinds)
+        return arrays, good
+
+    def _kinds(self, feeds: Mapping[str, Any]) -> object:
+        """Shape and type of each input; None if one isn't there, isn't known or isn't simply an array."""
+        arrays = [feeds.get(value.name) for value in self.inputs]
+        if len(feeds) != len(arrays):
+            return None
+        kinds = [(x.shape, x.dtype) for x in arrays if type(x) is np.ndarray]
+        return tuple(kinds) if len(kinds) == len(arrays) else None
+
+    def _converted(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
+        expected = {value.name: value for value in self.inputs}
+        unknown, missing = feeds.keys() - expected.keys(), expected.keys() - feeds.keys()
+        if unknown or missing:
+            wrong = [f"no input is called {name!r}" for name in sorted(unknown)]
+            wrong += [f"input {name!r} is missing" for name in sorted(missing)]
+            raise InputError(f"{'; '.join(wrong)}; the model takes {_listing(self.inputs)}")
+        arrays = {name: _convert(value, feeds[name]) for name, value in expected.items()}
+        _check_shapes(self.inputs, arrays)
+        return arrays
+
+
+def _listing(values: tuple[Value, ...]) -> str:
+    return "; ".join(map(str, values)) or "no inputs"
+
+
+def _convert(value: Value, given: Any) -> Array:
+    """The array in the type of the input, if that changes no value in it."""
+    array = np.asarray(given)
+    wanted = np.dtype(value.dtype)
+    if array.dtype == wanted:
+        return array
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"input {value.name!r} is {array.dtype}, expected {wanted}")
+    with np.errstate(all="ignore"):
+        converted = array.astype(wanted)
+        same = np.can_cast(array.dtype, wanted) or np.array_equal(
+            converted.astype(array.dtype), array, equal_nan=array.dtype.kind == "f"
+        )
+    if not same:
+        raise InputError(
+            f"input {value.name!r} is {array.dtype}, and converting it to {wanted} would change values; "
+            f"if that is meant, pass x.astype({wanted.name!r})"
+        )
+    return converted
+
+
+def _check_shapes(values: tuple[Value, ...], arrays: Mapping[str, Array]) -> None:
+    """Ranks, fixed sizes, and sizes of the same name agree."""
+    sizes: dict[str, tuple[int, str]] = {}
+    for value in values:
+        found = arrays[value.name].shape
+        if value.shape is None:
+            continue
+        if len(found) != len(value.shape):
+            raise InputError(f"input {value.name!r} has rank {len(found)}, shape {list(found)}; expected {value}")
+        for size, dim in zip(found, value.shape):
+            if isinstance(dim, int) and size != dim:
+                raise InputError(f"input {value.name!r} has the shape {list(found)}; expected {value}")
+            if isinstance(dim, str) and sizes.setdefault(dim, (size, value.name))[0] != size:
+                other = f"{sizes[dim][0]} in {sizes[dim][1]!r}"
+                raise InputError(f"input {value.name!r} has {size} for {dim}, which is {other}")
+
+
+def _owner(array: Array) -> Any:
+    """The array that holds the memory."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def _own(array: Array, borrowed: set[int]) -> Array:
+    """The array itself, or a copy if its memory is somebody else's."""
+    if id(_owner(array)) in borrowed or not (array.flags.writeable and array.flags.c_contiguous):
+        return np.array(array, order="C")
+    return array
+
+
+def _distance(found: Array, expected: Array) -> float:
+    """The largest |difference|; equal infinities and NaN in the same places have none, anything else is infinite."""
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        return float("inf")
+    with np.errstate(all="ignore"):
+        a, b = found.astype(np.float64), expected.astype(np.float64)
+        alike = (a == b) | (np.isnan(a) & np.isnan(b))
+        difference = np.where(alike, 0, np.abs(a - b))
+    largest = float(np.max(difference, initial=0))
+    return largest if np.isfinite(largest) else float("inf")

@@ -1,0 +1,131 @@
+"""A plan: operators in the order they run, by the names of the values they read and write.
+
+A value may be an array of the bundle, an input of the graph, or the output of an earlier node. A node of an operator
+with subgraphs holds them as `Graph`s among its attributes; they see all values of the graphs around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from runtime.errors import RunError
+from runtime.kernels import KERNELS
+from runtime.kernels.base import Array
+
+__all__ = ["Graph", "Node", "evaluate", "execute"]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One call of an operator.
+
+    Attributes:
+        op: The operator, a key of `KERNELS`.
+        name: For messages.
+        inputs: Names of values; "" for one that is left out.
+        outputs: Names of the values made; "" for one that nobody reads.
+        attributes: Numbers, strings, lists of them, arrays and `Graph`s.
+        captures: The values around it that its subgraphs read.
+    """
+
+    op: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    captures: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        graphs = [value for value in self.attributes.values() if isinstance(value, Graph)]
+        object.__setattr__(self, "captures", tuple(sorted({name for graph in graphs for name in graph.captures})))
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """All values it needs, those of its subgraphs included."""
+        return tuple(name for name in (*self.inputs, *self.captures) if name)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes with the names of what goes in and what comes out.
+
+    Attributes:
+        captures: The values that it reads and doesn't make: weights, and for a subgraph those of the graph around it.
+        last_reads: For each node, the values that nobody needs after it.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    captures: tuple[str, ...] = field(init=False)
+    last_reads: tuple[tuple[str, ...], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        made = {*self.inputs, *(name for node in self.nodes for name in node.outputs)}
+        read = {*self.outputs, *(name for node in self.nodes for name in node.reads)}
+        object.__setattr__(self, "captures", tuple(sorted(read - made)))
+        object.__setattr__(self, "last_reads", tuple(_last_reads(self.nodes, made - {"", *self.outputs})))
+
+
+def _last_reads(nodes: Sequence[Node], mortal: set[str]) -> list[tuple[str, ...]]:
+    left, ends = set(mortal), []
+    for node in reversed(nodes):
+        ending = left.intersection((*node.reads, *node.outputs))
+        left -= ending
+        ends.append(tuple(sorted(ending)))
+    return ends[::-1]
+
+
+def execute(graph: Graph, scope: dict[str, Array], see: Callable[[Node, Sequence[Array]], None] | None = None) -> None:
+    """Runs the nodes on `scope`, which has the inputs and captures, and afterwards also the outputs.
+
+    Args:
+        graph: What to run.
+        scope: Arrays by name; values are taken out of it after their last use.
+        see: Called after each node with its results.
+
+    Raises:
+        RunError: A node can't work on what reaches it; the message names the node and the shapes.
+    """
+    for node, ended in zip(graph.nodes, graph.last_reads):
+        inputs = [scope[name] if name else None for name in node.inputs]
+        results = _call(node, inputs, scope)
+        scope.update(zip(node.outputs, results))
+        if see is not None:
+            see(node, results)
+        for name in ended:
+            del scope[name]
+
+
+def _call(node: Node, inputs: Sequence[Array | None], scope: Mapping[str, Array]) -> tuple[Array, ...]:
+    attributes = node.attributes
+    if node.captures or any(isinstance(value, Graph) for value in attributes.values()):
+        attributes = {key: _bound(value, scope) for key, value in attributes.items()}
+    try:
+        return KERNELS[node.op](inputs, attributes)
+    except (ValueError, TypeError, IndexError) as error:
+        shapes = ", ".join("none" if x is None else f"{x.dtype}{list(x.shape)}" for x in inputs)
+        raise RunError(f"node {node.name!r} ({node.op}) can't work on {shapes}: {error}") from error
+
+
+def _bound(value: Any, scope: Mapping[str, Array]) -> Any:
+    """A subgraph as a function of its inputs; anything else as it is."""
+    return partial(_run_subgraph, value, scope) if isinstance(value, Graph) else value
+
+
+def _run_subgraph(graph: Graph, scope: Mapping[str, Array], *inputs: Array) -> tuple[Array, ...]:
+    inner = {name: scope[name] for name in graph.captures}
+    inner.update(zip(graph.inputs, inputs))
+    execute(graph, inner)
+    return tuple(inner[name] for name in graph.outputs)
+
+
+def evaluate(nodes: Iterable[Node], arrays: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+    """The values named in `outputs` after running the nodes on the arrays, which stay as they are."""
+    graph = Graph(tuple(arrays), tuple(outputs), tuple(nodes))
+    scope = dict(arrays)
+    execute(graph, scope)
+    return {name: scope[name] for name in outputs}
