@@ -1,0 +1,1 @@
+"""Bytes to plain records and back; nothing here knows of graphs."""

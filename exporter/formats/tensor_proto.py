@@ -1,0 +1,95 @@
+"""Tensors inside of graphs: the value of a constant, as raw bytes or as a list of values.
+
+tensor_content given    exactly the elements, little-endian, in C order
+a list of values        fewer values than elements: the last one repeats; none at all: zeros
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import numpy as np
+
+from exporter.errors import CorruptError, LimitError, UnsupportedError
+from exporter.formats import limits
+from exporter.formats.dtypes import DataType, data_type
+from exporter.formats.files import empty
+from exporter.formats.places import within
+from exporter.formats.records import Array
+from exporter.formats.tensor_shape import shape_from_proto
+from exporter.formats.tensor_values import VALUE_LISTS, from_numbers, value_list
+from exporter.formats.tf_protos import TensorProto
+
+__all__ = ["to_array"]
+
+
+def to_array(proto: TensorProto, *, what: str, limit: int = limits.MAX_CONST_BYTES) -> Array:
+    """The tensor; it may be read-only, and strings are an object array of `bytes`.
+
+    Args:
+        proto: As in the attribute `value` of a constant.
+        what: Where it is from, for errors: `node conv1/kernel`.
+        limit: Most bytes that fewer stored values may be expanded to.
+
+    Raises:
+        CorruptError: Type, shape and values contradict each other.
+        LimitError: A few values stand for more than `limit` bytes.
+        UnsupportedError: Resources and variants.
+    """
+    with within(what):
+        kind = data_type(proto.dtype, reference=True)
+        shape = shape_from_proto(proto.tensor_shape)
+        if kind.dtype is None:
+            raise UnsupportedError(f"there are no arrays of type {kind.name}")
+        count = math.prod(shape)
+        if proto.tensor_content:
+            return _from_content(kind, count, proto.tensor_content).reshape(shape)
+        return _expand(kind, count, _values(proto, kind, count), limit).reshape(shape)
+
+
+def _from_content(kind: DataType, count: int, content: bytes) -> Array:
+    if not kind.itemsize or len(content) != count * kind.itemsize:
+        needed = f"which takes {count * kind.itemsize}" if kind.itemsize else "which is never stored so"
+        raise CorruptError(f"{len(content)} bytes for {count} elements of type {kind.name}, {needed}")
+    raw = np.frombuffer(content, np.uint8)
+    return kind.from_bytes(raw.copy() if sys.byteorder == "big" else raw, swapped=sys.byteorder == "big")
+
+
+def _values(proto: TensorProto, kind: DataType, count: int) -> Array:
+    holder = value_list(kind)
+    stored = getattr(proto, holder.name)
+    if not stored and count:
+        others = [name for name, _ in VALUE_LISTS if name != holder.name and getattr(proto, name)]
+        if others:
+            raise CorruptError(f"its values are in {others[0]}, where those of type {kind.name} are in {holder.name}")
+    if holder.stored == "u1":
+        return from_numbers(kind, np.frombuffer(stored, np.uint8))
+    if holder.stored == "object":
+        return _strings(list(stored))
+    return from_numbers(kind, np.fromiter(stored, holder.stored, len(stored)))
+
+
+def _strings(values: list[bytes]) -> Array:
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def _expand(kind: DataType, count: int, values: Array, limit: int) -> Array:
+    """All elements, where the last value stands for those that are left out."""
+    if values.size == count:
+        return values
+    if values.size > count:
+        raise CorruptError(f"{values.size} values for {count} elements")
+    if count * values.itemsize > limit:
+        found = f"{values.size} values stand for {count} of type {kind.name}, {count * values.itemsize} bytes"
+        raise LimitError(f"{found}; {limit} are allowed")
+    array = empty((count,), values.dtype, "its values")
+    array[: values.size] = values
+    array[values.size :] = values[-1] if values.size else _zero(kind)
+    return array
+
+
+def _zero(kind: DataType) -> object:
+    return b"" if kind.name == "string" else 0
