@@ -1,0 +1,249 @@
+"""Builds an IR model node by node; knows each value's dtype and shape, and the contents of small integer tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from exporter.ir import edit, elements, shapes
+from exporter.ir.dims import UNKNOWN, Dims, dims_of, product, same_dim, to_shape
+from exporter.ir.elements import Elements
+from exporter.ir.ops import CHANNELS_LAST, OPSET, domain_of
+from runtime.kernels import KERNELS
+
+__all__ = ["Builder", "ShapeError"]
+
+ShapeError = shapes.ShapeError
+
+_Array = npt.NDArray[Any]
+
+_LARGEST_ELEMENTS = 1024
+
+_GROWING = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
+"""Ops whose results can be of any size, however small their inputs are: looked at before they are computed."""
+
+
+class Builder:
+    """Appends nodes to one graph.
+
+    Small integer and bool tensors, and scalars, that can be computed from known shapes and constants are computed at
+    once and become constants. Weights never are: the model that comes out is the unfolded one.
+
+    Args:
+        name: The graph's name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.graph = ir.Graph([], [], nodes=[], opset_imports={"": OPSET, CHANNELS_LAST: 1}, name=name)
+        self._elements: dict[ir.Value, Elements] = {}
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
+        self._names: set[str] = set()
+        self._source = name
+        self._metadata: dict[str, str] = {}
+
+    def input(self, name: str, dtype: ir.DataType, shape: Iterable[object] | None) -> ir.Value:
+        """A graph input; in `shape` a str names a symbolic dimension, None is an unknown one; None alone: any rank."""
+        dims = None if shape is None else dims_of(shape)
+        value = ir.Value(name=self._unique(name), shape=to_shape(dims), type=ir.TensorType(dtype))
+        self.graph.inputs.append(value)
+        return value
+
+    def weight(self, name: str, dtype: ir.DataType, shape: Sequence[int], read: Callable[[], _Array]) -> ir.Value:
+        """An initializer whose array `read` fetches when it is needed, once."""
+        unique = self._unique(name)
+
+        def load() -> ir.Tensor[Any]:
+            return ir.Tensor(read(), dtype=dtype, name=unique)
+
+        tensor = ir.LazyTensor(load, dtype=dtype, shape=ir.Shape(shape), cache=True, name=unique)
+        value = ir.Value(name=unique, shape=ir.Shape(shape), type=ir.TensorType(dtype), const_value=tensor)
+        self.graph.register_initializer(value)
+        return value
+
+    def constant(self, array: npt.ArrayLike, name: str | None = None) -> ir.Value:
+        """An initializer with this array; equal small ones are made once."""
+        plain = np.asarray(array)
+        key = (str(plain.dtype), plain.shape, plain.tobytes()) if plain.size <= _LARGEST_ELEMENTS else None
+        if key is not None and key in self._constants:
+            return self._constants[key]
+        unique = self._unique(name or f"{self._source}/const")
+        tensor = ir.tensor(plain, name=unique)
+        value = ir.Value(name=unique, shape=ir.Shape(plain.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+        self.graph.register_initializer(value)
+        if key is not None:
+            self._constants[key] = value
+        if plain.size <= _LARGEST_ELEMENTS and (plain.dtype.kind in "iub" or plain.size == 1):
+            self._elements[value] = plain
+        return value
+
+    @contextmanager
+    def source(self, name: str, **metadata: str) -> Iterator[None]:
+        """Names what the nodes made inside come from; `metadata` goes onto each of them, as `batch_norm="bn1"`."""
+        before = self._source, self._metadata
+        self._source, self._metadata = name, metadata
+        try:
+            yield
+        finally:
+            self._source, self._metadata = before
+
+    def op(self, op_type: str, *inputs: ir.Value | None, **attributes: Any) -> ir.Value:
+        """One node with one output. ShapeError where the inputs don't go together."""
+        return self.op_n(op_type, 1, *inputs, **attributes)[0]
+
+    def op_n(self, op_type: str, outputs: int, *inputs: ir.Value | None, **attributes: Any) -> tuple[ir.Value, ...]:
+        """One node with several outputs."""
+        if op_type == "Reshape":
+            inputs = (inputs[0], self._static_shape(inputs[0], inputs[1]))
+        known = [self._known(value) for value in inputs]
+        results = shapes.infer(op_type, known, attributes, outputs)
+        constant = self._evaluate(op_type, known, attributes, results[0][1])
+        if constant is not None:
+            return tuple(self.constant(array) for array in constant)
+        found = self._symbolic(op_type, known, attributes)
+        dtype = results[0][0]
+        if found is not None and found.dtype != object and outputs == 1 and dtype is not None:
+            return (self.constant(found.astype(dtype.numpy())),)
+        values = self._append(op_type, inputs, attributes, results)
+        if found is not None:
+            self._elements[values[0]] = found
+        return values
+
+    def elements(self, value: ir.Value) -> Elements | None:
+        """What is known of the contents of a small tensor: numbers, or an object array with `SymbolicDim` in it."""
+        return self._elements.get(value)
+
+    def shape(self, value: ir.Value) -> Dims | None:
+        """The dimensions of a value; None where not even the rank is known."""
+        return None if value.shape is None else tuple(value.shape.dims)
+
+    def rename(self, value: ir.Value, name: str) -> None:
+        """Gives a node's result a name of its own, made unique if it is taken."""
+        if value.name != name:
+            self._names.discard(value.name or "")
+            value.name = self._unique(name)
+
+    def finish(self, outputs: Mapping[str, ir.Value]) -> ir.Model:
+        """The model with these outputs; what they don't need is removed."""
+        for name, value in outputs.items():
+            self.graph.outputs.append(self._as_output(name, value))
+        model = ir.Model(self.graph, ir_version=8)
+        edit.remove_dead(model)
+        edit.check(model)
+        return model
+
+    def _as_output(self, name: str, value: ir.Value) -> ir.Value:
+        """An input, a constant or a value that is an output already gets an Identity, to have a name of its own."""
+        if value.producer() is None or value in self.graph.outputs:
+            with self.source(name):
+                results = [(value.dtype, self.shape(value))]
+                value = self._append("Identity", [value], {}, results)[0]
+        holder = next((other for other in self._all_values() if other.name == name and other is not value), None)
+        if holder is not None:
+            holder.name = self._unique(f"{name}/inner")
+            self._names.discard(name)
+        value.name = name
+        return value
+
+    def _all_values(self) -> Iterator[ir.Value]:
+        yield from self.graph.inputs
+        yield from self.graph.initializers.values()
+        for node in self.graph:
+            yield from node.outputs
+
+    def _known(self, value: ir.Value | None) -> shapes.Known | None:
+        if value is None:
+            return None
+        return shapes.Known(value.dtype, self.shape(value), self._elements.get(value))
+
+    def _evaluate(
+        self, op_type: str, known: Sequence[shapes.Known | None], attributes: Mapping[str, Any], sizes: Dims | None
+    ) -> tuple[_Array, ...] | None:
+        """The results of an op on known small tensors; `sizes` is the shape of the first."""
+        if op_type == "Shape" and known[0] is not None and known[0].shape is not None:
+            start, end = attributes.get("start", 0), attributes.get("end")
+            dims = elements.of_shape(known[0].shape[start:end])
+            return None if dims.dtype == object else (dims,)
+        arrays = [None if k is None else k.elements for k in known]
+        if not known or any(k is not None and k.elements is None for k in known) or op_type not in KERNELS:
+            return None
+        if any(array is not None and array.dtype == object for array in arrays):
+            return None
+        if op_type in _GROWING and not _is_small(sizes):
+            return None
+        results = KERNELS[op_type](arrays, attributes)
+        small = all(result.size <= _LARGEST_ELEMENTS for result in results)
+        return tuple(np.asarray(result) for result in results) if small else None
+
+    def _static_shape(self, x: ir.Value | None, wanted: ir.Value | None) -> ir.Value | None:
+        """A shape with symbols as a constant with 0 (as in the input) and -1 (what is left), if that says it all."""
+        found = None if wanted is None else self._elements.get(wanted)
+        dims = None if x is None else self.shape(x)
+        if found is None or found.dtype != object or dims is None:
+            return wanted
+        items = list(found)
+        for i, item in enumerate(items):
+            if i < len(dims) and isinstance(item, ir.SymbolicDim) and same_dim(item, dims[i]):
+                items[i] = 0
+        left = [i for i, item in enumerate(items) if isinstance(item, ir.SymbolicDim)]
+        if len(left) > 1 or (left and -1 in items):
+            return wanted
+        for i in left:
+            items[i] = -1
+        return self.constant(np.array(items, np.int64))
+
+    def _symbolic(
+        self, op_type: str, known: Sequence[shapes.Known | None], attributes: Mapping[str, Any]
+    ) -> Elements | None:
+        """What is known of the result of an op on elements with symbols; plain numbers where the symbols cancel out."""
+        if op_type == "Shape":
+            if known[0] is None or known[0].shape is None:
+                return None
+            return elements.of_shape(known[0].shape[attributes.get("start", 0) : attributes.get("end")])
+        found = elements.symbolic(op_type, [None if k is None else k.elements for k in known], attributes)
+        return found if found is not None and found.size <= _LARGEST_ELEMENTS else None
+
+    def _append(
+        self,
+        op_type: str,
+        inputs: Sequence[ir.Value | None],
+        attributes: Mapping[str, Any],
+        results: Sequence[shapes.Result],
+    ) -> tuple[ir.Value, ...]:
+        node = ir.node(
+            op_type,
+            inputs,
+            {name: _attribute(value) for name, value in attributes.items()},
+            domain=domain_of(op_type),
+            num_outputs=len(results),
+            metadata_props={"source": self._source, **self._metadata},
+        )
+        node.name = self._unique(f"{self._source}/{op_type}", among="node ")
+        for output, (dtype, dims) in zip(node.outputs, results, strict=True):
+            output.name = self._unique(f"{self._source}/{op_type}")
+            output.shape = to_shape(dims)
+            output.type = None if dtype is None else ir.TensorType(dtype)
+        self.graph.append(node)
+        return tuple(node.outputs)
+
+    def _unique(self, name: str, *, among: str = "") -> str:
+        """The name, with the suffix _1, _2, ... where it is taken."""
+        candidate, count = name, 0
+        while among + candidate in self._names:
+            count += 1
+            candidate = f"{name}_{count}"
+        self._names.add(among + candidate)
+        return candidate
+
+
+def _is_small(dims: Dims | None) -> bool:
+    size = UNKNOWN if dims is None else product(dims)
+    return isinstance(size, int) and size <= _LARGEST_ELEMENTS
+
+
+def _attribute(value: Any) -> Any:
+    return ir.tensor(value) if isinstance(value, np.ndarray) else value

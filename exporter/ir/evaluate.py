@@ -1,0 +1,221 @@
+"""Computes a model, or the constants in it, with `runtime.kernels`, in a float type of choice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from exporter.errors import UnsupportedError, UsageError
+from runtime.kernels import KERNELS
+
+__all__ = ["Constants", "attributes_of", "evaluate", "evaluate_node"]
+
+_Array = npt.NDArray[Any]
+_DType = npt.DTypeLike
+
+_RANDOM = frozenset(
+    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+)
+
+
+def evaluate(model: ir.Model, feeds: Mapping[str, npt.ArrayLike], *, dtype: _DType = np.float64) -> dict[str, _Array]:
+    """The model's outputs by name, with every float (inputs, weights, casts, results) in `dtype`.
+
+    Intermediate results are freed as soon as nothing needs them any more. UsageError for an input that isn't fed.
+    """
+    graph = model.graph
+    known: dict[ir.Value, _Array] = {}
+    for value in graph.inputs:
+        if value.name is None or value.name not in feeds:
+            raise UsageError(f"no value for input {value.name}")
+        known[value] = _fed(value, feeds[value.name], dtype)
+    return {
+        str(output.name): array
+        for output, array in zip(graph.outputs, _run(graph, known, np.dtype(dtype)), strict=True)
+    }
+
+
+def _fed(value: ir.Value, array: npt.ArrayLike, dtype: _DType) -> _Array:
+    """What is fed in the type that the input has, with floats in `dtype`."""
+    if value.dtype is None:
+        return _in_type(np.asarray(array), dtype)
+    return np.asarray(array, dtype if value.dtype.is_floating_point() else value.dtype.numpy())
+
+
+def evaluate_node(node: ir.Node, inputs: list[_Array | None], dtype: _DType | None = np.float64) -> tuple[_Array, ...]:
+    """The results of one node without subgraphs on these arrays."""
+    return KERNELS[node.op_type](inputs, attributes_of(node, dtype))
+
+
+def attributes_of(node: ir.Node, dtype: _DType | None = None) -> dict[str, Any]:
+    """A node's attributes as plain Python values; floats in tensors, and the float type of a cast, become `dtype`."""
+    return {name: _plain(name, attribute, dtype) for name, attribute in node.attributes.items()}
+
+
+def _plain(name: str, attribute: ir.Attr, dtype: _DType | None) -> Any:
+    value = attribute.value
+    if attribute.type == ir.AttributeType.TENSOR:
+        array = value.numpy()
+        return array if dtype is None else _in_type(array, dtype)
+    if name in {"to", "dtype"} and dtype is not None and ir.DataType(int(value)).is_floating_point():
+        return ir.DataType.from_numpy(np.dtype(dtype)).value
+    return list(value) if isinstance(value, tuple) else value
+
+
+class Constants:
+    """What nothing but initializers determine, computed in one float type and never rounded in between.
+
+    Args:
+        dtype: The float type to compute in; None for the type that each is stored in.
+    """
+
+    def __init__(self, dtype: _DType | None = np.float64) -> None:
+        self._dtype = None if dtype is None else np.dtype(dtype)
+        self._constant: dict[ir.Value, bool] = {}
+        self._arrays: dict[ir.Value, _Array] = {}
+
+    def is_constant(self, value: ir.Value | None) -> bool:
+        """Whether all that a value depends on are initializers."""
+        if value is None:
+            return False
+        pending = [value]
+        while pending:
+            current = pending[-1]
+            if current in self._constant:
+                pending.pop()
+                continue
+            unknown = [v for v in _ancestors(current) if v not in self._constant]
+            if unknown:
+                pending.extend(unknown)
+            else:
+                self._constant[current] = self._decide(current)
+                pending.pop()
+        return self._constant[value]
+
+    def array(self, value: ir.Value) -> _Array:
+        """The value of a constant, kept for the next call. UsageError if it isn't one."""
+        if value not in self._arrays:
+            self._arrays[value] = self.compute(value)
+        return self._arrays[value]
+
+    def compute(self, value: ir.Value) -> _Array:
+        """The value of a constant, without keeping it: for large ones."""
+        if not self.is_constant(value):
+            raise UsageError(f"{value.name} is not a constant")
+        needed = _producers(value, self._arrays)
+        uses = Counter(v for node in needed for v in node.inputs if v is not None)
+        known: dict[ir.Value, _Array] = {}
+
+        def fetch(v: ir.Value) -> _Array:
+            found = self._arrays.get(v)
+            if found is None:
+                found = known.get(v)
+            return _initial(v, self._dtype) if found is None else found
+
+        for node in needed:
+            results = evaluate_node(node, [None if v is None else fetch(v) for v in node.inputs], self._dtype)
+            known.update(zip(node.outputs, results, strict=False))
+            for v in node.inputs:
+                if v is not None:
+                    uses[v] -= 1
+                    if not uses[v] and v is not value:
+                        known.pop(v, None)
+        return fetch(value)
+
+    def _decide(self, value: ir.Value) -> bool:
+        node = value.producer()
+        if node is None:
+            return value.is_initializer() and not value.is_graph_input() and value.const_value is not None
+        if node.op_type not in KERNELS or node.op_type in _RANDOM:
+            return False
+        if any(attribute.type in _SUBGRAPHS for attribute in node.attributes.values()):
+            return False
+        return all(v is None or self._constant[v] for v in node.inputs)
+
+
+_SUBGRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+
+
+def _ancestors(value: ir.Value) -> list[ir.Value]:
+    node = value.producer()
+    return [] if node is None else [v for v in node.inputs if v is not None]
+
+
+def _producers(value: ir.Value, known: Mapping[ir.Value, _Array]) -> list[ir.Node]:
+    """The nodes that compute a value, in order, up to what is known already."""
+    order: list[ir.Node] = []
+    seen: set[ir.Node] = set()
+    pending: list[tuple[ir.Value, bool]] = [(value, False)]
+    while pending:
+        current, done = pending.pop()
+        node = current.producer()
+        if node is None or node in seen or current in known:
+            continue
+        if done:
+            seen.add(node)
+            order.append(node)
+        else:
+            pending.append((current, True))
+            pending.extend((v, False) for v in node.inputs if v is not None)
+    return order
+
+
+def _initial(value: ir.Value, dtype: np.dtype[Any] | None) -> _Array:
+    assert value.const_value is not None
+    array = value.const_value.numpy()
+    return array if dtype is None else _in_type(array, dtype)
+
+
+def _in_type(array: _Array, dtype: _DType) -> _Array:
+    """Floats of any width (bfloat16 too, which NumPy doesn't know as a float) in `dtype`; the rest as it is."""
+    is_float = array.dtype.kind == "f" or ir.DataType.from_numpy(array.dtype).is_floating_point()
+    return array.astype(dtype, copy=False) if is_float else array
+
+
+def _run(graph: ir.Graph, known: dict[ir.Value, _Array], dtype: np.dtype[Any]) -> list[_Array]:
+    """A graph's outputs; `known` holds its inputs and, for a subgraph, what it sees of the graph around it."""
+    uses = _use_counts(graph)
+
+    def fetch(value: ir.Value) -> _Array:
+        return known[value] if value in known else _initial(value, dtype)
+
+    for node in graph:
+        if node.op_type not in KERNELS:
+            raise UnsupportedError(f"node {node.name} has the op {node.op_type}, which has no kernel")
+        attributes = attributes_of(node, dtype)
+        for name, attribute in node.attributes.items():
+            if attribute.type == ir.AttributeType.GRAPH:
+                attributes[name] = _body(attribute.as_graph(), known, dtype)
+        results = KERNELS[node.op_type]([None if v is None else fetch(v) for v in node.inputs], attributes)
+        known.update(zip(node.outputs, results, strict=False))
+        for value in node.inputs:
+            if value is not None:
+                uses[value] -= 1
+                if not uses[value]:
+                    known.pop(value, None)
+    return [fetch(value) for value in graph.outputs]
+
+
+def _use_counts(graph: ir.Graph) -> Counter[ir.Value]:
+    """How often each value of a graph is read; one that a subgraph reads is never counted down to 0."""
+    uses = Counter(value for node in graph for value in node.inputs if value is not None)
+    uses.update(graph.outputs)
+    for node in graph:
+        for value in {v for v in node.inputs if v is not None}:
+            if any(user.graph is not graph for user, _ in value.uses()):
+                uses[value] += 1
+    return uses
+
+
+def _body(
+    graph: ir.Graph, around: Mapping[ir.Value, _Array], dtype: np.dtype[Any]
+) -> Callable[..., tuple[_Array, ...]]:
+    def body(*inputs: _Array) -> tuple[_Array, ...]:
+        return tuple(_run(graph, {**around, **dict(zip(graph.inputs, inputs, strict=True))}, dtype))
+
+    return body

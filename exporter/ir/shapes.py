@@ -1,0 +1,399 @@
+"""The dtype and shape of an op's results, from those of its inputs and from what is known of their contents.
+
+Own rules for the channels-last ops and for the standard ones whose symbolic dimensions onnx's own inference would lose;
+onnx's inference for the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.checker
+import onnx.shape_inference
+import onnx_ir as ir
+
+from exporter.ir.dims import UNKNOWN, Dim, Dims, ceil_div, floor_div, normal, product, same_dim
+from exporter.ir.elements import Elements
+from exporter.ir.ops import CHANNELS_LAST_OPS, OPSET
+
+__all__ = ["Known", "Result", "ShapeError", "infer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of an input: dtype, shape (None: not even the rank) and, for small tensors, the elements."""
+
+    dtype: ir.DataType | None
+    shape: Dims | None
+    elements: Elements | None = None
+
+
+Result = tuple[ir.DataType | None, Dims | None]
+_Inputs = Sequence[Known | None]
+_Attributes = Mapping[str, Any]
+
+
+class ShapeError(ValueError):
+    """The inputs' shapes don't go together."""
+
+
+def infer(op_type: str, inputs: _Inputs, attributes: _Attributes, outputs: int) -> list[Result]:
+    """The dtype and shape of each output; ShapeError where the op can't take such inputs."""
+    rule = RULES.get(op_type)
+    if rule is not None:
+        first = inputs[0] if inputs else None
+        if op_type not in {"Range", "ConstantOfShape"} and first is not None and first.shape is None:
+            return [(first.dtype, None)] * outputs
+        shape = rule(inputs, attributes)
+        return [(_dtype(op_type, inputs, attributes), shape)] * outputs
+    if op_type in CHANNELS_LAST_OPS:
+        raise KeyError(op_type)
+    return _infer_by_onnx(op_type, inputs, attributes, outputs)
+
+
+def _dtype(op_type: str, inputs: _Inputs, attributes: _Attributes) -> ir.DataType | None:
+    if op_type == "ConstantOfShape":
+        value = attributes.get("value")
+        return ir.DataType.FLOAT if value is None else ir.DataType.from_numpy(value.dtype)
+    if op_type == "Shape":
+        return ir.DataType.INT64
+    assert inputs[0] is not None
+    return inputs[0].dtype
+
+
+def _x(inputs: _Inputs) -> Dims:
+    assert inputs[0] is not None
+    assert inputs[0].shape is not None
+    return inputs[0].shape
+
+
+def _ints(inputs: _Inputs, index: int) -> list[int] | None:
+    """The elements of an integer input, where all are known."""
+    known = inputs[index] if index < len(inputs) else None
+    if known is None or known.elements is None or known.elements.dtype == object:
+        return None
+    return [int(element) for element in known.elements.reshape(-1)]
+
+
+def _conv(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    x, kernel = _x(inputs), inputs[1].shape if inputs[1] else None
+    if kernel is None:
+        return (x[0], *[UNKNOWN] * (len(x) - 1))
+    if len(kernel) != len(x):
+        raise ShapeError(f"a kernel of rank {len(kernel)} on an input of rank {len(x)}")
+    group = attributes.get("group", 1)
+    if isinstance(x[-1], int) and isinstance(kernel[-2], int) and x[-1] != kernel[-2] * group:
+        raise ShapeError(f"the kernel takes {kernel[-2] * group} channels, the input has {x[-1]}")
+    return (x[0], *_windows(x[1:-1], kernel[:-2], attributes), kernel[-1])
+
+
+def _pool(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    x = _x(inputs)
+    return (x[0], *_windows(x[1:-1], attributes["kernel_shape"], attributes), x[-1])
+
+
+def _windows(space: Dims, kernel: Sequence[Dim], attributes: _Attributes) -> Dims:
+    rank = len(space)
+    strides = attributes.get("strides", [1] * rank)
+    dilations = attributes.get("dilations", [1] * rank)
+    pads = attributes.get("pads", [0] * 2 * rank)
+    if attributes.get("auto_pad") == "SAME_UPPER":
+        return tuple(ceil_div(size, stride) for size, stride in zip(space, strides, strict=True))
+    sizes: list[Dim] = []
+    for i, size in enumerate(space):
+        extent = kernel[i]
+        if not isinstance(extent, int):
+            sizes.append(UNKNOWN)
+            continue
+        reach = pads[i] + pads[i + rank] - dilations[i] * (extent - 1) - 1
+        count = normal(floor_div(normal(size + reach), strides[i]) + 1)
+        if isinstance(count, int) and count < 0:
+            raise ShapeError(f"a window of {extent} doesn't fit into {size}")
+        sizes.append(count)
+    return tuple(sizes)
+
+
+def _conv_transpose(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    x, kernel = _x(inputs), inputs[1].shape if inputs[1] else None
+    rank = len(x) - 2
+    if kernel is None:
+        return (x[0], *[UNKNOWN] * (rank + 1))
+    strides = attributes.get("strides", [1] * rank)
+    dilations = attributes.get("dilations", [1] * rank)
+    pads = attributes.get("pads", [0] * 2 * rank)
+    extra = attributes.get("output_padding", [0] * rank)
+    sizes: list[Dim] = []
+    for i in range(rank):
+        extent = kernel[i]
+        if not isinstance(extent, int):
+            sizes.append(UNKNOWN)
+            continue
+        reach = extra[i] + dilations[i] * (extent - 1) + 1 - pads[i] - pads[i + rank]
+        sizes.append(normal(normal(strides[i] * normal(x[i + 1] - 1)) + reach))
+    return (x[0], *sizes, normal(kernel[-2] * attributes.get("group", 1)))
+
+
+def _dense(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    x, kernel = _x(inputs), inputs[1].shape if inputs[1] else None
+    if kernel is not None and isinstance(x[-1], int) and isinstance(kernel[0], int) and x[-1] != kernel[0]:
+        raise ShapeError(f"a matrix of {kernel[0]} rows on {x[-1]} features")
+    return (*x[:-1], UNKNOWN if kernel is None else kernel[-1])
+
+
+def _same(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    return _x(inputs)
+
+
+def _depth_to_space(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    n, h, w, c = _x(inputs)
+    block = attributes["blocksize"]
+    return (n, normal(h * block), normal(w * block), floor_div(c, block * block))
+
+
+def _space_to_depth(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    n, h, w, c = _x(inputs)
+    block = attributes["blocksize"]
+    return (n, floor_div(h, block), floor_div(w, block), normal(c * block * block))
+
+
+def _reshape(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    x, wanted = _x(inputs), inputs[1]
+    assert wanted is not None
+    if wanted.elements is None:
+        return _unknown_of_length(wanted)
+    sizes: list[Dim] = [int(s) if not isinstance(s, ir.SymbolicDim) else s for s in wanted.elements.reshape(-1)]
+    sizes = [x[i] if isinstance(s, int) and s == 0 and i < len(x) else s for i, s in enumerate(sizes)]
+    if -1 in [s for s in sizes if isinstance(s, int)]:
+        rest = [s for s in sizes if not (isinstance(s, int) and s == -1)]
+        sizes[next(i for i, s in enumerate(sizes) if isinstance(s, int) and s == -1)] = _remaining(x, rest)
+    elif all(isinstance(d, int) for d in (*x, *sizes)) and product(x) != product(sizes):
+        raise ShapeError(f"{list(x)} can't be reshaped to {sizes}")
+    return tuple(sizes)
+
+
+def _remaining(x: Dims, rest: list[Dim]) -> Dim:
+    """The size that -1 stands for: what is left of the elements after the common dimensions have cancelled out."""
+    left = list(x)
+    for dim in list(rest):
+        match = next((i for i, other in enumerate(left) if same_dim(other, dim)), None)
+        if match is not None:
+            del left[match]
+            rest.remove(dim)
+    total, taken = product(left), product(rest)
+    if not isinstance(taken, int):
+        return UNKNOWN
+    if taken == 0:
+        return 0
+    if isinstance(total, int):
+        if total % taken:
+            raise ShapeError(f"{list(x)} can't be reshaped: {total} elements don't divide by {taken}")
+        return total // taken
+    known = product(d for d in left if isinstance(d, int))
+    symbols = product(d for d in left if not isinstance(d, int))
+    if isinstance(known, int) and known % taken == 0:
+        return normal(symbols * (known // taken)) if known != taken else symbols
+    return floor_div(total, taken)
+
+
+def _unknown_of_length(known: Known) -> Dims | None:
+    if known.shape is None or len(known.shape) != 1 or not isinstance(known.shape[0], int):
+        return None
+    return (UNKNOWN,) * known.shape[0]
+
+
+def _from_elements(known: Known | None) -> Dims | None:
+    """A shape that is given as a tensor."""
+    if known is None:
+        return None
+    if known.elements is None:
+        return _unknown_of_length(known)
+    if known.elements.ndim != 1:
+        raise ShapeError(f"a shape is a vector, not a tensor of rank {known.elements.ndim}")
+    return tuple(s if isinstance(s, ir.SymbolicDim) else int(s) for s in known.elements.reshape(-1))
+
+
+def _expand(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    x, target = _x(inputs), _from_elements(inputs[1])
+    if target is None:
+        return None
+    rank = max(len(x), len(target))
+    a = (*[1] * (rank - len(x)), *x)
+    b = (*[1] * (rank - len(target)), *target)
+    return tuple(_broadcast(p, q) for p, q in zip(a, b, strict=True))
+
+
+def _broadcast(a: Dim, b: Dim) -> Dim:
+    if isinstance(a, int) and a != 1:
+        return a
+    if isinstance(b, int):
+        return b if b != 1 else a
+    if isinstance(a, int):
+        return b
+    return a if same_dim(a, b) else UNKNOWN
+
+
+def _tile(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    x, repeats = _x(inputs), _from_elements(inputs[1])
+    if repeats is None:
+        return (UNKNOWN,) * len(x)
+    return tuple(product((size, times)) for size, times in zip(x, repeats, strict=True))
+
+
+def _concat(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    shapes = [known.shape if known else None for known in inputs]
+    known_shapes = [shape for shape in shapes if shape is not None]
+    axis = attributes["axis"] % max(len(known_shapes[0]), 1)
+    if any(len(shape) != len(known_shapes[0]) for shape in known_shapes):
+        raise ShapeError(f"tensors of ranks {[len(shape) for shape in known_shapes]} can't be concatenated")
+    result = [
+        next((s[i] for s in known_shapes if isinstance(s[i], int)), known_shapes[0][i])
+        for i in range(len(known_shapes[0]))
+    ]
+    total: Dim = 0
+    for shape in shapes:
+        total = UNKNOWN if shape is None else normal(total + shape[axis])
+    result[axis] = total
+    return tuple(result)
+
+
+def _pad(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    x, pads = _x(inputs), _ints(inputs, 1)
+    if pads is None:
+        return (UNKNOWN,) * len(x)
+    return tuple(normal(size + (pads[i] + pads[i + len(x)])) for i, size in enumerate(x))
+
+
+def _slice(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    x = _x(inputs)
+    starts, ends = _from_elements(inputs[1]), _from_elements(inputs[2])
+    if starts is None or ends is None:
+        return (UNKNOWN,) * len(x)
+    axes = _ints(inputs, 3) if len(inputs) > 3 and inputs[3] is not None else list(range(len(starts)))
+    steps = _ints(inputs, 4) if len(inputs) > 4 and inputs[4] is not None else [1] * len(starts)
+    result = list(x)
+    for i, axis in enumerate(axes or []):
+        step = steps[i] if steps is not None else None
+        result[axis] = _slice_size(x[axis], starts[i], ends[i], step)
+    return tuple(result)
+
+
+def _slice_size(size: Dim, start: Dim, end: Dim, step: int | None) -> Dim:
+    if step is None:
+        return UNKNOWN
+    if isinstance(start, int) and isinstance(end, int):
+        if isinstance(size, int):
+            return len(range(*slice(start, end if end >= -size or step > 0 else None, step).indices(size)))
+        if step == 1 and start >= 0 > end:
+            return normal(normal(size + end) - start)
+        if start == 0 and end >= np.iinfo(np.int32).max:
+            return size if step == 1 else ceil_div(size, step)
+        if step == 1 and start > 0 and end >= np.iinfo(np.int32).max:
+            return normal(size - start)
+    if step == 1 and isinstance(start, int) and start == 0 and same_dim(size, end):
+        return size
+    return UNKNOWN
+
+
+def _constant_of_shape(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    return _from_elements(inputs[0])
+
+
+def _shape(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    x = _x(inputs)
+    return (len(range(*slice(attributes.get("start", 0), attributes.get("end")).indices(len(x)))),)
+
+
+def _resize(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    x = _x(inputs)
+    if len(inputs) > 3 and inputs[3] is not None:
+        return _from_elements(inputs[3])
+    scales = inputs[2].elements if len(inputs) > 2 and inputs[2] is not None else None
+    if scales is None:
+        return (UNKNOWN,) * len(x)
+    return tuple(_scaled(size, float(scale)) for size, scale in zip(x, scales.reshape(-1), strict=True))
+
+
+def _scaled(size: Dim, scale: float) -> Dim:
+    if isinstance(size, int):
+        return int(np.floor(size * scale))
+    if scale == int(scale):
+        return size if scale == 1 else normal(size * int(scale))
+    return UNKNOWN
+
+
+def _infer_by_onnx(op_type: str, inputs: _Inputs, attributes: _Attributes, outputs: int) -> list[Result]:
+    """By onnx's own inference for one node; an unknown op type is a KeyError."""
+    if any(known is not None and known.dtype is None for known in inputs):
+        return [(None, None)] * outputs
+    schema = onnx.defs.get_schema(op_type, OPSET)
+    names = [f"i{i}" if known is not None else "" for i, known in enumerate(inputs)]
+    node = onnx.helper.make_node(op_type, names, [f"o{i}" for i in range(outputs)])
+    node.attribute.extend(_proto_attribute(name, value) for name, value in attributes.items())
+    types = {name: _type_proto(known) for name, known in zip(names, inputs, strict=True) if known is not None}
+    data = {name: _data(known) for name, known in zip(names, inputs, strict=True) if known and _concrete(known)}
+    imports = [onnx.helper.make_opsetid("", OPSET)]
+    try:
+        inferred = onnx.shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=imports)
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
+        raise ShapeError(str(error)) from error
+    return [_result(inferred.get(f"o{i}")) for i in range(outputs)]
+
+
+def _proto_attribute(name: str, value: Any) -> onnx.AttributeProto:
+    if isinstance(value, np.ndarray):
+        value = onnx.numpy_helper.from_array(value)
+    return onnx.helper.make_attribute(name, value)
+
+
+def _concrete(known: Known) -> bool:
+    return known.elements is not None and known.elements.dtype != object
+
+
+def _data(known: Known) -> onnx.TensorProto:
+    assert known.elements is not None
+    return onnx.numpy_helper.from_array(np.asarray(known.elements))
+
+
+def _type_proto(known: Known) -> onnx.TypeProto:
+    assert known.dtype is not None
+    shape = None
+    if known.shape is not None:
+        shape = [size if isinstance(size, int) else size.value for size in known.shape]
+    return onnx.helper.make_tensor_type_proto(known.dtype.value, shape)
+
+
+def _result(proto: onnx.TypeProto | None) -> Result:
+    if proto is None or not proto.HasField("tensor_type"):
+        return (None, None)
+    tensor = proto.tensor_type
+    dtype = ir.DataType(tensor.elem_type)
+    if not tensor.HasField("shape"):
+        return (dtype, None)
+    sizes = [d.dim_value if d.HasField("dim_value") else ir.SymbolicDim(d.dim_param or None) for d in tensor.shape.dim]
+    return (dtype, tuple(sizes))
+
+
+RULES: dict[str, Callable[[_Inputs, _Attributes], Dims | None]] = {
+    "AveragePool": _pool,
+    "BatchNormalization": _same,
+    "Concat": _concat,
+    "ConstantOfShape": _constant_of_shape,
+    "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
+    "Dense": _dense,
+    "DepthToSpace": _depth_to_space,
+    "Expand": _expand,
+    "LRN": _same,
+    "MaxPool": _pool,
+    "Pad": _pad,
+    "Reshape": _reshape,
+    "Resize": _resize,
+    "Shape": _shape,
+    "Slice": _slice,
+    "SpaceToDepth": _space_to_depth,
+    "Tile": _tile,
+}
