@@ -1,0 +1,84 @@
+"""What a path is, by its contents, and which reader takes it; what is no model, named, with what to give instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from exporter.errors import FormatError, MissingError
+from exporter.formats.sniff import Kind, sniff
+from exporter.sources.checkpoint import locate, read_checkpoint, read_frozen
+from exporter.sources.model import SourceModel
+from exporter.sources.rebind import rebind
+from exporter.sources.saved_model import is_saved_model, read_saved_model
+
+__all__ = ["open_source", "source_files"]
+
+_GRAPHS = frozenset({Kind.GRAPH_DEF, Kind.GRAPH_DEF_TEXT, Kind.META_GRAPH, Kind.META_GRAPH_TEXT})
+
+_ADVICE = {
+    Kind.LFS_POINTER: "Fetch the file itself with `git lfs pull`",
+    Kind.GZIP: "Unpack it first (tar -xzf), and give what is inside",
+    Kind.TAR: "Unpack it first (tar -xf), and give what is inside",
+    Kind.ZIP: "Unpack it first, and give what is inside",
+    Kind.ONNX: "It is an ONNX model already",
+    Kind.TFLITE: "It was converted before; give the checkpoint or SavedModel that it was made of",
+    Kind.EMPTY: "The download or the save was cut short; get it again",
+}
+
+
+def open_source(path: Path, *, graph_file: Path | None = None) -> SourceModel:
+    """The model that a path stands for.
+
+    Args:
+        path: A checkpoint's prefix, any one of its files, a directory with a checkpoint, or a graph file.
+        graph_file: Where the graph is, if not beside the checkpoint.
+
+    Raises:
+        MissingError: There is nothing there.
+        FormatError: What is there is no model; the message says what it is.
+    """
+    if is_saved_model(path):
+        return read_saved_model(path)
+    located = locate(path)
+    if located is not None:
+        if graph_file is not None and is_saved_model(graph_file):
+            return rebind(read_saved_model(graph_file), read_checkpoint(path, located))
+        return read_checkpoint(path, located, graph_file=graph_file)
+    if not path.exists():
+        raise MissingError(
+            f"there is no {path}, and no checkpoint of that prefix ({path.name}.index)", hint=_beside(path)
+        )
+    if path.is_dir():
+        raise FormatError(
+            "there is no checkpoint in it: neither a `checkpoint` state file nor any .index file",
+            hint="Give a checkpoint's prefix, or the directory that holds one",
+        ).within(f"directory {path}")
+    kind = sniff(path)
+    if kind in _GRAPHS:
+        return read_frozen(path)
+    raise FormatError(f"it is {kind.value}, and nothing to export", hint=_ADVICE.get(kind)).within(f"file {path}")
+
+
+def _beside(path: Path) -> str:
+    """The checkpoints that are in the directory where one was looked for."""
+    found = sorted(index.name.removesuffix(".index") for index in path.parent.glob("*.index"))[:8]
+    if not found:
+        return f"In {path.parent} there is no checkpoint at all" if path.parent.is_dir() else "Check the path"
+    return f"In {path.parent} there are {', '.join(found)}"
+
+
+def source_files(path: Path) -> list[Path]:
+    """The files that belong to a source, none of which may be overwritten."""
+    if is_saved_model(path):
+        folder = path.parent if path.is_file() else path
+        return sorted(file for file in folder.rglob("*") if file.is_file())
+    located = locate(path)
+    if located is None:
+        return [path] if path.is_file() else []
+    prefix = located.prefix
+    beside = prefix.parent.iterdir() if prefix.parent.is_dir() else iter(())
+    return sorted(
+        file
+        for file in beside
+        if file.name == prefix.name or file.name.startswith((f"{prefix.name}.", f"{prefix.name}-"))
+    )

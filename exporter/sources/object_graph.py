@@ -1,0 +1,45 @@
+"""The object graph of a TensorFlow 2 checkpoint: what people call what is stored under its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from exporter.errors import CorruptError
+from exporter.formats.records import TensorStore
+from exporter.formats.tf_protos import TrackableObjectGraph, parse
+
+__all__ = ["OBJECT_GRAPH", "VALUE", "labels"]
+
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+
+VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+"""What the key of a variable ends with."""
+
+
+def labels(store: TensorStore) -> Mapping[str, str]:
+    """For each key of a variable its full name, as `conv1/kernel`, or the path in the key.
+
+    Empty for a checkpoint that isn't object-based.
+
+    Raises:
+        CorruptError: The object graph can't be read.
+    """
+    if OBJECT_GRAPH not in store:
+        return {}
+    stored = store.read(OBJECT_GRAPH)
+    if stored.shape != () or not isinstance(stored.item(), bytes):
+        raise CorruptError("it is no scalar string").within(f"tensor {OBJECT_GRAPH}")
+    message = parse(TrackableObjectGraph, stored.item(), what=f"tensor {OBJECT_GRAPH}")
+    return {
+        attribute.checkpoint_key: _label(attribute.full_name, attribute.checkpoint_key)
+        for node in message.nodes
+        for attribute in node.attributes
+        if attribute.checkpoint_key in store
+    }
+
+
+def _label(full_name: str, key: str) -> str:
+    """The full name where it says more than `Variable`, else the path; in that `.S` stands for / and `..` for a dot."""
+    if "/" in full_name:
+        return full_name
+    return key.removesuffix(VALUE).replace(".S", "/").replace("..", ".")
