@@ -1,0 +1,1 @@
+"""The training graph to the inference function it stands for."""

@@ -1,0 +1,159 @@
+"""Conditions of a graph, in all three forms TensorFlow has for them, and what becomes of one whose predicate is known.
+
+v1   Switch(data, pred) -> two outputs, of which one is dead; Merge(a, b) passes on what is alive
+v2   If(pred, args...), StatelessIf: two functions
+op   Select(pred, a, b), SelectV2: both sides computed, one taken
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from exporter.inference.inline import Inliner
+from exporter.inference.rewriter import Rewriter
+from exporter.sources.graph import Node, Ref
+
+__all__ = ["IFS", "SELECTS", "Condition", "find_conditions", "open_switches", "original", "take", "take_both"]
+
+IFS = frozenset({"If", "StatelessIf"})
+SELECTS = frozenset({"Select", "SelectV2"})
+
+_COPIES = frozenset({"Identity", "Switch", "StopGradient", "Snapshot", "RefSwitch"})
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A place where a predicate chooses.
+
+    Attributes:
+        node: The Merge, If or Select.
+        predicate: The tensor that decides, behind all copies of it.
+        if_true: What is taken when it is true; None for an If, whose sides are functions.
+        if_false: What is taken when it is false.
+    """
+
+    node: Node
+    predicate: Ref
+    if_true: Ref | None
+    if_false: Ref | None
+
+
+def original(rewriter: Rewriter, ref: Ref) -> Ref:
+    """The tensor behind copies: identities, switches on the way into a branch."""
+    ref = rewriter.resolve(ref)
+    node = rewriter.node(ref.node)
+    while node.op in _COPIES:
+        ref = rewriter.inputs(node)[0]
+        node = rewriter.node(ref.node)
+    return ref
+
+
+def find_conditions(rewriter: Rewriter, outputs: Iterable[Ref]) -> list[Condition]:
+    """The conditions on the way to these tensors, outer ones after the inner ones they depend on."""
+    nodes = rewriter.order(outputs, controls=True)
+    return [*_merges(rewriter, nodes), *_others(rewriter, nodes)]
+
+
+def _others(rewriter: Rewriter, nodes: Iterable[Node]) -> Iterator[Condition]:
+    for node in nodes:
+        if node.op in IFS:
+            yield Condition(node, original(rewriter, rewriter.inputs(node)[0]), None, None)
+        elif node.op in SELECTS:
+            predicate, a, b = rewriter.inputs(node)
+            yield Condition(node, original(rewriter, predicate), a, b)
+
+
+_Token = tuple[Ref, bool]
+
+
+def _merges(rewriter: Rewriter, nodes: Iterable[Node]) -> Iterator[Condition]:
+    """Every Merge of two branches of one Switch predicate.
+
+    Each tensor carries the set of (predicate, side) under which it is alive. A Merge whose inputs differ in the side of
+    one predicate joins the branches of that condition, and what comes out no longer depends on it.
+    """
+    alive: dict[str, frozenset[_Token]] = {}
+    for node in nodes:
+        refs = rewriter.inputs(node)
+        if node.op in ("Merge", "RefMerge"):
+            joined = _join([_tokens(rewriter, alive, ref) for ref in refs])
+            if joined is None:
+                alive[node.name] = frozenset()
+                continue
+            predicate, true_side, rest = joined
+            alive[node.name] = rest
+            yield Condition(node, predicate, refs[true_side], refs[1 - true_side])
+        else:
+            tokens = [_tokens(rewriter, alive, ref) for ref in refs]
+            tokens += [alive.get(control, frozenset()) for control in node.controls]
+            alive[node.name] = frozenset().union(*tokens) if tokens else frozenset()
+
+
+def _tokens(rewriter: Rewriter, alive: dict[str, frozenset[_Token]], ref: Ref) -> frozenset[_Token]:
+    """Under which sides a tensor is alive: what its node is alive under, and for a Switch the side itself."""
+    node = rewriter.node(ref.node)
+    base = alive.get(ref.node, frozenset())
+    if node.op in ("Switch", "RefSwitch"):
+        return base | {(original(rewriter, rewriter.inputs(node)[1]), ref.port == 1)}
+    return base
+
+
+def _join(sides: list[frozenset[_Token]]) -> tuple[Ref, int, frozenset[_Token]] | None:
+    """The predicate that two sides differ in, which side is the true one, and what both stay under."""
+    if len(sides) != 2:
+        return None
+    first, second = sides
+    for predicate, side in sorted(first):
+        if (predicate, not side) in second:
+            rest = (first | second) - {(predicate, True), (predicate, False)}
+            return predicate, 0 if side else 1, rest
+    return None
+
+
+def take(rewriter: Rewriter, inliner: Inliner, condition: Condition, side: bool) -> None:
+    """Resolves a condition: everything that used it uses the chosen side."""
+    node = condition.node
+    if node.op in IFS:
+        branch = node.attribute("then_branch" if side else "else_branch")
+        for port, ref in enumerate(inliner.inline(node, branch, rewriter.inputs(node)[1:])):
+            rewriter.redirect(Ref(node.name, port), ref)
+        return
+    chosen = condition.if_true if side else condition.if_false
+    assert chosen is not None
+    rewriter.redirect(Ref(node.name, 0), chosen)
+    if node.op == "Merge":
+        index = rewriter.inputs(node).index(rewriter.resolve(chosen))
+        rewriter.redirect(
+            Ref(node.name, 1), rewriter.constant(f"{node.name}/value_index", np.array(index, np.int32), 3)
+        )
+
+
+def open_switches(rewriter: Rewriter, nodes: Iterable[Node]) -> None:
+    """Lets the tensors that go into branches through a Switch go there directly; only Merges decide from then on."""
+    for node in nodes:
+        if node.op in ("Switch", "RefSwitch"):
+            data = rewriter.inputs(node)[0]
+            rewriter.redirect(Ref(node.name, 0), data)
+            rewriter.redirect(Ref(node.name, 1), data)
+
+
+def take_both(rewriter: Rewriter, inliner: Inliner, condition: Condition) -> None:
+    """A condition on data becomes a SelectV2 of both sides: the same numbers, since neither has side effects."""
+    node = condition.node
+    if node.op in SELECTS:
+        return
+    if node.op in IFS:
+        arguments = rewriter.inputs(node)[1:]
+        then = inliner.inline(node, node.attribute("then_branch"), arguments)
+        other = inliner.inline(node, node.attribute("else_branch"), arguments)
+        for port, (a, b) in enumerate(zip(then, other, strict=True)):
+            selected = rewriter.add(f"{node.name}/select", "SelectV2", (condition.predicate, a, b))
+            rewriter.redirect(Ref(node.name, port), selected)
+        return
+    assert condition.if_true is not None
+    assert condition.if_false is not None
+    operands = (condition.predicate, condition.if_true, condition.if_false)
+    rewriter.redirect(Ref(node.name, 0), rewriter.add(f"{node.name}/select", "SelectV2", operands))

@@ -1,0 +1,28 @@
+"""What the stages of inference note down for the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from exporter.report import Decision
+
+__all__ = ["Findings"]
+
+
+@dataclass
+class Findings:
+    """Decisions that change numbers, and warnings, in the order they were made."""
+
+    decisions: list[Decision] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def decide(self, kind: str, subject: str, choice: str, reason: str) -> None:
+        """Notes a decision, once."""
+        decision = Decision(kind, subject, choice, reason)
+        if decision not in self.decisions:
+            self.decisions.append(decision)
+
+    def warn(self, text: str) -> None:
+        """Notes a warning, once."""
+        if text not in self.warnings:
+            self.warnings.append(text)

@@ -1,0 +1,283 @@
+"""The training graph to the inference function, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from exporter.errors import CorruptError, MissingError, UsageError, ValueInputError
+from exporter.formats.dtypes import BY_NAME, DATA_TYPES
+from exporter.formats.records import Array
+from exporter.inference.batch_norm import Parameters, recognise
+from exporter.inference.blends import resolve_blends
+from exporter.inference.conditions import find_conditions, open_switches, take_both
+from exporter.inference.dropout import drop_noise
+from exporter.inference.findings import Findings
+from exporter.inference.flags import resolve_flags
+from exporter.inference.inline import Inliner
+from exporter.inference.inputs import cut_input, find_inputs, use_defaults
+from exporter.inference.markers import RANDOM_OPS, behind, variable_behind
+from exporter.inference.model import InferenceModel, Input, Output
+from exporter.inference.names import find_tensor
+from exporter.inference.options import Options
+from exporter.inference.outputs import find_outputs
+from exporter.inference.records import describe
+from exporter.inference.rewriter import Rewriter
+from exporter.inference.settings import apply_values
+from exporter.inference.signatures import choose_signature
+from exporter.inference.statistics import KEPT, Checkpoint, use_moving_statistics
+from exporter.inference.updates import Updates
+from exporter.report import BatchNorm
+from exporter.sources.graph import Graph, Node, Ref
+from exporter.sources.model import SourceModel, Variable
+
+__all__ = ["Inferred", "to_inference"]
+
+Inferred = tuple[InferenceModel, tuple[BatchNorm, ...], Findings]
+
+
+def to_inference(source: SourceModel, options: Options) -> Inferred:
+    """The inference function that a source stands for, its batch norms, and what was decided on the way.
+
+    Raises:
+        UsageError: A name that isn't there, or several outputs to choose from.
+        MissingError: Variables or moving statistics that the checkpoint hasn't got.
+        UnsupportedError: Randomness that is part of the model.
+        ValueInputError: Statistics that can't be meant.
+        CorruptError: A variable is stored with another type or shape than the graph's.
+    """
+    if source.graph is None:
+        raise MissingError("it holds weights only: no graph says what is done with them").within(f"file {source.path}")
+    return _Inference(source, source.graph, options).run()
+
+
+class _Inference:
+    def __init__(self, source: SourceModel, graph: Graph, options: Options) -> None:
+        self.source = source
+        self.graph = graph
+        self.options = options
+        self.findings = Findings()
+        self.rewriter = Rewriter(graph)
+        self.variables: dict[str, Variable] = dict(source.variables)
+        self.input_names: dict[Ref, str] = {}
+        self.signature = choose_signature(source, graph, options)
+
+    def run(self) -> Inferred:
+        rewriter, findings = self.rewriter, self.findings
+        given = self._given_inputs()
+        apply_values(rewriter, self.options.values, findings)
+        names = self._outputs(list(given))
+        outputs = [ref for _, ref in names]
+        inliner = Inliner(rewriter)
+        resolve_flags(rewriter, inliner, outputs, findings)
+        resolve_blends(rewriter, outputs, findings)
+        updates = Updates(rewriter, frozenset(node.name for node in rewriter.order(outputs)))
+        use_moving_statistics(rewriter, outputs, updates, self._checkpoint(), findings, keep=self.options.keeps)
+        self._check_kept()
+        drop_noise(rewriter, outputs, findings)
+        use_defaults(rewriter, outputs, given, findings)
+        self._keep_conditions_on_data(inliner, outputs)
+        self._use_averages(updates, outputs)
+        parameters = recognise(rewriter, outputs, self._channels)
+        inputs = self._named_inputs(find_inputs(rewriter, outputs, given, findings))
+        graph = self._final_graph(inputs, outputs)
+        batch_norms = self._describe(parameters, graph)
+        model = InferenceModel(
+            graph,
+            tuple(inputs),
+            tuple(Output(name, rewriter.resolve(ref)) for name, ref in names),
+            self._used_variables(graph),
+            {p.node: record.name for p, record in batch_norms if p.node in graph},
+        )
+        return model, tuple(record for _, record in batch_norms), findings
+
+    def _given_inputs(self) -> dict[Ref, tuple[int | None, ...] | None]:
+        named = self.options.inputs.items()
+        given: dict[Ref, tuple[int | None, ...] | None] = {}
+        for name, shape in named:
+            ref = find_tensor(self.rewriter, name, what="--input")
+            given[self._cut(str(ref), ref)] = shape
+        if not given and self.signature is not None:
+            for name, ref in self.signature.inputs.items():
+                self._cut(name, ref)
+        return given
+
+    def _cut(self, name: str, ref: Ref) -> Ref:
+        """Makes a tensor an input of that name."""
+        placeholder = cut_input(self.rewriter, ref)
+        self.input_names[placeholder] = name
+        return placeholder
+
+    def _outputs(self, given: list[Ref]) -> list[tuple[str, Ref]]:
+        if self.options.outputs:
+            refs = [find_tensor(self.rewriter, name, what="--output") for name in self.options.outputs]
+            for ref in refs:
+                self.findings.decide("output", str(ref), "output", "named by the user")
+            return [(str(ref), ref) for ref in refs]
+        if self.signature is not None:
+            for name in self.signature.outputs:
+                self.findings.decide("output", name, "output", f"signature {self.signature.name}")
+            return list(self.signature.outputs.items())
+        return [(str(ref), ref) for ref in find_outputs(self.rewriter, given, self.findings)]
+
+    def _named_inputs(self, inputs: list[Input]) -> list[Input]:
+        """Inputs under the names that the user or the signature gives them, each with its reason in the report."""
+        named = [replace(entry, name=self.input_names.get(entry.ref, entry.name)) for entry in inputs]
+        for entry in named:
+            self.findings.decide("input", entry.name, "input", self._why(entry))
+        return named
+
+    def _why(self, entry: Input) -> str:
+        if entry.ref in self.input_names:
+            return "named by the user" if self.signature is None else f"signature {self.signature.name}"
+        op = self.rewriter.node(entry.ref.node).op
+        if op in RANDOM_OPS:
+            return "the model starts from random numbers, and from nothing else"
+        return "a placeholder that the outputs need" if op.startswith("Placeholder") else f"data that come out of {op}"
+
+    def _check_kept(self) -> None:
+        """Every scope of --keep-batch-statistics has to mean something, or the user believes what isn't so."""
+        kept = [decision.subject for decision in self.findings.decisions if decision.choice == KEPT]
+        for scope in self.options.keep_batch_statistics:
+            alone = replace(self.options, keep_batch_statistics=(scope,))
+            if not any(alone.keeps(subject) for subject in kept):
+                where = f"in the scope {scope!r}" if scope else "on the way to the outputs"
+                raise UsageError(
+                    f"--keep-batch-statistics: no batch norm {where} normalises by the batch",
+                    hint="Where a flag decides that, set it too: --set NAME=true",
+                )
+
+    def _checkpoint(self) -> Checkpoint:
+        store = self.source.store
+        keys = frozenset(store or ())
+
+        def variable(key: str) -> Ref:
+            assert store is not None
+            info = store.info(key)
+            ref = self.rewriter.add(key, "VariableV2", dtype=BY_NAME[info.kind].number, shape=info.shape)
+            self.variables[ref.node] = Variable(ref.node, key, info.kind, info.shape, lambda: store.read(key))
+            return ref
+
+        return Checkpoint(keys, variable)
+
+    def _keep_conditions_on_data(self, inliner: Inliner, outputs: list[Ref]) -> None:
+        """Conditions that are left depend on data: both sides are computed and one is selected."""
+        for condition in find_conditions(self.rewriter, outputs):
+            if condition.node.op in ("Merge", "RefMerge", "If", "StatelessIf"):
+                self.findings.decide(
+                    "condition", condition.node.name, "kept", f"it depends on {condition.predicate}, which is data"
+                )
+                take_both(self.rewriter, inliner, condition)
+        switches = [node for node in self.rewriter.order(outputs) if node.op in ("Switch", "RefSwitch")]
+        open_switches(self.rewriter, switches)
+
+    def _use_averages(self, updates: Updates, outputs: list[Ref]) -> None:
+        """Weights that training averaged over its steps (ExponentialMovingAverage): said, and used if asked for."""
+        shadows = self._shadows(updates, outputs)
+        if not shadows:
+            if self.options.ema:
+                raise UsageError(
+                    "--ema asks for averaged weights, and the checkpoint has none for this model's variables"
+                )
+            return
+        count = f"{len(shadows)} variables"
+        if not self.options.ema:
+            self.findings.decide("ema", count, "raw weights", "there are averaged ones too; --ema exports those")
+            return
+        for name, shadow in shadows.items():
+            self.variables[name] = replace(shadow, node=name)
+        self.findings.decide("ema", count, "averaged weights", "asked for with --ema")
+
+    def _shadows(self, updates: Updates, outputs: list[Ref]) -> Mapping[str, Variable]:
+        store, found = self.source.store, {}
+        by_graph = updates.shadows()
+        for node in self.rewriter.order(outputs):
+            variable = self.variables.get(node.name)
+            if variable is None or store is None:
+                continue
+            shadow = self.variables.get(by_graph.get(node.name, ""))
+            key = f"{variable.key}/ExponentialMovingAverage"
+            if shadow is None and key in store:
+                info = store.info(key)
+                shadow = Variable(node.name, key, info.kind, info.shape, _reader(store.read, key))
+            if shadow is not None and shadow.shape == variable.shape:
+                found[node.name] = shadow
+        return found
+
+    def _channels(self, ref: Ref) -> int | None:
+        name = variable_behind(self.rewriter, ref)
+        if name in self.variables:
+            return int(np.prod(self.variables[str(name)].shape, dtype=np.int64))
+        node = self.rewriter.node(behind(self.rewriter, ref).node)
+        return int(np.size(node.attribute("value"))) if node.op == "Const" else None
+
+    def _final_graph(self, inputs: list[Input], outputs: list[Ref]) -> Graph:
+        """Only what the outputs need, inputs in their final meaning, control inputs gone."""
+        stop = frozenset(entry.ref for entry in inputs)
+        nodes = self.rewriter.order(outputs, stop=stop)
+        cut = {ref.node for ref in stop}
+        plain = [Node(n.name, n.op, self.rewriter.inputs(n), (), n.attributes) for n in nodes if n.name not in cut]
+        return Graph({node.name: node for node in plain}, self.graph.functions)
+
+    def _used_variables(self, graph: Graph) -> Mapping[str, Variable]:
+        """The variables of the final graph, each checked when it is read."""
+        lost = {n.name: self.source.missing.get(n.name, n.name) for n in graph if n.op in _VARIABLES}
+        lost = {name: key for name, key in lost.items() if name not in self.variables}
+        if lost:
+            raise _lost(sorted(set(lost.values())), self.source)
+        used = [_as_declared(node, self.variables[node.name]) for node in graph if node.op in _VARIABLES]
+        return {v.node: replace(v, read=_checked(v)) for v in used}
+
+    def _describe(self, parameters: list[Parameters], graph: Graph) -> list[tuple[Parameters, BatchNorm]]:
+        if any(node.op in _VARIABLES and node.name not in self.variables for node in graph):
+            self._used_variables(graph)
+        return describe(self.rewriter, parameters, self.variables, self.findings)
+
+
+_VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
+
+
+def _as_declared(node: Node, variable: Variable) -> Variable:
+    """The variable; TensorFlow too refuses to restore one from a tensor of another type or shape than the graph's."""
+    declared, number = node.attribute("shape"), node.attribute("dtype")
+    kind = variable.kind if number is None else DATA_TYPES[number].name
+    sizes = variable.shape if declared is None else declared
+    fits = len(sizes) == len(variable.shape) and all(a in (None, b) for a, b in zip(sizes, variable.shape, strict=True))
+    if fits and kind == variable.kind:
+        return variable
+    wanted = ", ".join("?" if size is None else str(size) for size in sizes)
+    raise CorruptError(
+        f"the checkpoint has {variable.kind} {list(variable.shape)}, and the graph's variable {node.name} is "
+        f"{kind} [{wanted}]",
+        hint="Give the graph and the weights of one and the same model",
+    ).within(f"tensor {variable.key}")
+
+
+def _reader(read: Callable[[str], Array], key: str) -> Callable[[], Array]:
+    return lambda: read(key)
+
+
+def _checked(variable: Variable) -> Callable[[], Array]:
+    """The variable's own reader, which refuses NaN and infinity."""
+
+    def read() -> Array:
+        array = variable.read()
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            count = int(array.size - np.isfinite(array).sum())
+            raise ValueInputError(
+                f"{count} of its {array.size} values are NaN or infinite",
+                hint="The training diverged; export an earlier checkpoint",
+            ).within(f"tensor {variable.key}")
+        return array
+
+    return read
+
+
+def _lost(keys: list[str], source: SourceModel) -> MissingError:
+    shown = ", ".join(keys[:40]) + (f" and {len(keys) - 40} more" if len(keys) > 40 else "")
+    return MissingError(
+        f"the model needs {len(keys)} tensors that the checkpoint hasn't got: {shown}",
+        hint="Save tf.global_variables(), not tf.trainable_variables(), or give the checkpoint that they are in",
+    ).within(f"checkpoint {source.path}")

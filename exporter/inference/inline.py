@@ -1,0 +1,73 @@
+"""Puts a function's body in place of the call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exporter.errors import CorruptError, LimitError, MissingError
+from exporter.inference.rewriter import Rewriter
+from exporter.sources.graph import FunctionBody, FunctionCall, Node, Ref
+
+__all__ = ["CALLS", "Inliner"]
+
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+
+_DEEPEST = 64
+_MOST_NODES = 5_000_000
+
+
+class Inliner:
+    """Inlines calls, within bounds that a graph of mutually recursive functions can't pass."""
+
+    def __init__(self, rewriter: Rewriter) -> None:
+        self._rewriter = rewriter
+        self._depth: dict[str, int] = {}
+        self._count = 0
+
+    def inline(self, node: Node, function: FunctionCall, arguments: Sequence[Ref]) -> list[Ref]:
+        """Adds the body's nodes under `<node>/<name in the function>`; returns what the function returns.
+
+        Raises:
+            CorruptError: It passes more or fewer arguments than the function takes.
+            MissingError: The library hasn't got the function.
+            LimitError: Calls nested more than 64 deep, or more than 5 million nodes.
+        """
+        body = self._rewriter.graph.functions.get(function.name)
+        if body is None:
+            raise MissingError(f"the graph's library has no function {function.name!r}").within(f"node {node.name}")
+        if len(arguments) != len(body.arguments):
+            wanted = f"{function.name} takes {len(body.arguments)} arguments, and it gets {len(arguments)}"
+            raise CorruptError(wanted).within(f"node {node.name}")
+        depth = self._depth.get(node.name, 0) + 1
+        self._count += len(body.nodes)
+        if depth > _DEEPEST or self._count > _MOST_NODES:
+            raise LimitError(
+                f"function calls are nested more than {_DEEPEST} deep or grow beyond {_MOST_NODES} nodes"
+            ).within(f"node {node.name}")
+        return self._copy(node, body, dict(zip(body.arguments, arguments, strict=True)), depth)
+
+    def _copy(self, call: Node, body: FunctionBody, arguments: dict[str, Ref], depth: int) -> list[Ref]:
+        names = {name: self._free_name(f"{call.name}/{name}") for name in body.nodes}
+
+        def outside(ref: Ref) -> Ref:
+            inner = names.get(ref.node)
+            return arguments[ref.node] if inner is None else Ref(inner, ref.port)
+
+        for name, node in body.nodes.items():
+            inputs = tuple(outside(ref) for ref in node.inputs)
+            controls = tuple(names[control] for control in node.controls)
+            self._rewriter.put(Node(names[name], node.op, inputs, controls, node.attributes))
+            self._depth[names[name]] = depth
+        return [outside(ref) for ref in body.outputs]
+
+    def _free_name(self, name: str) -> str:
+        free, count = name, 0
+        while free in self._rewriter:
+            count += 1
+            free = f"{name}_{count}"
+        return free
+
+    def expand(self, node: Node) -> None:
+        """A plain call: its results are the function's."""
+        for port, ref in enumerate(self.inline(node, node.attribute("f"), self._rewriter.inputs(node))):
+            self._rewriter.redirect(Ref(node.name, port), ref)

@@ -1,0 +1,121 @@
+"""What shows that a part of a graph belongs to training, and the groups of ops that several stages look for."""
+
+from __future__ import annotations
+
+from exporter.inference.rewriter import Rewriter
+from exporter.sources.graph import FunctionCall, Node, Ref
+
+__all__ = [
+    "ASSIGN_OPS",
+    "BOOL",
+    "COSMETIC",
+    "FUSED_BATCH_NORMS",
+    "MOMENTS",
+    "RANDOM_OPS",
+    "SHAPE_OPS",
+    "VARIABLE_READS",
+    "assigns",
+    "behind",
+    "over_batch",
+    "training_op",
+    "variable_behind",
+]
+
+BOOL = 10
+"""TensorFlow's type number of bool."""
+
+FUSED_BATCH_NORMS = frozenset({"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"})
+
+RANDOM_OPS = frozenset(
+    {
+        "Multinomial",
+        "ParameterizedTruncatedNormal",
+        "RandomGamma",
+        "RandomPoisson",
+        "RandomPoissonV2",
+        "RandomShuffle",
+        "RandomStandardNormal",
+        "RandomUniform",
+        "RandomUniformInt",
+        "StatefulRandomBinomial",
+        "StatefulStandardNormalV2",
+        "StatefulTruncatedNormal",
+        "StatefulUniform",
+        "StatefulUniformInt",
+        "StatelessMultinomial",
+        "StatelessRandomNormal",
+        "StatelessRandomNormalV2",
+        "StatelessRandomUniform",
+        "StatelessRandomUniformInt",
+        "StatelessRandomUniformIntV2",
+        "StatelessRandomUniformV2",
+        "StatelessTruncatedNormal",
+        "StatelessTruncatedNormalV2",
+        "TruncatedNormal",
+    }
+)
+
+ASSIGN_OPS = frozenset(
+    {
+        "Assign",
+        "AssignAdd",
+        "AssignAddVariableOp",
+        "AssignSub",
+        "AssignSubVariableOp",
+        "AssignVariableOp",
+    }
+)
+
+SHAPE_OPS = frozenset({"Shape", "ShapeN", "Size", "Rank"})
+
+COSMETIC = frozenset(
+    {"Identity", "Squeeze", "Reshape", "ExpandDims", "Cast", "StopGradient", "EnsureShape", "Snapshot"}
+)
+"""Ops that leave the numbers of a statistic as they are."""
+
+MOMENTS = frozenset({"Mean", "Sum"})
+
+VARIABLE_READS = frozenset({"Identity", "ReadVariableOp", "Cast", "Switch", "RefSwitch", "Snapshot", "StopGradient"})
+
+_VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
+
+
+def training_op(node: Node) -> str | None:
+    """What in this op is of training, in words; None if nothing is."""
+    if node.op in RANDOM_OPS:
+        return "random numbers are drawn"
+    if node.op in ASSIGN_OPS:
+        return "a variable is assigned to"
+    if node.op in FUSED_BATCH_NORMS and node.attribute("is_training", True):
+        return "batch statistics are used"
+    return None
+
+
+def assigns(rewriter: Rewriter, call: FunctionCall) -> bool:
+    """Whether a function assigns to variables."""
+    body = rewriter.graph.functions.get(call.name)
+    return body is not None and any(node.op in ASSIGN_OPS for node in body.nodes.values())
+
+
+def over_batch(rewriter: Rewriter, node: Node) -> bool:
+    """Whether a reduction with constant axes goes over axis 0."""
+    axes = rewriter.value(rewriter.inputs(node)[1]) if len(node.inputs) > 1 else None
+    return axes is not None and 0 in axes.reshape(-1)
+
+
+def behind(rewriter: Rewriter, ref: Ref) -> Ref:
+    """The tensor behind ops that leave its numbers as they are."""
+    ref = rewriter.resolve(ref)
+    node = rewriter.node(ref.node)
+    while node.op in COSMETIC and node.inputs:
+        ref = rewriter.inputs(node)[0]
+        node = rewriter.node(ref.node)
+    return ref
+
+
+def variable_behind(rewriter: Rewriter, ref: Ref) -> str | None:
+    """The name of the variable that a tensor is a reading of (perhaps reshaped); None if it is something else."""
+    node = rewriter.producer(ref)
+    while node.op in VARIABLE_READS | COSMETIC and node.inputs:
+        node = rewriter.producer(rewriter.inputs(node)[0])
+    return node.name if node.op in _VARIABLES else None

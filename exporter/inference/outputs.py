@@ -1,0 +1,146 @@
+"""Chooses the outputs of a training graph that has no signature, among the ends of its forward computation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from exporter.errors import UsageError
+from exporter.inference.ends import CHOICES, End, EndSearch
+from exporter.inference.findings import Findings
+from exporter.inference.markers import RANDOM_OPS, SHAPE_OPS
+from exporter.inference.ranks import hinted_shape
+from exporter.inference.rewriter import Rewriter
+from exporter.sources.graph import Ref
+
+__all__ = ["find_outputs"]
+
+_NOISE = (
+    RANDOM_OPS
+    | SHAPE_OPS
+    | {"Add", "AddV2", "Cast", "Const", "Div", "Fill", "Floor", "GreaterEqual", "Identity", "Mul", "RealDiv"}
+    | {"Select", "SelectV2", "StridedSlice", "Sub", "ZerosLike"}
+)
+"""What dropout is made of."""
+
+_LISTED = 12
+
+
+def find_outputs(rewriter: Rewriter, given: Iterable[Ref], findings: Findings) -> list[Ref]:
+    """The outputs, in the graph's order.
+
+    Args:
+        rewriter: The whole graph.
+        given: Inputs that the user has named; empty to find them too.
+
+    Raises:
+        UsageError: There is no output, or there are several networks to choose from; lists the candidates.
+    """
+    search = EndSearch(rewriter, list(given))
+    ends = search.ends()
+    if not ends:
+        raise UsageError(
+            "no output could be found: nothing that layers compute is left over at the end",
+            hint="Name one with --output; `inspect` lists the graph's tensors",
+        )
+    chosen = _choose(search, ends, findings)
+    for ref in chosen:
+        findings.decide("output", str(ref), "output", "an end of the forward computation")
+    return chosen
+
+
+def _without_unused_noise(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
+    """Without what dropout makes of inner results and nothing uses, such as the outputs of all steps but the last."""
+    needed = {end.ref: {node.name for node in search.rewriter.order([end.ref])} for end in ends if len(ends) > 1}
+    kept = []
+    for end in ends:
+        others = set[str]().union(*(names for ref, names in needed.items() if ref != end.ref))
+        own = [search.rewriter.node(name) for name in needed.get(end.ref, set()) - others]
+        if any(node.op in RANDOM_OPS for node in own) and all(node.op in _NOISE for node in own):
+            _set_aside(findings, end, "dropout of an inner result, which nothing uses")
+        else:
+            kept.append(end)
+    return kept
+
+
+def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]:
+    """All ends of one network; auxiliary heads, which only a loss uses, are set aside."""
+    results = [end for end in ends if not end.only_loss]
+    if results and len({end.sources for end in results}) == 1:
+        if any(end.is_fed for end in ends):
+            for end in ends:
+                if end.only_loss:
+                    _set_aside(findings, end, "adversarial training alone uses it, and there is a result beside it")
+            ends = results
+        for end in ends:
+            if end.only_loss and end.sources != results[0].sources:
+                _set_aside(findings, end, "only a loss uses it, and it depends on other inputs than the results")
+        ends = [end for end in ends if not end.only_loss or end.sources == results[0].sources]
+    ends = _without_unused_noise(search, ends, findings)
+    ends = _without_auxiliary(search, _without_logits(search, ends), findings)
+    if len({end.sources for end in ends}) > 1 or _one_feeds_another(search, ends):
+        raise UsageError(
+            f"the graph has several networks, or ends of one; the candidates for an output are {_list(search, ends)}",
+            hint="Choose with --output NAME, once for each that is wanted",
+        )
+    position = {node.name: i for i, node in enumerate(search.nodes)}
+    return sorted((end.ref for end in ends), key=lambda ref: (position[ref.node], ref.port))
+
+
+def _without_logits(search: EndSearch, ends: list[End]) -> list[End]:
+    """Without ends that a loss starts from and that another end comes from by activations alone."""
+    return [
+        end
+        for end in ends
+        if not end.only_loss or not any(_activates(search, end.ref, other.ref) for other in ends if other is not end)
+    ]
+
+
+def _activates(search: EndSearch, logits: Ref, result: Ref) -> bool:
+    if search.rewriter.node(result.node).op in CHOICES or logits.node == result.node:
+        return False
+    needed = {node.name for node in search.rewriter.order([result])}
+    return logits.node in needed and search.layers_before(logits) == search.layers_before(result)
+
+
+def _without_auxiliary(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
+    """Without the heads of training that branch off in the middle: much of the network comes after the branch."""
+    if len(ends) < 2:
+        return ends
+    layers = {end.ref: search.layers_before(end.ref) for end in ends}
+    kept = []
+    for end in ends:
+        deeper = [
+            other
+            for other in ends
+            if layers[end.ref] - layers[other.ref]
+            and len(layers[other.ref] - layers[end.ref]) > 2 * len(layers[end.ref] - layers[other.ref]) + 2
+        ]
+        if end.only_loss and deeper:
+            _set_aside(findings, end, f"an auxiliary head: only a loss uses it, and {deeper[0].ref} goes much deeper")
+        else:
+            kept.append(end)
+    return kept
+
+
+def _one_feeds_another(search: EndSearch, ends: list[End]) -> bool:
+    pairs = [(a.ref, b.ref) for a in ends for b in ends if a is not b]
+    return any(_feeds(search, a, b) for a, b in pairs if search.rewriter.node(b.node).op not in CHOICES)
+
+
+def _feeds(search: EndSearch, a: Ref, b: Ref) -> bool:
+    return a.node != b.node and a.node in {node.name for node in search.rewriter.order([b])}
+
+
+def _set_aside(findings: Findings, end: End, reason: str) -> None:
+    findings.decide("output", str(end.ref), "set aside", f"{reason}; --output {end.ref} exports it")
+
+
+def _list(search: EndSearch, ends: list[End]) -> str:
+    shown = []
+    for end in ends[:_LISTED]:
+        shape = hinted_shape(search.rewriter.node(end.ref.node), end.ref.port)
+        sizes = "" if shape is None else " [" + ", ".join("?" if s is None else str(s) for s in shape) + "]"
+        needs = ", ".join(sorted(str(source) for source in end.sources)) or "nothing"
+        shown.append(f"{end.ref}{sizes} (from {needs})")
+    more = f" and {len(ends) - _LISTED} more" if len(ends) > _LISTED else ""
+    return "; ".join(shown) + more

@@ -1,0 +1,47 @@
+"""Values that the user gives to placeholders or other tensors: `--set NAME=VALUE`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from exporter.errors import UsageError
+from exporter.formats.dtypes import dtype_of
+from exporter.inference.findings import Findings
+from exporter.inference.names import find_tensor
+from exporter.inference.rewriter import Rewriter
+
+__all__ = ["apply_values"]
+
+
+def apply_values(rewriter: Rewriter, values: Mapping[str, str], findings: Findings) -> None:
+    """Puts a constant in the place of each named tensor.
+
+    Raises:
+        UsageError: There is no such tensor, or the text is no value of its type.
+    """
+    for name, text in values.items():
+        ref = find_tensor(rewriter, name, what="--set")
+        node = rewriter.node(ref.node)
+        dtype = int(node.attribute("dtype", node.attribute("T", 1)))
+        array = _parse(name, text, dtype_of(dtype))
+        rewriter.redirect(ref, rewriter.constant(f"{ref.node}/set", array, dtype))
+        findings.decide("value", str(ref), text, "given with --set")
+
+
+def _parse(name: str, text: str, dtype: np.dtype[np.generic]) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+    """`true`, `0.5`, `[1, 2]`: JSON, or Python's spelling of bools."""
+    try:
+        value = json.loads(text.lower() if text.lower() in ("true", "false") else text)
+        array = np.array(value)
+        if array.dtype.kind not in "biuf":
+            raise ValueError(text)
+        if dtype.kind in "iu" and array.dtype.kind == "f":
+            raise ValueError(text)
+        return array.astype(dtype)
+    except (ValueError, TypeError, RecursionError):
+        raise UsageError(
+            f"--set {name}={text}: that is no value of type {dtype}", hint="Write true, 0.5 or [1, 2]"
+        ) from None
