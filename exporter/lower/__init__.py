@@ -1,0 +1,1 @@
+"""Front ends: a model of TensorFlow's or Keras's ops, lowered to the IR."""

@@ -1,0 +1,98 @@
+"""All layers that have a translation, by class name; operations by `ops:` or `tf:` and theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from exporter.lower.keras import (
+    activation_layers,
+    attention,
+    batch_normalization,
+    categories,
+    conv_lstm,
+    convolution,
+    dense,
+    identity,
+    image,
+    merging,
+    multi_head,
+    normalization,
+    operations,
+    pooling,
+    recurrent,
+    reshaping,
+    time_distributed,
+    transposed,
+)
+from exporter.lower.keras.context import Lower
+
+__all__ = ["KEEP_MASK", "LAYERS"]
+
+
+def _merged(tables: Iterable[Mapping[str, Lower]]) -> dict[str, Lower]:
+    merged: dict[str, Lower] = {}
+    for table in tables:
+        twice = merged.keys() & table.keys()
+        if twice:
+            raise ValueError(f"two translations for {', '.join(sorted(twice))}")
+        merged.update(table)
+    return merged
+
+
+LAYERS: dict[str, Lower] = _merged(
+    [
+        activation_layers.LAYERS,
+        attention.LAYERS,
+        batch_normalization.LAYERS,
+        categories.LAYERS,
+        conv_lstm.LAYERS,
+        convolution.LAYERS,
+        dense.LAYERS,
+        identity.LAYERS,
+        image.LAYERS,
+        merging.LAYERS,
+        multi_head.LAYERS,
+        normalization.LAYERS,
+        operations.LAYERS,
+        pooling.LAYERS,
+        recurrent.LAYERS,
+        reshaping.LAYERS,
+        time_distributed.LAYERS,
+        transposed.LAYERS,
+    ]
+)
+"""The function that lowers each class."""
+
+KEEP_MASK = frozenset(
+    {
+        "Activation",
+        "ActivityRegularization",
+        "AlphaDropout",
+        "BatchNormalization",
+        "BatchNormalizationV1",
+        "BatchNormalizationV2",
+        "Dense",
+        "Dropout",
+        "ELU",
+        "GaussianDropout",
+        "GaussianNoise",
+        "GroupNormalization",
+        "Identity",
+        "LayerNormalization",
+        "LeakyReLU",
+        "Normalization",
+        "PReLU",
+        "RMSNormalization",
+        "ReLU",
+        "Rescaling",
+        "Softmax",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "SpatialDropout3D",
+        "SyncBatchNormalization",
+        "StochasticDepth",
+        "ThresholdedReLU",
+        "UnitNormalization",
+    }
+)
+"""The layers that hand their input's mask on."""

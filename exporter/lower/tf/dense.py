@@ -1,0 +1,65 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+import re
+
+import onnx_ir as ir
+
+from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
+
+__all__ = ["OPS"]
+
+_DENSE_EQUATION = re.compile(r"(?P<batch>(?:\.\.\.)?[A-Za-z]*)(?P<i>[A-Za-z]),(?P=i)(?P<o>[A-Za-z])->(?P=batch)(?P=o)")
+
+
+def _swap(ctx: NodeContext, x: ir.Value) -> ir.Value:
+    """The tensor with its last two axes exchanged."""
+    rank = ctx.rank(x)
+    if rank < 2:
+        raise RefusalError(f"a tensor of rank {rank} is no matrix")
+    return ctx.op("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2])
+
+
+def _product(ctx: NodeContext, a: ir.Value, b: ir.Value) -> ir.Value:
+    """a b over the last axis: `Dense` where b is a matrix of weights."""
+    dims = ctx.shape(b)
+    op_type = "Dense" if dims is not None and len(dims) == 2 and ctx.is_constant(b) else "MatMul"
+    return ctx.op(op_type, a, b)
+
+
+def matmul(ctx: NodeContext) -> ir.Value:
+    """`MatMul` of two matrices, each transposed on request."""
+    a, b = (ctx.ranked(value, 2) for value in ctx.inputs)
+    a = _swap(ctx, a) if ctx.flag("transpose_a", False) else a
+    b = _swap(ctx, b) if ctx.flag("transpose_b", False) else b
+    return _product(ctx, a, b)
+
+
+def batch_matmul(ctx: NodeContext) -> ir.Value:
+    """`BatchMatMul`: the axes before the last two are a batch, which broadcasts."""
+    a, b = ctx.inputs
+    a = _swap(ctx, a) if ctx.flag("adj_x", False) else a
+    b = _swap(ctx, b) if ctx.flag("adj_y", False) else b
+    if ctx.shape(a) is None:
+        raise RefusalError("the rank of its input is not known")
+    return _product(ctx, a, b)
+
+
+def einsum(ctx: NodeContext) -> ir.Value:
+    """`Einsum`; a product over the last axis with a matrix of weights is `Dense`."""
+    equation = ctx.text("equation").replace(" ", "")
+    found = _DENSE_EQUATION.fullmatch(equation)
+    if found and len(ctx.inputs) == 2 and found["o"] not in found["batch"] and found["i"] not in found["batch"]:
+        return _product(ctx, *ctx.inputs)
+    return ctx.op("Einsum", *ctx.inputs, equation=equation)
+
+
+OPS: dict[str, OpFunction] = {
+    "BatchMatMul": batch_matmul,
+    "BatchMatMulV2": batch_matmul,
+    "BatchMatMulV3": batch_matmul,
+    "Einsum": einsum,
+    "MatMul": matmul,
+    "SparseMatMul": matmul,
+}

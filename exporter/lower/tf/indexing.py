@@ -1,0 +1,124 @@
+"""Elements by index, and tensors written by index."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
+from exporter.lower.tf.vectors import as_int64, cast, scalar
+
+__all__ = ["OPS"]
+
+
+def gather(ctx: NodeContext) -> ir.Value:
+    """`Gather` and `ResourceGather`: rows by number."""
+    return _gather(ctx, 0)
+
+
+def gather_v2(ctx: NodeContext) -> ir.Value:
+    """`GatherV2`: slices along an axis by number."""
+    return _gather(ctx, ctx.fixed_int(2, "its axis"))
+
+
+def _gather(ctx: NodeContext, axis: int) -> ir.Value:
+    x, indices = ctx.inputs[:2]
+    batch = ctx.integer("batch_dims", 0)
+    if batch == 0:
+        return ctx.op("Gather", x, indices, axis=axis)
+    rank, count = ctx.rank(x), ctx.rank(indices)
+    batch = batch + count if batch < 0 else batch
+    if not 0 < batch <= min(axis % rank, count):
+        raise RefusalError(f"batch_dims is {batch} for indices of rank {count} and axis {axis}")
+    return _batched(ctx, x, indices, axis % rank, batch)
+
+
+def _batched(ctx: NodeContext, x: ir.Value, indices: ir.Value, axis: int, batch: int) -> ir.Value:
+    """Each of the first `batch` axes has indices of its own: `GatherND`, for which the axis is moved up to them."""
+    rank, count = ctx.rank(x), ctx.rank(indices)
+    order = [*range(batch), axis, *(i for i in range(batch, rank) if i != axis)]
+    moved = ctx.op("Transpose", x, perm=order) if order != sorted(order) else x
+    column = ctx.op("Unsqueeze", as_int64(ctx, indices), ctx.int64([-1]))
+    y = ctx.op("GatherND", moved, column, batch_dims=batch)
+    if axis == batch:
+        return y
+    between = range(count, count + axis - batch)
+    after = range(count + axis - batch, count + rank - batch - 1)
+    return ctx.op("Transpose", y, perm=[*range(batch), *between, *range(batch, count), *after])
+
+
+def gather_nd(ctx: NodeContext) -> ir.Value:
+    """`GatherNd`: slices by tuples of numbers."""
+    x, indices = ctx.inputs
+    return ctx.op("GatherND", x, as_int64(ctx, indices))
+
+
+def one_hot(ctx: NodeContext) -> ir.Value:
+    """`OneHot` by comparison, for which an index outside, also a negative one, is nowhere: ONNX's counts it back."""
+    indices, depth, on, off = ctx.inputs
+    zero, one = (ctx.const(np.array(number, ctx.numpy_dtype(depth))) for number in (0, 1))
+    places = cast(ctx, ctx.op("Range", zero, scalar(ctx, depth), one), ctx.dtype(indices))
+    axis = ctx.integer("axis", -1)
+    row = ctx.op("Unsqueeze", indices, ctx.int64([axis]))
+    if axis != -1:
+        count = ctx.rank(indices)
+        places = ctx.op("Reshape", places, ctx.int64([-1] + [1] * (count - axis)))
+    return ctx.op("Where", ctx.op("Equal", row, places), on, off)
+
+
+def scatter_nd(ctx: NodeContext) -> ir.Value:
+    """`ScatterNd`: zeros to which the updates are added."""
+    indices, updates, shape = ctx.inputs
+    zeros = ctx.op("ConstantOfShape", as_int64(ctx, shape), value=np.zeros(1, ctx.numpy_dtype(updates)))
+    return ctx.op("ScatterND", zeros, as_int64(ctx, indices), updates, reduction="add")
+
+
+def _update(reduction: str, *, negative: bool = False) -> OpFunction:
+    def update(ctx: NodeContext) -> ir.Value:
+        x, indices, updates = ctx.inputs
+        updates = ctx.op("Neg", updates) if negative else updates
+        return ctx.op("ScatterND", x, as_int64(ctx, indices), updates, reduction=reduction)
+
+    return update
+
+
+def where(ctx: NodeContext) -> ir.Value:
+    """`Where`: the indices of what isn't 0, one row each."""
+    return ctx.op("Transpose", ctx.op("NonZero", ctx.inputs[0]), perm=[1, 0])
+
+
+def band_part(ctx: NodeContext) -> ir.Value:
+    """`MatrixBandPart`: so many diagonals below and above the main one, all of them where the number is negative."""
+    lower, upper = ctx.fixed_int(1, "its band"), ctx.fixed_int(2, "its band")
+    y = ctx.inputs[0]
+    if upper >= 0:
+        y = ctx.op("Trilu", y, ctx.int64(upper), upper=0)
+    return ctx.op("Trilu", y, ctx.int64(-lower), upper=1) if lower >= 0 else y
+
+
+def reverse_sequence(ctx: NodeContext) -> ir.Value:
+    """`ReverseSequence`: the first steps of each sequence backwards."""
+    x, lengths = ctx.inputs
+    batch, time = ctx.integer("batch_dim", 0), ctx.integer("seq_dim")
+    if {batch, time} != {0, 1}:
+        raise RefusalError(f"batch_dim is {batch} and seq_dim {time}")
+    return ctx.op("ReverseSequence", x, as_int64(ctx, lengths), batch_axis=batch, time_axis=time)
+
+
+OPS: dict[str, OpFunction] = {
+    "Gather": gather,
+    "GatherNd": gather_nd,
+    "GatherV2": gather_v2,
+    "MatrixBandPart": band_part,
+    "OneHot": one_hot,
+    "ResourceGather": gather,
+    "ResourceGatherNd": gather_nd,
+    "ReverseSequence": reverse_sequence,
+    "ScatterNd": scatter_nd,
+    "TensorScatterAdd": _update("add"),
+    "TensorScatterMax": _update("max"),
+    "TensorScatterMin": _update("min"),
+    "TensorScatterSub": _update("add", negative=True),
+    "TensorScatterUpdate": _update("none"),
+    "Where": where,
+}

@@ -1,0 +1,94 @@
+"""Taking tensors together and apart."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
+from exporter.lower.tf.vectors import dim_value, join
+
+__all__ = ["OPS"]
+
+
+def _concat(ctx: NodeContext, values: tuple[ir.Value, ...], axis: int) -> ir.Value:
+    return values[0] if len(values) == 1 else ctx.op("Concat", *values, axis=axis)
+
+
+def concat_v2(ctx: NodeContext) -> ir.Value:
+    """`ConcatV2`: the axis is the last input."""
+    return _concat(ctx, ctx.inputs[:-1], ctx.fixed_int(len(ctx.inputs) - 1, "its axis"))
+
+
+def concat(ctx: NodeContext) -> ir.Value:
+    """`Concat`: the axis is the first input."""
+    return _concat(ctx, ctx.inputs[1:], ctx.fixed_int(0, "its axis"))
+
+
+def pack(ctx: NodeContext) -> ir.Value:
+    """`Pack`: the tensors along a new axis."""
+    axis = ctx.integer("axis", 0)
+    place = ctx.int64([axis])
+    return _concat(ctx, tuple(ctx.op("Unsqueeze", value, place) for value in ctx.inputs), axis)
+
+
+def unpack(ctx: NodeContext) -> tuple[ir.Value, ...]:
+    """`Unpack`: the slices along an axis, without it."""
+    axis, count = ctx.integer("axis", 0), ctx.count("num")
+    place = ctx.int64([axis])
+    parts = _split(ctx, ctx.inputs[0], axis, [1] * count)
+    return tuple(ctx.op("Squeeze", part, place) for part in parts)
+
+
+def _split(ctx: NodeContext, x: ir.Value, axis: int, sizes: list[int]) -> tuple[ir.Value, ...]:
+    if len(sizes) == 1:
+        return (x,)
+    return ctx.builder.op_n("Split", len(sizes), x, ctx.int64(sizes), axis=axis)
+
+
+def split(ctx: NodeContext) -> tuple[ir.Value, ...]:
+    """`Split`: equal parts; the axis is the first input."""
+    axis, count = ctx.fixed_int(0, "its axis"), ctx.count("num_split")
+    x = ctx.inputs[1]
+    dims = ctx.shape(x)
+    size = dims[axis] if dims is not None else None
+    if isinstance(size, int):
+        if size % count:
+            raise RefusalError(f"it makes {count} equal parts of {size}")
+        return _split(ctx, x, axis, [size // count] * count)
+    if count == 1 or dims is None:
+        return (x,) if count == 1 else ctx.builder.op_n("Split", count, x, axis=axis, num_outputs=count)
+    part = ctx.op("Div", join(ctx, [dim_value(ctx, x, axis % len(dims))]), ctx.int64([count]))
+    return ctx.builder.op_n("Split", count, x, join(ctx, [part] * count), axis=axis)
+
+
+def split_v(ctx: NodeContext) -> tuple[ir.Value, ...]:
+    """`SplitV`: parts of given sizes, of which one may be -1, for what is left."""
+    x = ctx.inputs[0]
+    sizes, axis = ctx.fixed_ints(1, "the size of its parts"), ctx.fixed_int(2, "its axis")
+    if len(sizes) == 1:
+        return (x,)
+    if -1 not in sizes:
+        return _split(ctx, x, axis, sizes)
+    total = dim_value(ctx, x, axis % ctx.rank(x))
+    taken = sum(sizes) + 1
+    if isinstance(total, int):
+        return _split(ctx, x, axis, [total - taken if size == -1 else size for size in sizes])
+    rest = ctx.op("Sub", total, ctx.int64([taken]))
+    parts = join(ctx, [rest if size == -1 else size for size in sizes])
+    return ctx.builder.op_n("Split", len(sizes), x, parts, axis=axis)
+
+
+def parallel_concat(ctx: NodeContext) -> ir.Value:
+    """`ParallelConcat`: along the first axis."""
+    return _concat(ctx, ctx.inputs, 0)
+
+
+OPS: dict[str, OpFunction] = {
+    "Concat": concat,
+    "ConcatV2": concat_v2,
+    "Pack": pack,
+    "ParallelConcat": parallel_concat,
+    "Split": split,
+    "SplitV": split_v,
+    "Unpack": unpack,
+}

@@ -1,0 +1,46 @@
+"""Comparisons, truth values, bits and choices."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from exporter.lower.tf.context import NodeContext, OpFunction
+from exporter.lower.tf.simple import chain, same
+
+__all__ = ["OPS"]
+
+
+def select(ctx: NodeContext) -> ir.Value:
+    """`Select`: nothing broadcasts but a condition that is a vector, of which each element decides a whole row."""
+    condition, yes, no = ctx.inputs
+    dims = ctx.shape(condition)
+    if dims is not None and len(dims) == 1 and (rank := ctx.rank(yes)) > 1:
+        shape = ctx.int64([-1] + [1] * (rank - 1))
+        condition = ctx.op("Reshape", condition, shape)
+    return ctx.op("Where", condition, yes, no)
+
+
+def approximate_equal(ctx: NodeContext) -> ir.Value:
+    """|x - y| < tolerance."""
+    difference = ctx.op("Abs", ctx.op("Sub", *ctx.inputs))
+    return ctx.op("Less", difference, ctx.scalar(ctx.number("tolerance", 1e-5), difference))
+
+
+OPS: dict[str, OpFunction] = {
+    "ApproximateEqual": approximate_equal,
+    "BitwiseAnd": same("BitwiseAnd"),
+    "BitwiseOr": same("BitwiseOr"),
+    "BitwiseXor": same("BitwiseXor"),
+    "Equal": same("Equal"),
+    "Greater": same("Greater"),
+    "GreaterEqual": same("GreaterOrEqual"),
+    "Invert": same("BitwiseNot"),
+    "Less": same("Less"),
+    "LessEqual": same("LessOrEqual"),
+    "LogicalAnd": same("And"),
+    "LogicalNot": same("Not"),
+    "LogicalOr": same("Or"),
+    "NotEqual": chain("Equal", "Not"),
+    "Select": select,
+    "SelectV2": same("Where"),
+}

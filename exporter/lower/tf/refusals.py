@@ -1,0 +1,51 @@
+"""Collects all that has no translation, for one error."""
+
+from __future__ import annotations
+
+from exporter.errors import UnsupportedError
+
+__all__ = ["Refusals"]
+
+_NAMED = 3
+
+_HINTS: dict[str, str] = {
+    "If": "A branch on data can't be exported",
+    "Switch": "A branch on data can't be exported",
+    "Merge": "A branch on data can't be exported",
+    "StatelessIf": "A branch on data can't be exported",
+    "While": "A loop on data can't be exported",
+    "StatelessWhile": "A loop on data can't be exported",
+    "Enter": "A loop on data can't be exported",
+    "Placeholder": "A placeholder that isn't an input needs --set NAME=VALUE, or has to be named by --input",
+    "RandomUniform": "Randomness that is part of the model can't be exported",
+    "RandomStandardNormal": "Randomness that is part of the model can't be exported",
+}
+
+_CHOOSE = "Choose --output (or --input) so that these nodes are left out"
+
+
+class Refusals:
+    """Nodes that can't be lowered, by op type and reason, in the order in which they are met."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[tuple[str, str | None], list[str]] = {}
+
+    def add(self, op: str, node: str, reason: str | None) -> None:
+        """Notes a node; without a reason its whole op type is unknown."""
+        self._nodes.setdefault((op, reason), []).append(node)
+
+    def check(self) -> None:
+        """UnsupportedError if anything was noted: each op type with how many, the first names, and the reason."""
+        if not self._nodes:
+            return
+        total = sum(map(len, self._nodes.values()))
+        found = "; ".join(_line(op, reason, names) for (op, reason), names in self._nodes.items())
+        hints = dict.fromkeys(_HINTS[op] for op, reason in self._nodes if op in _HINTS)
+        nodes = "1 node has" if total == 1 else f"{total} nodes have"
+        raise UnsupportedError(f"{nodes} no translation: {found}", hint=". ".join([*hints, _CHOOSE]))
+
+
+def _line(op: str, reason: str | None, names: list[str]) -> str:
+    more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    because = f": {reason}" if reason else ""
+    return f"{len(names)} {op} ({', '.join(names[:_NAMED])}{more}){because}"

@@ -1,0 +1,166 @@
+"""Shapes: asking for them, making tensors of them, changing them."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
+from exporter.lower.tf.line import narrowed
+from exporter.lower.tf.vectors import as_int64, cast, scalar, shape_of, vector
+
+__all__ = ["OPS"]
+
+
+def shape(ctx: NodeContext) -> ir.Value:
+    """`Shape`, in the element type that the node says."""
+    return cast(ctx, shape_of(ctx, ctx.inputs[0]), ctx.element_type("out_type", 3))
+
+
+def shape_n(ctx: NodeContext) -> tuple[ir.Value, ...]:
+    """`ShapeN`: the shape of each input."""
+    return tuple(cast(ctx, shape_of(ctx, x), ctx.element_type("out_type", 3)) for x in ctx.inputs)
+
+
+def size(ctx: NodeContext) -> ir.Value:
+    """`Size`: the product of the shape."""
+    total = ctx.op("ReduceProd", shape_of(ctx, ctx.inputs[0]), ctx.int64([0]), keepdims=0)
+    return cast(ctx, total, ctx.element_type("out_type", 3))
+
+
+def rank(ctx: NodeContext) -> ir.Value:
+    """`Rank`: an int32 scalar."""
+    dims = ctx.shape(ctx.inputs[0])
+    if dims is not None:
+        return ctx.const(np.int32(len(dims)))
+    count = ctx.op("Shape", shape_of(ctx, ctx.inputs[0]))
+    return cast(ctx, scalar(ctx, count), ir.DataType.INT32)
+
+
+def reshape(ctx: NodeContext) -> ir.Value:
+    """`Reshape`: -1 is what is left; a 0 means no elements, not ONNX's "as in the input"."""
+    x, wanted = ctx.inputs
+    known = ctx.builder.elements(wanted)
+    if known is not None and any(item == 0 for item in known.reshape(-1)):
+        raise RefusalError("it makes a tensor without elements")
+    return ctx.op("Reshape", x, as_int64(ctx, wanted))
+
+
+def squeeze(ctx: NodeContext) -> ir.Value:
+    """`Squeeze`: the axes given, or all whose size is 1."""
+    axes = ctx.integers("squeeze_dims", ())
+    if axes:
+        line = narrowed(ctx, ctx.inputs[0], axes[0] % ctx.rank(ctx.inputs[0])) if len(axes) == 1 else None
+        return line or ctx.op("Squeeze", ctx.inputs[0], ctx.int64(axes))
+    sizes = ctx.sizes(ctx.inputs[0])
+    if sizes is None:
+        return ctx.op("Squeeze", ctx.inputs[0])
+    ones = [axis for axis, size in enumerate(sizes) if size == 1]
+    return ctx.op("Squeeze", ctx.inputs[0], ctx.int64(ones)) if ones else ctx.inputs[0]
+
+
+def expand_dims(ctx: NodeContext) -> ir.Value:
+    """`ExpandDims`."""
+    x, axis = ctx.inputs
+    return ctx.op("Unsqueeze", x, as_int64(ctx, vector(ctx, axis)))
+
+
+def transpose(ctx: NodeContext) -> ir.Value:
+    """`Transpose`."""
+    return ctx.op("Transpose", ctx.inputs[0], perm=ctx.fixed_ints(1, "its permutation"))
+
+
+def invert_permutation(ctx: NodeContext) -> ir.Value:
+    """`InvertPermutation`: y[x[i]] = i."""
+    known = ctx.fixed_ints(0, "its permutation")
+    return ctx.const(np.argsort(np.array(known, np.int64), kind="stable").astype(ctx.numpy_dtype(ctx.inputs[0])))
+
+
+def list_diff(ctx: NodeContext) -> tuple[ir.Value, ...]:
+    """`ListDiff`: the known numbers of x that y doesn't have, and where they are."""
+    x, y = ctx.fixed_ints(0, "its list"), ctx.fixed_ints(1, "its list")
+    places = [i for i, item in enumerate(x) if item not in y]
+    kept = np.array([x[i] for i in places]).astype(ctx.numpy_dtype(ctx.inputs[0]))
+    return ctx.const(kept), ctx.const(np.array(places).astype(ctx.element_type("out_idx", 3).numpy()))
+
+
+def fill(ctx: NodeContext) -> ir.Value:
+    """`Fill`: a scalar in every place."""
+    dims, value = ctx.inputs
+    return ctx.op("Expand", value, as_int64(ctx, dims))
+
+
+def _filled(number: int) -> OpFunction:
+    def like(ctx: NodeContext) -> ir.Value:
+        (x,) = ctx.inputs
+        element = np.full(1, number, ctx.numpy_dtype(x))
+        return ctx.op("ConstantOfShape", shape_of(ctx, x), value=element)
+
+    return like
+
+
+def broadcast_to(ctx: NodeContext) -> ir.Value:
+    """`BroadcastTo`."""
+    x, dims = ctx.inputs
+    return ctx.op("Expand", x, as_int64(ctx, dims))
+
+
+def broadcast_args(ctx: NodeContext) -> ir.Value:
+    """`BroadcastArgs`: the shape that two shapes broadcast to."""
+    a, b = (as_int64(ctx, value) for value in ctx.inputs)
+    lengths = [ctx.sizes(value) for value in (a, b)]
+    if None in lengths:
+        raise RefusalError("the rank of its result is not known")
+    longest = max(length[0] for length in lengths if length)
+    a, b = (_padded(ctx, value, longest) for value in (a, b))
+    both = ctx.op("Where", ctx.op("Equal", a, ctx.int64(1)), b, a)
+    return cast(ctx, both, ctx.dtype(ctx.inputs[0]))
+
+
+def _padded(ctx: NodeContext, dims: ir.Value, length: int) -> ir.Value:
+    """A shape with ones before it."""
+    missing = length - (ctx.sizes(dims) or (length,))[0]
+    return ctx.op("Concat", ctx.int64([1] * missing), dims, axis=0) if missing else dims
+
+
+def tile(ctx: NodeContext) -> ir.Value:
+    """`Tile`."""
+    x, multiples = ctx.inputs
+    return ctx.op("Tile", x, as_int64(ctx, multiples))
+
+
+def range_(ctx: NodeContext) -> ir.Value:
+    """`Range`: start, start + delta, ... below limit."""
+    return ctx.op("Range", *(scalar(ctx, value) for value in ctx.inputs))
+
+
+def lin_space(ctx: NodeContext) -> ir.Value:
+    """`LinSpace`: num numbers from start to stop."""
+    start, stop, _ = (scalar(ctx, value) for value in ctx.inputs)
+    count = ctx.fixed_int(2, "how many numbers it makes")
+    places = ctx.const(np.arange(count, dtype=ctx.numpy_dtype(start)))
+    step = ctx.op("Div", ctx.op("Sub", stop, start), ctx.scalar(max(count - 1, 1), start))
+    return ctx.op("Add", ctx.op("Mul", places, step), start)
+
+
+OPS: dict[str, OpFunction] = {
+    "BroadcastArgs": broadcast_args,
+    "BroadcastTo": broadcast_to,
+    "ExpandDims": expand_dims,
+    "Fill": fill,
+    "InvertPermutation": invert_permutation,
+    "LinSpace": lin_space,
+    "ListDiff": list_diff,
+    "OnesLike": _filled(1),
+    "Range": range_,
+    "Rank": rank,
+    "Reshape": reshape,
+    "Shape": shape,
+    "ShapeN": shape_n,
+    "Size": size,
+    "Squeeze": squeeze,
+    "Tile": tile,
+    "Transpose": transpose,
+    "VariableShape": shape,
+    "ZerosLike": _filled(0),
+}
