@@ -1,0 +1,78 @@
+"""An architecture from a file of the user's own: `--arch path/to/file.py:name` runs it, and nothing else does."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from exporter.errors import FormatError, MissingError, UsageError
+from exporter.zoo.architecture import Architecture, Choices
+from exporter.zoo.net import Net
+
+__all__ = ["is_file_name", "load_architecture"]
+
+
+_MISTAKES = (SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError, LookupError, ArithmeticError)
+
+
+def is_file_name(name: str) -> bool:
+    """Whether `--arch` names a file: `file.py:name`."""
+    path, colon, _ = name.rpartition(":")
+    return bool(colon) and path.endswith(".py")
+
+
+def load_architecture(name: str) -> Architecture:
+    """Runs a Python file and takes the `Architecture` that it calls by this name.
+
+    Raises:
+        MissingError: There is no such file, or it has no such name.
+        FormatError: It is no `Architecture`, or the file can't be run.
+        UsageError: It isn't of the form `file.py:name`.
+    """
+    text, _, attribute = name.rpartition(":")
+    path = Path(text)
+    if not attribute.isidentifier():
+        raise UsageError(f"--arch {name}: no name behind the colon", hint="Write --arch path/to/file.py:name")
+    if not path.is_file():
+        raise MissingError(f"--arch {name}: there is no file {path}")
+    namespace = _run(path)
+    if attribute not in namespace:
+        found = ", ".join(key for key, value in namespace.items() if isinstance(value, Architecture)) or "none"
+        raise MissingError(f"{attribute} isn't defined in it", hint=f"Its architectures: {found}").within(
+            f"file {path}"
+        )
+    architecture = namespace[attribute]
+    if not isinstance(architecture, Architecture):
+        raise FormatError(
+            f"{attribute} is of type {type(architecture).__name__}, not an exporter.zoo.architecture.Architecture"
+        ).within(f"file {path}")
+    return replace(architecture, write=_Guarded(architecture.write, f"file {path}"))
+
+
+@dataclass(frozen=True)
+class _Guarded:
+    """The user's function, whose mistakes are told as such."""
+
+    write: Callable[[Net, Choices], None]
+    place: str
+
+    def __call__(self, net: Net, choices: Choices) -> None:
+        try:
+            self.write(net, choices)
+        except _MISTAKES as error:
+            text = f"its network can't be written down: {type(error).__name__}: {error}"
+            raise FormatError(text).within(self.place) from error
+
+
+def _run(path: Path) -> dict[str, object]:
+    spec = importlib.util.spec_from_file_location("user_architecture", path)
+    if spec is None or spec.loader is None:
+        raise FormatError("it can't be run as Python").within(f"file {path}")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except _MISTAKES as error:
+        raise FormatError(f"running it failed: {type(error).__name__}: {error}").within(f"file {path}") from error
+    return vars(module)
