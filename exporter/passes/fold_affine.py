@@ -1,0 +1,193 @@
+"""Folds batch norms, biases and constant factors into the linear ops around them.
+
+Each site (see `collect`) is tried in this order, as long as something of it is left: all of it up into what makes its
+input; all of it down into what uses its output; then its scale, or its shift, alone. Everything is exact in real
+numbers, computed in float64 and rounded once. What can't go anywhere stays, as the cheapest op, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.ir import edit
+from exporter.ir.evaluate import Constants
+from exporter.passes.absorb import Ledger, storage, write_weights
+from exporter.passes.affine import Affine
+from exporter.passes.collect import Site, collect
+from exporter.passes.leftover import write_leftover
+from exporter.passes.naming import Namer
+from exporter.passes.plan import Plan, Planner
+from exporter.passes.refusal import Refused
+from exporter.report import FoldOutcome
+
+__all__ = ["fold_affine"]
+
+
+def fold_affine(model: ir.Model) -> tuple[FoldOutcome, ...]:
+    """Folds what is exact in place, and tells of each batch norm and each other affine op what became of it.
+
+    ValueInputError for a batch norm with a negative variance, NaN or infinity.
+    """
+    return _Folding(model).run()
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One way to get rid of a part of an affine map.
+
+    Attributes:
+        part: What is to be moved.
+        rest: What stays then.
+        up: Whether it goes to the producers rather than to the users.
+        what: The part's name in the report.
+    """
+
+    part: Affine
+    rest: Affine
+    up: bool
+    what: str
+
+
+_AGAIN = 8
+"""How many earlier sites are tried again when a later one was composed into them."""
+
+
+class _Folding:
+    def __init__(self, model: ir.Model) -> None:
+        self._model, self._graph = model, model.graph
+        graph = model.graph
+        self._namer = Namer(graph)
+        self._constants = Constants()
+        self._sites = collect(graph, self._constants, self._namer)
+        self._ledger = Ledger()
+        self._planner = Planner(graph, self._constants, self._sites, self._ledger)
+        self._joined: set[Site] = set()
+        self._changed: list[Site] = []
+
+    def run(self) -> tuple[FoldOutcome, ...]:
+        for site in self._sites.values():
+            self._fold(site)
+        for site in self._sites.values():
+            write_leftover(self._graph, self._namer, site)
+        edit.remove_dead(self._model)
+        namer = Namer(self._graph)
+        for op, taken in self._ledger:
+            write_weights(op, taken, self._constants, namer, self._ledger.bias_name(op))
+        edit.remove_dead(self._model)
+        return tuple(_outcome(site) for site in self._sites.values() if site not in self._joined)
+
+    def _fold(self, site: Site) -> None:
+        """Moves away as much of a site as can be, then of the earlier sites that something of it was moved to."""
+        self._changed = []
+        self._move(site)
+        for earlier in self._changed[:_AGAIN]:
+            self._move(earlier)
+
+    def _move(self, site: Site) -> None:
+        while not site.affine.is_identity:
+            reasons: list[str] = []
+            if not any(self._try(site, attempt, reasons) for attempt in _attempts(site.affine)):
+                site.reason = "; ".join(dict.fromkeys(reasons[:2]))
+                return
+
+    def _try(self, site: Site, attempt: _Attempt, reasons: list[str]) -> bool:
+        go: Callable[[Site, Affine], Plan] = self._planner.up if attempt.up else self._planner.down
+        try:
+            if not attempt.up:
+                _check_storable(site, attempt.rest)
+            plan = go(site, attempt.part)
+        except Refused as refused:
+            reasons.append(str(refused))
+            return False
+        self._carry_out(site, plan, attempt)
+        return True
+
+    def _carry_out(self, site: Site, plan: Plan, attempt: _Attempt) -> None:
+        site.affine = attempt.rest
+        site.original = None
+        site.how.append(_how(plan, attempt))
+        site.into += [op.node.metadata_props.get("source") or str(op.node.name) for op, _ in plan.outputs + plan.inputs]
+        for op, affine in plan.outputs:
+            self._ledger.write(op, self._ledger.with_output(op, affine))
+            self._ledger.suggest_bias(op, site.bias)
+        for op, affine in plan.inputs:
+            self._ledger.write(op, self._ledger.with_input(op, affine))
+        for other, affine in plan.after:
+            other.affine = other.affine.then(affine)
+            self._changed.append(other)
+        for other, affine in plan.before:
+            other.affine = affine.then(other.affine)
+        self._write_constants(plan)
+        self._join(site, [other for other, _ in plan.after + plan.before])
+
+    def _write_constants(self, plan: Plan) -> None:
+        for node, index, affine in plan.constants:
+            old = node.inputs[index]
+            assert old is not None
+            array = (self._constants.compute(old) * affine.scale + affine.shift).astype(storage(old))
+            node.replace_input_with(index, self._namer.constant(str(old.name), array))
+        for node, index, array in plan.parameters:
+            if len(node.inputs) <= index:
+                node.resize_inputs(index + 1)
+            value = self._namer.constant(f"{node.name}/value", array.astype(storage(node.outputs[0])))
+            node.replace_input_with(index, value)
+
+    def _join(self, site: Site, others: list[Site]) -> None:
+        """A site that has been composed into others, wholly, is reported with the first of them."""
+        for other in others:
+            other.original = None
+        if others and site.affine.is_identity:
+            others[0].absorb(site)
+            self._joined.add(site)
+
+
+def _attempts(affine: Affine) -> Iterator[_Attempt]:
+    nothing = Affine.of(1.0, 0.0, affine.rank)
+    what = " and ".join(["scale"] * affine.has_scale + ["shift"] * affine.has_shift)
+    for up in (True, False):
+        yield _Attempt(affine, nothing, up, what)
+    if not (affine.has_scale and affine.has_shift):
+        return
+    scale, shift, inner = affine.scale_only(), affine.shift_only(), affine.inner_shift()
+    yield _Attempt(scale, shift, True, "scale")
+    if inner is not None:
+        yield _Attempt(scale, inner, False, "scale")
+        yield _Attempt(inner, scale, True, "shift")
+    yield _Attempt(shift, scale, False, "shift")
+
+
+def _check_storable(site: Site, rest: Affine) -> None:
+    """What stays must fit the type that it will be stored in."""
+    with np.errstate(over="ignore"):
+        stored = rest.shift.astype(storage(site.output)).astype(np.float64)
+    if not np.isfinite(stored).all():
+        raise Refused(f"the shift that stays would overflow {storage(site.output).name}")
+
+
+def _how(plan: Plan, attempt: _Attempt) -> str:
+    targets = []
+    if plan.outputs or plan.inputs:
+        gather = all(op.node.op_type == "Gather" for op, _ in plan.outputs + plan.inputs)
+        kernel = "table" if gather else "kernel"
+        parts = {"scale": kernel, "shift": "table" if gather else "bias", "scale and shift": f"{kernel} and bias"}
+        targets.append("table" if gather else parts[attempt.what])
+    if plan.before or plan.after:
+        targets.append("another affine op")
+    if plan.constants:
+        targets.append("a constant")
+    direction = "into" if attempt.up else "forward into"
+    past = list(dict.fromkeys(node.op_type for node in plan.passed))
+    way = f", past {' and '.join(past)}" if past else ""
+    kept = "; shift kept" if attempt.rest.has_shift else "; scale kept" if attempt.rest.has_scale else ""
+    return f"{attempt.what} {direction} {' and '.join(targets) or 'nothing'}{way}{kept}"
+
+
+def _outcome(site: Site) -> FoldOutcome:
+    into = ", ".join(dict.fromkeys(site.into)) or None
+    how = "; ".join(dict.fromkeys(site.how)) or ("the identity, left out" if site.affine.is_identity else "kept")
+    reason = None if site.affine.is_identity else site.reason
+    return FoldOutcome(site.batch_norms, site.source, into, how, reason, site.dead)

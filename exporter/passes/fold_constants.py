@@ -1,0 +1,151 @@
+"""Computes at export time what doesn't depend on the inputs."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.ir import edit
+from exporter.ir.evaluate import Constants
+from exporter.passes.naming import Namer
+
+__all__ = ["fold_constants"]
+
+_SMALL = 1 << 20
+"""Bytes up to which a constant may be larger than what it is made of."""
+
+_SAME_NUMBERS = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+"""Ops whose result is their first input in another form."""
+
+_MOVING = frozenset(
+    {
+        "Concat",
+        "ConstantOfShape",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "Identity",
+        "Neg",
+        "Pad",
+        "Reshape",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Tile",
+        "Transpose",
+        "Unsqueeze",
+    }
+)
+"""Ops that move numbers without changing them."""
+
+
+def fold_constants(model: ir.Model, *, exact: bool = False) -> None:
+    """Replaces what only initializers determine by its value, computed in float64 and rounded once, at the end.
+
+    Nodes that make much of little (an Expand to a large shape) stay.
+
+    Args:
+        model: Is changed.
+        exact: Leave out what would be rounded differently at run time: float arithmetic.
+    """
+    graph = model.graph
+    stored, precise, namer = Constants(None), Constants(), Namer(graph)
+    rounded = _rounded(graph)
+    kept = {node for node in graph if _stays(node, precise)}
+    if exact:
+        kept |= {node for node in graph if rounded.intersection(node.outputs)}
+    moved: list[tuple[ir.Value, str]] = []
+    for node in list(graph):
+        if node in kept:
+            continue
+        for output in node.outputs:
+            if not precise.is_constant(output) or not _is_needed(output, precise, kept):
+                continue
+            origin = None if output in rounded else _origin(output)
+            constant = _fold(graph, precise if output in rounded else stored, namer, output)
+            if origin is not None:
+                moved.append((constant, origin))
+    edit.remove_dead(model)
+    _inherit_names(graph, moved)
+
+
+def _origin(value: ir.Value) -> str | None:
+    """The weights that a constant is another form of, as a transposed or reshaped kernel."""
+    while (node := value.producer()) is not None:
+        if node.op_type not in _SAME_NUMBERS or node.inputs[0] is None:
+            return None
+        value = node.inputs[0]
+    return value.name if value.dtype is not None and value.dtype.is_floating_point() else None
+
+
+def _inherit_names(graph: ir.Graph, moved: list[tuple[ir.Value, str]]) -> None:
+    """Weights in another form are called as they were, if the first form is gone."""
+    names = {value.name for value in (*graph.inputs, *graph.initializers.values())}
+    names |= {output.name for node in graph for output in node.outputs}
+    for constant, origin in moved:
+        if constant.name is not None and constant.name in graph.initializers and origin not in names:
+            del graph.initializers[constant.name]
+            names.add(origin)
+            names.discard(constant.name)
+            constant.name = origin
+            graph.register_initializer(constant)
+
+
+def _rounded(graph: ir.Graph) -> set[ir.Value]:
+    """What float arithmetic has gone into: the rest is moved about only, and can be computed as it is stored."""
+    found: set[ir.Value] = set()
+    for node in graph:
+        if not _is_exact(node) or any(value in found for value in node.inputs if value is not None):
+            found.update(node.outputs)
+    return found
+
+
+def _is_needed(value: ir.Value, constants: Constants, kept: set[ir.Node]) -> bool:
+    """Whether anything that stays in the graph reads it."""
+    if value.is_graph_output():
+        return True
+    return any(user in kept or not constants.is_constant(user.outputs[0]) for user, _ in value.uses())
+
+
+def _fold(graph: ir.Graph, constants: Constants, namer: Namer, value: ir.Value) -> ir.Value:
+    assert value.dtype is not None
+    array = constants.compute(value)
+    with np.errstate(over="ignore"):
+        constant = namer.constant(str(value.name), array.astype(value.dtype.numpy(), copy=False))
+    if value.is_graph_output():
+        edit.replace(graph, value, constant)
+        return constant
+    name, value.name = str(value.name), None
+    del graph.initializers[str(constant.name)]
+    constant.name = name
+    graph.register_initializer(constant)
+    ir.convenience.replace_all_uses_with(value, constant)
+    return constant
+
+
+def _stays(node: ir.Node, constants: Constants) -> bool:
+    """Whether a node's constant results are much larger than its inputs."""
+    if not all(constants.is_constant(output) for output in node.outputs):
+        return False
+    made = [_size(output) for output in node.outputs]
+    given = [_size(value) or 0 for value in node.inputs if value is not None]
+    if any(size is None for size in made):
+        return node.op_type in ("ConstantOfShape", "Expand", "Range", "Tile")
+    total = sum(size for size in made if size is not None)
+    return total > _SMALL and total > 2 * sum(given)
+
+
+def _size(value: ir.Value) -> int | None:
+    """Bytes; None if the shape isn't known."""
+    if value.shape is None or value.dtype is None or not all(isinstance(dim, int) for dim in value.shape.dims):
+        return None
+    return prod(dim for dim in value.shape.dims if isinstance(dim, int)) * max(1, value.dtype.bitwidth // 8)
+
+
+def _is_exact(node: ir.Node) -> bool:
+    if node.op_type in _MOVING:
+        return True
+    values = [*node.inputs, *node.outputs]
+    return not any(value is not None and (value.dtype is None or value.dtype.is_floating_point()) for value in values)

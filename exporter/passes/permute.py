@@ -1,0 +1,217 @@
+"""The same op on a tensor whose axes are in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.ir.edit import constant_array
+from exporter.passes.naming import Namer
+
+__all__ = ["BROADCASTING", "Permuted", "is_permutable", "permuted_parameters"]
+
+Permuted = tuple[dict[int, ir.Value], dict[str, Any]]
+"""Parameter inputs and attributes that change."""
+
+_ELEMENTWISE = frozenset(
+    {
+        "Abs",
+        "Cast",
+        "Ceil",
+        "Celu",
+        "Clip",
+        "Cos",
+        "Elu",
+        "Erf",
+        "Exp",
+        "Floor",
+        "Gelu",
+        "HardSigmoid",
+        "HardSwish",
+        "Identity",
+        "LeakyRelu",
+        "Log",
+        "Mish",
+        "Neg",
+        "Not",
+        "Reciprocal",
+        "Relu",
+        "Round",
+        "Selu",
+        "Sigmoid",
+        "Sign",
+        "Sin",
+        "Softplus",
+        "Softsign",
+        "Sqrt",
+        "Tanh",
+        "ThresholdedRelu",
+    }
+)
+
+BROADCASTING = frozenset(
+    {
+        "Add",
+        "And",
+        "Div",
+        "Equal",
+        "Greater",
+        "GreaterOrEqual",
+        "Less",
+        "LessOrEqual",
+        "Max",
+        "Mean",
+        "Min",
+        "Mod",
+        "Mul",
+        "Or",
+        "PRelu",
+        "Pow",
+        "Sub",
+        "Sum",
+        "Where",
+    }
+)
+"""Elementwise ops of several tensors, which are all to be permuted."""
+
+_Rule = Callable[[ir.Node, Sequence[int], Namer], Permuted | None]
+
+
+def is_permutable(node: ir.Node) -> bool:
+    """Whether there is a rule for an op; its parameters may still not be constant."""
+    return node.domain == "" and (
+        node.op_type in _ELEMENTWISE or node.op_type in BROADCASTING or node.op_type in _RULES
+    )
+
+
+def permuted_parameters(node: ir.Node, order: Sequence[int], namer: Namer) -> Permuted | None:
+    """What changes in a node if axis a of its data becomes axis order[a]; None if there is no such node.
+
+    The result's axes move in the same way; an op that changes the number of axes is not handled here.
+    """
+    if node.domain == "" and (node.op_type in _ELEMENTWISE or node.op_type in BROADCASTING):
+        return {}, {}
+    rule = _RULES.get(node.op_type) if node.domain == "" else None
+    return None if rule is None else rule(node, order, namer)
+
+
+def _axis(default: int | None) -> _Rule:
+    def rule(node: ir.Node, order: Sequence[int], namer: Namer) -> Permuted | None:
+        axis = node.attributes["axis"].as_int() if "axis" in node.attributes else default
+        return None if axis is None else ({}, {"axis": order[axis % len(order)]})
+
+    return rule
+
+
+def _ints(node: ir.Node, index: int) -> list[int] | None:
+    array = constant_array(node.inputs[index]) if index < len(node.inputs) else None
+    return None if array is None else [int(i) for i in array.reshape(-1)]
+
+
+def _is_given(node: ir.Node, index: int) -> bool:
+    return index < len(node.inputs) and node.inputs[index] is not None
+
+
+def _new(node: ir.Node, index: int, array: Any, namer: Namer, name: str = "axes") -> ir.Value:
+    old = node.inputs[index] if index < len(node.inputs) else None
+    return namer.constant(f"{node.name}/{name}" if old is None else str(old.name), np.asarray(array))
+
+
+def _axes_input(index: int) -> _Rule:
+    """Axes as an input; absent means all, which needs no change."""
+
+    def rule(node: ir.Node, order: Sequence[int], namer: Namer) -> Permuted | None:
+        if not _is_given(node, index):
+            return {}, {}
+        axes = _ints(node, index)
+        if axes is None:
+            return None
+        moved = sorted(order[axis % len(order)] for axis in axes)
+        return {index: _new(node, index, np.array(moved, np.int64), namer)}, {}
+
+    return rule
+
+
+def _reduce(node: ir.Node, order: Sequence[int], namer: Namer) -> Permuted | None:
+    keeps = "keepdims" not in node.attributes or node.attributes["keepdims"].as_int() == 1
+    return _axes_input(1)(node, order, namer) if keeps else None
+
+
+def _slice(node: ir.Node, order: Sequence[int], namer: Namer) -> Permuted | None:
+    if not _is_given(node, 3):
+        starts = node.inputs[1]
+        count = starts.shape[0] if starts is not None and starts.shape is not None else None
+        axes: list[int] | None = list(range(count)) if isinstance(count, int) else None
+    else:
+        axes = _ints(node, 3)
+    if axes is None:
+        return None
+    moved = np.array([order[axis % len(order)] for axis in axes], np.int64)
+    return {3: _new(node, 3, moved, namer)}, {}
+
+
+def _pad(node: ir.Node, order: Sequence[int], namer: Namer) -> Permuted | None:
+    pads, rank = _ints(node, 1), len(order)
+    axes = _ints(node, 3) if _is_given(node, 3) else list(range(rank))
+    if pads is None or axes is None:
+        return None
+    if _is_given(node, 3):
+        moved = np.array([order[axis % rank] for axis in axes], np.int64)
+        return {3: _new(node, 3, moved, namer)}, {}
+    both = np.zeros((2, rank), np.int64)
+    both[:, list(order)] = np.array(pads).reshape(2, rank)
+    return {1: _new(node, 1, both.reshape(-1), namer)}, {}
+
+
+def _per_axis(*indices: int) -> _Rule:
+    """Inputs that have an element for each axis."""
+
+    def rule(node: ir.Node, order: Sequence[int], namer: Namer) -> Permuted | None:
+        inputs = {}
+        for index in indices:
+            if not _is_given(node, index):
+                continue
+            old = constant_array(node.inputs[index])
+            if old is None or (old.size and old.size != len(order)):
+                return None
+            if old.size:
+                new = np.empty_like(old)
+                new[list(order)] = old
+                inputs[index] = _new(node, index, new, namer)
+        return inputs, {}
+
+    return rule
+
+
+def _resize(node: ir.Node, order: Sequence[int], namer: Namer) -> Permuted | None:
+    if "axes" in node.attributes or (_is_given(node, 1) and "tf_crop" in str(node.attributes)):
+        return None
+    return _per_axis(2, 3)(node, order, namer)
+
+
+_RULES: dict[str, _Rule] = {
+    "ArgMax": lambda node, order, namer: _axis(0)(node, order, namer) if _keeps(node) else None,
+    "ArgMin": lambda node, order, namer: _axis(0)(node, order, namer) if _keeps(node) else None,
+    "Concat": _axis(None),
+    "LogSoftmax": _axis(-1),
+    "Pad": _pad,
+    "ReduceL2": _reduce,
+    "ReduceMax": _reduce,
+    "ReduceMean": _reduce,
+    "ReduceMin": _reduce,
+    "ReduceProd": _reduce,
+    "ReduceSum": _reduce,
+    "ReduceSumSquare": _reduce,
+    "Resize": _resize,
+    "Slice": _slice,
+    "Softmax": _axis(-1),
+    "Split": _axis(0),
+    "Tile": _per_axis(1),
+}
+
+
+def _keeps(node: ir.Node) -> bool:
+    return "keepdims" not in node.attributes or node.attributes["keepdims"].as_int() == 1

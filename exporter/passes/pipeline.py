@@ -1,0 +1,81 @@
+"""The order of the passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx_ir as ir
+
+from exporter.ir import edit
+from exporter.passes.clips import merge_clips
+from exporter.passes.concats import join_concats
+from exporter.passes.dense import matmul_to_dense
+from exporter.passes.duplicates import share_constants, share_results
+from exporter.passes.fold_affine import fold_affine
+from exporter.passes.fold_constants import fold_constants
+from exporter.passes.hard_sigmoids import merge_hard_sigmoids
+from exporter.passes.identities import remove_identities
+from exporter.passes.leaky_relus import merge_absolute_leaky_relus, merge_leaky_relus
+from exporter.passes.pads import merge_pads
+from exporter.passes.reshapes import join_reshapes
+from exporter.passes.transposes import move_transposes
+from exporter.report import FoldOutcome
+
+__all__ = ["run"]
+
+Pass = Callable[[ir.Model], None]
+
+
+def _fold_exact_constants(model: ir.Model) -> None:
+    fold_constants(model, exact=True)
+
+
+BEFORE: tuple[Pass, ...] = (
+    remove_identities,
+    move_transposes,
+    _fold_exact_constants,
+    matmul_to_dense,
+    merge_leaky_relus,
+    join_reshapes,
+    remove_identities,
+)
+"""What makes the graph plainer for folding; numbers stay the same, bit for bit."""
+
+AFTER: tuple[Pass, ...] = (
+    remove_identities,
+    join_reshapes,
+    remove_identities,
+    join_concats,
+    merge_pads,
+    merge_clips,
+    share_constants,
+    share_results,
+    edit.remove_dead,
+)
+"""What makes it smaller; numbers stay the same."""
+
+
+def run(model: ir.Model, *, fold: bool = True) -> tuple[FoldOutcome, ...]:
+    """Folds and tidies a model in place; says of each affine op what became of it.
+
+    The invariants of the IR are checked after every pass.
+
+    Args:
+        model: The model as it was lowered.
+        fold: Fold affine ops and constants; without it only what doesn't change the numbers is done.
+    """
+    _each(model, BEFORE)
+    outcomes: tuple[FoldOutcome, ...] = ()
+    if fold:
+        _each(model, (merge_clips, merge_hard_sigmoids, merge_absolute_leaky_relus))
+        outcomes = fold_affine(model)
+        edit.check(model)
+        _each(model, (fold_constants,))
+    _each(model, AFTER)
+    return outcomes
+
+
+def _each(model: ir.Model, passes: tuple[Pass, ...]) -> None:
+    for step in passes:
+        step(model)
+        edit.check(model)

@@ -1,0 +1,97 @@
+"""Joins reshapes of reshapes."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.ir import edit
+from exporter.ir.dims import Dims, same_dim
+from exporter.ir.edit import constant_array
+from exporter.ir.ops import is_op
+from exporter.passes.affine import Array
+from exporter.passes.naming import Namer
+from exporter.passes.rewrite import put_instead
+
+__all__ = ["join_reshapes"]
+
+_REDUCING = ("ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare")
+_RESHAPING = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
+
+
+def join_reshapes(model: ir.Model) -> None:
+    """Reshape(Reshape(x)) becomes one Reshape, as do pairs with Flatten, Squeeze and Unsqueeze.
+
+    Only where the final shape can be written with at most one -1 and zeros for sizes that x has in the same place, and
+    where nobody else sees the shape between.
+    """
+    graph = model.graph
+    namer = Namer(graph)
+    _keep_reduced_axes(graph)
+    for node in list(graph):
+        if not is_op(node, *_RESHAPING) or node.inputs[0] is None:
+            continue
+        before = node.inputs[0].producer()
+        if not is_op(before, *_RESHAPING) or len(node.inputs[0].uses()) > 1 or node.inputs[0].is_graph_output():
+            continue
+        assert before is not None
+        wanted = _shape_tensor(before.inputs[0], node.outputs[0])
+        if wanted is not None:
+            _join(graph, namer, before, node, wanted)
+
+
+def _keep_reduced_axes(graph: ir.Graph) -> None:
+    """A reduction whose axes are put back afterwards keeps them; one that keeps them to lose them doesn't."""
+    for node in list(graph):
+        between, result = node.inputs[0] if is_op(node, *_RESHAPING) else None, node.outputs[0]
+        before = None if between is None else between.producer()
+        if between is None or before is None or not is_op(before, *_REDUCING) or len(between.uses()) > 1:
+            continue
+        kept, dropped = _reduced_shapes(before)
+        keeps = "keepdims" not in before.attributes or before.attributes["keepdims"].as_int() == 1
+        if between.is_graph_output() or not _is_shape(result, dropped if keeps else kept):
+            continue
+        before.attributes["keepdims"] = ir.AttrInt64("keepdims", 1 - keeps)
+        between.shape = result.shape
+        edit.replace(graph, result, between)
+        graph.remove(node, safe=True)
+
+
+def _reduced_shapes(node: ir.Node) -> tuple[Dims | None, Dims | None]:
+    """The shape of a reduction's result with and without the axes that it reduces."""
+    x = node.inputs[0]
+    axes = constant_array(node.inputs[1]) if len(node.inputs) > 1 else None
+    if x is None or x.shape is None or axes is None:
+        return None, None
+    gone = {int(axis) % len(x.shape) for axis in axes.reshape(-1)}
+    kept = tuple(1 if i in gone else dim for i, dim in enumerate(x.shape.dims))
+    return kept, tuple(dim for i, dim in enumerate(x.shape.dims) if i not in gone)
+
+
+def _is_shape(value: ir.Value, dims: Dims | None) -> bool:
+    if dims is None or value.shape is None or len(value.shape) != len(dims):
+        return False
+    different = [(a, b) for a, b in zip(value.shape.dims, dims, strict=True) if not same_dim(a, b)]
+    return not different or (len(different) == 1 and not all(isinstance(d, int) for d in different[0]))
+
+
+def _shape_tensor(x: ir.Value | None, y: ir.Value) -> Array | None:
+    """y's shape as a constant for Reshape(x)."""
+    if x is None or x.shape is None or y.shape is None:
+        return None
+    sizes = []
+    for axis, dim in enumerate(y.shape.dims):
+        if isinstance(dim, int):
+            if dim == 0:
+                return None
+            sizes.append(dim)
+        else:
+            kept = axis < len(x.shape) and same_dim(x.shape[axis], dim)
+            sizes.append(0 if kept else -1)
+    return np.array(sizes, np.int64) if sizes.count(-1) <= 1 else None
+
+
+def _join(graph: ir.Graph, namer: Namer, before: ir.Node, node: ir.Node, wanted: Array) -> None:
+    name = node.inputs[1].name if len(node.inputs) > 1 and node.inputs[1] is not None else f"{node.name}/shape"
+    put_instead(graph, namer, node, "Reshape", [before.inputs[0], namer.constant(str(name), wanted)])
+    graph.remove(before, safe=True)
