@@ -1,0 +1,218 @@
+"""Writes a model as a bundle for the NumPy runtime, byte for byte as runtime/FORMAT.md lays it down."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from exporter._version import __version__
+from exporter.errors import UnsupportedError
+from runtime import Probe
+from runtime.bundle import PLAN
+from runtime.document import FORMAT, VERSION
+from runtime.kernels import KERNELS
+from runtime.kernels.base import signature
+from runtime.npy import DTYPES, escape, header
+
+__all__ = ["bundle_bytes", "write_bundle"]
+
+_Array = npt.NDArray[Any]
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def write_bundle(
+    model: ir.Model,
+    path: str | Path,
+    *,
+    probes: Sequence[Probe] = (),
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes `model` as an .npz, one weight in memory at a time; the same model gives the same bytes.
+
+    The file is written in place: who needs it whole or not at all writes beside and renames.
+
+    Args:
+        model: A channels-last model, folded or not.
+        path: The file, overwritten if it is there.
+        probes: Runs that the bundle can be checked with.
+        metadata: What to note about the model; anything JSON can hold.
+
+    Raises:
+        UnsupportedError: The model has operators, attributes or element types that the runtime hasn't; it names all.
+        OSError: The file can't be written.
+    """
+    with Path(path).open("wb") as file:
+        _write(model, file, probes, metadata or {})
+
+
+def bundle_bytes(model: ir.Model, *, probes: Sequence[Probe] = (), metadata: Mapping[str, Any] | None = None) -> bytes:
+    """What `write_bundle` writes."""
+    file = io.BytesIO()
+    _write(model, file, probes, metadata or {})
+    return file.getvalue()
+
+
+def _write(model: ir.Model, file: IO[bytes], probes: Sequence[Probe], metadata: Mapping[str, Any]) -> None:
+    _refuse_unsupported(model)
+    plan = _Plan()
+    for value in (*model.graph.inputs, *model.graph.outputs):
+        plan.name(value)
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "producer": f"ckpt2onnx {__version__}",
+        "metadata": dict(metadata),
+        "inputs": [_describe(value, plan.name(value)) for value in model.graph.inputs],
+        "nodes": plan.nodes(model.graph),
+        "outputs": [_describe(value, plan.name(value)) for value in model.graph.outputs],
+        "probes": [plan.probe(number, probe) for number, probe in enumerate(probes)],
+    }
+    with zipfile.ZipFile(file, "w") as archive:
+        document["arrays"] = dict(_write_array(archive, name, held) for name, held in plan.arrays.items())
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+        _write_member(archive, PLAN, header("uint8", [len(text)]), text)
+
+
+def _write_array(archive: zipfile.ZipFile, name: str, held: _Array | ir.TensorProtocol) -> tuple[str, Any]:
+    """Writes one array; returns its entry in the plan."""
+    array = held if isinstance(held, np.ndarray) else held.numpy()
+    array = np.ascontiguousarray(array).reshape(array.shape)
+    dtype, member = array.dtype.name, escape(name)
+    content = array.astype(DTYPES[dtype], copy=False).reshape(-1).view(np.uint8).data
+    crc32 = _write_member(archive, member, header(dtype, array.shape), content)
+    return member, {"dtype": dtype, "shape": list(array.shape), "crc32": crc32}
+
+
+def _write_member(archive: zipfile.ZipFile, name: str, head: bytes, content: bytes | memoryview) -> int:
+    """Writes a stored member without a date; returns its CRC-32."""
+    info = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
+    info.create_system = 3
+    info.external_attr = 0o644 << 16
+    info.file_size = len(head) + len(content)
+    with archive.open(info, "w") as member:
+        member.write(head)
+        member.write(content)
+    return info.CRC
+
+
+class _Plan:
+    """Names the values of a model and turns its nodes into JSON.
+
+    Attributes:
+        arrays: What has to be stored, by name, in the order in which it was first met.
+    """
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, _Array | ir.TensorProtocol] = {}
+        self._names: dict[ir.Value, str] = {}
+        self._taken: set[str] = set()
+
+    def name(self, value: ir.Value) -> str:
+        """The value's own name, or with a number if a value of another graph has it."""
+        if value not in self._names:
+            self._names[value] = self._unique(value.name or "value")
+            if value.is_initializer() and value.const_value is not None:
+                self.arrays[self._names[value]] = value.const_value
+        return self._names[value]
+
+    def _unique(self, wanted: str) -> str:
+        name, number = wanted, 1
+        while name in self._taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        self._taken.add(name)
+        return name
+
+    def nodes(self, graph: ir.Graph) -> list[dict[str, Any]]:
+        """The nodes of a graph."""
+        return [self._node(node) for node in graph]
+
+    def _node(self, node: ir.Node) -> dict[str, Any]:
+        inputs = ["" if value is None else self.name(value) for value in node.inputs]
+        while inputs and not inputs[-1]:
+            inputs.pop()
+        where = node.name or node.op_type
+        attributes = {key: self._attribute(f"{where}/{key}", attribute) for key, attribute in node.attributes.items()}
+        outputs = [self.name(value) if value.name else "" for value in node.outputs]
+        return {"op": node.op_type, "name": where, "inputs": inputs, "outputs": outputs, "attributes": attributes}
+
+    def _attribute(self, name: str, attribute: ir.Attr) -> Any:
+        value = attribute.value
+        if attribute.type == ir.AttributeType.GRAPH:
+            return {"graph": self._subgraph(value)}
+        if attribute.type == ir.AttributeType.TENSOR:
+            unique = self._unique(name)
+            self.arrays[unique] = value
+            return {"array": unique}
+        return [_scalar(entry) for entry in value] if isinstance(value, (list, tuple)) else _scalar(value)
+
+    def _subgraph(self, graph: ir.Graph) -> dict[str, Any]:
+        inputs = [self.name(value) for value in graph.inputs]
+        nodes = self.nodes(graph)
+        return {"inputs": inputs, "nodes": nodes, "outputs": [self.name(value) for value in graph.outputs]}
+
+    def probe(self, number: int, probe: Probe) -> dict[str, Any]:
+        """The entry of a probe, whose arrays are stored too."""
+        return {
+            "inputs": self._store(f"__probe__/{number}/inputs", probe.inputs),
+            "outputs": self._store(f"__probe__/{number}/outputs", probe.outputs),
+            "tolerances": dict(probe.tolerances),
+        }
+
+    def _store(self, folder: str, arrays: Mapping[str, _Array]) -> dict[str, str]:
+        names = {key: self._unique(f"{folder}/{key}") for key in arrays}
+        self.arrays.update((name, arrays[key]) for key, name in names.items())
+        return names
+
+
+def _scalar(value: Any) -> Any:
+    """A number or string; JSON has no infinities, so they are spelled out."""
+    if isinstance(value, float) and not isfinite(value):
+        return {"float": str(value)}
+    return value.decode("utf-8") if isinstance(value, bytes) else value
+
+
+def _describe(value: ir.Value, name: str) -> dict[str, Any]:
+    dims = None if value.shape is None else [d if isinstance(d, int) else d.value for d in value.shape]
+    return {"name": name, "dtype": _dtype_name(value.dtype), "shape": dims}
+
+
+def _dtype_name(dtype: ir.DataType | None) -> str:
+    return "unknown" if dtype is None else dtype.name.lower() if dtype == ir.DataType.STRING else dtype.numpy().name
+
+
+def _refuse_unsupported(model: ir.Model) -> None:
+    problems = sorted(set(_problems(model)))
+    if problems:
+        raise UnsupportedError(
+            f"the NumPy runtime can't hold this model: {'; '.join(problems)}",
+            hint="Export it to ONNX alone",
+        )
+
+
+def _problems(model: ir.Model) -> Iterator[str]:
+    for node in model.graph.all_nodes():
+        kernel = KERNELS.get(node.op_type)
+        known = node.attributes.keys() if kernel is None else signature(kernel).attributes
+        if kernel is None:
+            yield f"operator {node.op_type}"
+        yield from (f"attribute {key} of {node.op_type}" for key in node.attributes.keys() - known)
+        held = ((value.name, value.const_value) for value in node.inputs if value is not None)
+        yield from _bad_types((name, tensor.dtype) for name, tensor in held if tensor is not None)
+    yield from _bad_types((value.name, value.dtype) for value in (*model.graph.inputs, *model.graph.outputs))
+
+
+def _bad_types(values: Iterable[tuple[str | None, ir.DataType | None]]) -> Iterator[str]:
+    for name, dtype in values:
+        if _dtype_name(dtype) not in DTYPES:
+            yield f"element type {_dtype_name(dtype)} of {name!r}"
