@@ -1,0 +1,104 @@
+"""What computes outputs from inputs: onnxruntime and the NumPy runtime on the files, both as a user would run them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+import runtime
+from exporter.verify.compare import Array
+
+__all__ = ["Engine", "EngineError", "Feeds", "bundle_engine", "onnx_engine"]
+
+Feeds = Mapping[str, Array]
+
+_INPUT_ORDERS = "input_orders"
+
+
+class EngineError(Exception):
+    """An engine can't load a file, or fails to run it; the message is the engine's."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Something that computes outputs by name; inputs are given in TensorFlow's layout.
+
+    Attributes:
+        name: What it is, for people.
+        outputs: The names of the outputs.
+        run: All outputs; EngineError if it fails.
+    """
+
+    name: str
+    outputs: tuple[str, ...]
+    run: Callable[[Feeds], dict[str, Array]]
+
+
+def onnx_engine(path: Path, *, optimised: bool) -> Engine:
+    """onnxruntime on the CPU, with all of its graph optimisations or none. EngineError if it doesn't load the file."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    level = ort.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimised else level.ORT_DISABLE_ALL
+    name = f"onnxruntime, {'optimised' if optimised else 'as written'}"
+    try:
+        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except _ORT_ERRORS as error:
+        raise EngineError(f"{name} can't load {path.name}: {_first_line(error)}") from error
+    orders = json.loads(session.get_modelmeta().custom_metadata_map.get(_INPUT_ORDERS, "{}"))
+    outputs = tuple(output.name for output in session.get_outputs())
+    types: dict[str, np.dtype[Any] | None] = {value.name: _FLOATS.get(value.type) for value in session.get_inputs()}
+
+    def run(feeds: Feeds) -> dict[str, Array]:
+        given = {key: _given(array, orders.get(key), types.get(key)) for key, array in feeds.items()}
+        try:
+            return dict(zip(outputs, session.run(outputs, given), strict=True))
+        except _ORT_ERRORS as error:
+            raise EngineError(f"{name} can't run {path.name}: {_first_line(error)}") from error
+
+    return Engine(name, outputs, run)
+
+
+def bundle_engine(path: Path) -> Engine:
+    """The NumPy runtime. EngineError if it doesn't load the file."""
+    try:
+        net = runtime.load(path)
+    except runtime.NetError as error:
+        raise EngineError(f"the NumPy runtime can't load {path.name}: {error}") from error
+
+    def run(feeds: Feeds) -> dict[str, Array]:
+        try:
+            return net.run(feeds)
+        except runtime.NetError as error:
+            raise EngineError(f"the NumPy runtime can't run {path.name}: {error}") from error
+
+    return Engine("NumPy runtime", tuple(value.name for value in net.outputs), run)
+
+
+_FLOATS: dict[str, np.dtype[Any]] = {"tensor(float16)": np.dtype(np.float16), "tensor(float)": np.dtype(np.float32)}
+
+
+def _given(array: Array, order: list[int] | None, dtype: np.dtype[Any] | None) -> Array:
+    """An input in the order of axes and in the float type that the file wants."""
+    moved = array if order is None else array.transpose(order)
+    return moved.astype(dtype, copy=False) if dtype is not None and array.dtype.kind == "f" else moved
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300]
+
+
+_ORT_ERRORS: tuple[type[Exception], ...] = (
+    RuntimeError,
+    ValueError,
+    *(kind for kind in vars(ort_errors).values() if isinstance(kind, type) and issubclass(kind, Exception)),
+)
+"""onnxruntime's errors have no base class of their own."""

@@ -1,0 +1,136 @@
+"""Runs of an unfolded model in float64, and in its own float type: the truth, and the noise around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.ir.evaluate import Constants, evaluate
+from exporter.verify.compare import Array, error, undecided
+from exporter.verify.cost import operations, sizes_in
+from exporter.verify.data import nudged
+
+__all__ = ["Reference", "reference_run"]
+
+_SAME_ELEMENTS = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
+
+_ENOUGH = 1000
+_SAMPLING_BUDGET = 20_000_000_000
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Inputs and what has to come out.
+
+    Attributes:
+        inputs: By name.
+        outputs: By name, in any float type.
+        noise: For each output the error that noise makes; empty if it isn't known.
+        doubtful: For outputs of integers the elements that noise could change.
+    """
+
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    noise: Mapping[str, float] = field(default_factory=dict)
+    doubtful: Mapping[str, Array] = field(default_factory=dict)
+
+
+def reference_run(model: ir.Model, feeds: Mapping[str, Array], *, truth_dtype: type = np.float64) -> Reference:
+    """The outputs of an unfolded model, and how far float arithmetic moves them.
+
+    Noise is the largest error of some runs in the model's own float type: one on the inputs as they are, others with
+    every input moved by one unit in the last place, which rounds differently everywhere. In a few numbers noise may be
+    nearly nothing by chance, so the fewer there are in an output, the more runs there are, unless they are much work.
+
+    Args:
+        model: The unfolded model; it is as it was afterwards.
+        feeds: The inputs.
+        truth_dtype: What the truth is computed in. With float32 (for models too large for float64) the noise is that of
+            the second run alone.
+    """
+    own = _float_type(model)
+    with _scores_as_outputs(model) as scores:
+        truth = evaluate(model, feeds, dtype=truth_dtype)
+        samples = _samples(model, feeds, truth)
+        runs = [evaluate(model, nudged(feeds, seed), dtype=own) for seed in range(samples)]
+        if np.dtype(truth_dtype) != own:
+            runs.append(evaluate(model, feeds, dtype=own))
+    errors = {name: max(error(run[name], truth[name]) for run in runs) for name in truth}
+    doubtful = {
+        name: np.logical_or.reduce([run[name] != truth[name] for run in runs])
+        for name, array in truth.items()
+        if array.dtype.kind in "iub"
+    }
+    for name, source in scores.items():
+        if name not in doubtful:
+            continue
+        unsure = undecided(truth[source.name], source.axis, errors[source.name], largest=source.largest)
+        doubtful[name] |= unsure.reshape(doubtful[name].shape)
+    names = [str(value.name) for value in model.graph.outputs]
+    return Reference(
+        dict(feeds),
+        {name: truth[name] for name in names},
+        {name: errors[name] for name in names},
+        {name: mask for name, mask in doubtful.items() if name in names},
+    )
+
+
+def _samples(model: ir.Model, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> int:
+    """How many runs it takes to see about a thousand numbers of each output; at least 1, at most 8."""
+    smallest = min((array.size for array in outputs.values()), default=1)
+    affordable = _SAMPLING_BUDGET // max(
+        operations(model, sizes_in(model, {name: array.shape for name, array in feeds.items()})), 1
+    )
+    return max(1, min(8, -(-_ENOUGH // max(smallest, 1)), affordable))
+
+
+def _float_type(model: ir.Model) -> np.dtype[np.floating]:
+    """The coarsest float type that a model computes in, whatever it stores weights or gives results in; or float32."""
+    constants = Constants(None)
+    values = [*model.graph.inputs, *(output for node in model.graph for output in node.outputs)]
+    kinds = [v.dtype for v in values if v.dtype is not None and not constants.is_constant(v)]
+    types = [np.dtype(kind.numpy()) for kind in dict.fromkeys(kinds) if kind.is_floating_point()]
+    return max(types, key=lambda kind: float(np.finfo(kind).eps), default=np.dtype(np.float32))
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """What an index was taken from."""
+
+    name: str
+    axis: int
+    largest: bool
+
+
+@contextmanager
+def _scores_as_outputs(model: ir.Model) -> Iterator[dict[str, _Scores]]:
+    """Makes the inputs of the model's last ArgMax and ArgMin outputs too, for as long as it takes."""
+    outputs = model.graph.outputs
+    own, scores = list(outputs), dict[str, _Scores]()
+    for value in own:
+        node = _index_maker(value)
+        if node is None or node.inputs[0] is None:
+            continue
+        source = node.inputs[0]
+        if source.name and source.shape is not None and source.producer() is not None:
+            axis = (node.attributes.get_int("axis", 0) or 0) % len(source.shape)
+            scores[str(value.name)] = _Scores(source.name, axis, node.op_type == "ArgMax")
+            if source not in outputs:
+                outputs.append(source)
+    try:
+        yield scores
+    finally:
+        while len(outputs) > len(own):
+            outputs.pop()
+
+
+def _index_maker(value: ir.Value) -> ir.Node | None:
+    """The ArgMax or ArgMin whose result is an output, perhaps in another shape or type."""
+    node = value.producer()
+    while node is not None and node.op_type in _SAME_ELEMENTS and node.inputs[0] is not None:
+        node = node.inputs[0].producer()
+    return node if node is not None and node.op_type in {"ArgMax", "ArgMin"} else None

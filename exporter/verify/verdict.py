@@ -1,0 +1,83 @@
+"""What a verification has found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import isfinite
+from typing import Any
+
+__all__ = ["OutputCheck", "Verdict"]
+
+
+@dataclass(frozen=True)
+class OutputCheck:
+    """One output of one engine.
+
+    Attributes:
+        engine: What computed it: "onnxruntime, optimised".
+        output: Its name.
+        error: The largest error in all runs, see `compare`; for integers the share of elements that differ.
+        noise: The error that noise alone makes.
+        limit: The largest error that passes.
+    """
+
+    engine: str
+    output: str
+    error: float
+    noise: float
+    limit: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the error is within the limit; NaN never is."""
+        return self.error <= self.limit
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All of a verification.
+
+    Attributes:
+        truth: What the outputs were compared with.
+        blind_spot: What mistakes such a comparison can't find.
+        noise: How the noise was measured.
+        runs: How many sets of inputs.
+        checks: One for each engine and output.
+        problems: Why an engine couldn't be checked.
+        skipped: Outputs of the files that the truth says nothing about.
+    """
+
+    truth: str
+    blind_spot: str
+    noise: str
+    runs: int
+    checks: tuple[OutputCheck, ...]
+    problems: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every engine could be checked, and every output is within its limit."""
+        return bool(self.checks) and not self.problems and all(check.ok for check in self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values; an infinite error is a string, since JSON has no such number."""
+        checks = [{**asdict(check), "ok": check.ok} for check in self.checks]
+        for check in checks:
+            check.update((k, v if isfinite(v) else str(v)) for k, v in check.items() if isinstance(v, float))
+        lists = {"checks": checks, "problems": list(self.problems), "skipped": list(self.skipped)}
+        return {**asdict(self), **lists, "ok": self.ok}
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        width = max((len(check.engine) + len(check.output) + 2 for check in self.checks), default=0)
+        lines = [f"Compared with {self.truth}, {self.runs} {'run' if self.runs == 1 else 'runs'}."]
+        for check in self.checks:
+            verdict = "good" if check.ok else "OFF "
+            where = f"{check.engine}: {check.output}"
+            lines.append(f"  {verdict} {where:{width}}  error {check.error:.2g}, limit {check.limit:.2g}")
+        lines.extend(f"  not checked: {problem}" for problem in self.problems)
+        lines.extend(f"  not compared: output {name}, of which the truth is not known" for name in self.skipped)
+        lines.append(f"Noise: {self.noise}.")
+        lines.append(f"Such a comparison can't find {self.blind_spot}.")
+        return lines
