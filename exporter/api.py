@@ -1,0 +1,188 @@
+"""What the command line does, as functions."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from exporter.errors import UsageError
+from exporter.frontend import unfold
+from exporter.inference.options import Options
+from exporter.inspection import Inspection, inspect_source
+from exporter.passes.pipeline import run as run_passes
+from exporter.report import FileWritten, Report
+from exporter.sources.detect import source_files
+from exporter.specs import tensor_specs
+from exporter.targets.atomic import check_targets, write_files
+from exporter.targets.npz_bundle import write_bundle
+from exporter.targets.onnx_file import onnx_model, onnx_writers
+from exporter.targets.opsets import DEFAULT_OPSET
+from exporter.verify.probes import probes
+
+__all__ = ["OPTIONS", "export", "inspect"]
+
+OPTIONS = "export_options"
+"""Metadata entry of both files: JSON, what was chosen at export, so that `verify --against` builds the same model."""
+
+_Path = str | PathLike[str]
+_Shape = tuple[int | None, ...] | None
+
+
+def export(
+    source: _Path,
+    output: _Path | None = None,
+    *,
+    graph: _Path | None = None,
+    inputs: Mapping[str, Iterable[int | None] | None] | Iterable[str] = (),
+    outputs: Iterable[str] = (),
+    values: Mapping[str, object] | None = None,
+    signature: str | None = None,
+    ema: bool = False,
+    keep_batch_statistics: bool | Iterable[str] = False,
+    opset: int = DEFAULT_OPSET,
+    input_layout: Literal["nhwc", "nchw"] = "nhwc",
+    fold: bool = True,
+    arch: str | None = None,
+    include_preprocessing: bool = False,
+    dtype: Literal["stored", "float32"] = "stored",
+) -> Report:
+    """Exports a checkpoint as folded ONNX and, beside it, as a bundle for the NumPy runtime; both files or neither.
+
+    Args:
+        source: A checkpoint's prefix, any one of its files, its directory, or a graph file.
+        output: The ONNX file, `NAME.onnx`; the bundle is `NAME.npz` beside it. By default named after the source, in
+            the current directory.
+        graph: Where the graph is, if not beside the checkpoint.
+        inputs: Names of inputs, perhaps with shapes; found if there are none.
+        outputs: Names of outputs; found if there are none.
+        values: Placeholders that get a fixed value, such as flags; or an architecture's options.
+        signature: The signature to export, of a SavedModel that has several.
+        ema: Take the averaged weights (ExponentialMovingAverage).
+        keep_batch_statistics: True, or the scopes whose batch norms keep the batch's own statistics.
+        opset: The ONNX opset, from 13 on.
+        input_layout: "nchw" makes image inputs channels-first.
+        fold: Fold batch norms and constants.
+        arch: The architecture of a checkpoint that holds only weights, if they don't tell it by themselves: a built-in
+            name, or `path/to/file.py:name`, which runs that file.
+        include_preprocessing: Put the architecture's published preprocessing in front of the network.
+        dtype: "float32" makes a float16 model a float32 one, which folds without rounding weights to half precision.
+
+    Raises:
+        ExportError: Its subclasses; nothing has been written then.
+    """
+    start = time.perf_counter()
+    path, graph_path = Path(source), None if graph is None else Path(graph)
+    onnx_path = _onnx_path(Path(output)) if output is not None else _default_output(path)
+    npz_path = onnx_path.with_suffix(".npz")
+    protected = source_files(path) + ([graph_path] if graph_path else [])
+    check_targets([onnx_path, npz_path], protected)
+    options = make_options(inputs, outputs, values, signature, ema, keep_batch_statistics)
+    options = replace(options, arch=arch, include_preprocessing=include_preprocessing, dtype=dtype)
+    unfolded = unfold(path, graph=graph_path, options=options)
+    metadata = {OPTIONS: json.dumps(asdict(options), sort_keys=True), **unfolded.metadata}
+    recorded = probes(unfolded.model)
+    folds = run_passes(unfolded.model, fold=fold)
+    standard = onnx_model(unfolded.model, opset=opset, input_layout=input_layout, metadata=metadata)
+    writers: dict[Path, Callable[[Path], None]] = {
+        **onnx_writers(standard, onnx_path),
+        npz_path: partial(write_bundle, unfolded.model, probes=recorded, metadata=metadata),
+    }
+    write_files(writers, inputs=protected)
+    return Report(
+        str(path),
+        unfolded.kind,
+        tensor_specs(standard.graph.inputs, unfolded.reasons),
+        tensor_specs(standard.graph.outputs, unfolded.reasons),
+        unfolded.batch_norms,
+        folds,
+        unfolded.decisions,
+        unfolded.warnings,
+        (*unfolded.notes, *_notes(bool(recorded))),
+        tuple(FileWritten(str(file), file.stat().st_size) for file in writers),
+        time.perf_counter() - start,
+    )
+
+
+def _notes(has_probes: bool) -> tuple[str, ...]:
+    if has_probes:
+        return ()
+    return ("too large to record example outputs in the bundle at export; verify it with --against",)
+
+
+def inspect(
+    source: _Path,
+    *,
+    graph: _Path | None = None,
+    inputs: Mapping[str, Iterable[int | None] | None] | Iterable[str] = (),
+    outputs: Iterable[str] = (),
+    values: Mapping[str, object] | None = None,
+    signature: str | None = None,
+    arch: str | None = None,
+) -> Inspection:
+    """What is in a source: tensors, batch norms, inputs and outputs; and what is missing for an export.
+
+    Raises:
+        SourceError: Its subclasses: it can't be opened.
+    """
+    options = replace(make_options(inputs, outputs, values, signature, False, False), arch=arch)
+    return inspect_source(Path(source), graph=None if graph is None else Path(graph), options=options)
+
+
+def make_options(
+    inputs: Mapping[str, Iterable[int | None] | None] | Iterable[str],
+    outputs: Iterable[str],
+    values: Mapping[str, object] | None,
+    signature: str | None,
+    ema: bool,
+    keep_batch_statistics: bool | Iterable[str],
+) -> Options:
+    """The options of `export` as a record."""
+    named = inputs if isinstance(inputs, Mapping) else dict.fromkeys(_names(inputs))
+    return Options(
+        {name: None if shape is None else tuple(shape) for name, shape in named.items()},
+        _names(outputs),
+        {name: _text(value) for name, value in (values or {}).items()},
+        signature,
+        ema,
+        _scopes(keep_batch_statistics),
+    )
+
+
+def _onnx_path(output: Path) -> Path:
+    """The ONNX file's name as given: one that other commands know it by, and that leaves .npz to the bundle."""
+    if output.suffix != ".onnx":
+        raise UsageError(
+            f"the ONNX file's name has to end in .onnx, and {output} doesn't",
+            hint="Give -o NAME.onnx; the bundle is written beside it as NAME.npz",
+        )
+    return output
+
+
+def _default_output(source: Path) -> Path:
+    """`run/model.ckpt-1000.index` is exported to `model.ckpt-1000.onnx`."""
+    name = re.sub(r"\.data-\d{5}-of-\d{5}$", "", source.resolve().name)
+    for suffix in (".index", ".meta", ".pb", ".pbtxt", ".weights.h5", ".h5", ".hdf5", ".keras"):
+        name = name.removesuffix(suffix)
+    return Path(f"{name}.onnx")
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _scopes(keep: bool | Iterable[str]) -> tuple[str, ...]:
+    if isinstance(keep, bool):
+        return ("",) if keep else ()
+    return _names(keep)
+
+
+def _names(given: Iterable[str]) -> tuple[str, ...]:
+    """Names; a single string is one of them, not its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)

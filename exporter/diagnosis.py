@@ -1,0 +1,123 @@
+"""What the parameters of batch norms say about training, in sentences for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["NormValues", "diagnose", "initial_weight"]
+
+AMPLIFICATION = 1000.0
+"""A channel whose input is multiplied by more than this passes on noise, or a training that has collapsed."""
+
+INITIAL_WEIGHT = 0.01
+"""The share of the initial values in a moving statistic from which on it is worth saying."""
+
+_NAMED = 8
+
+
+@dataclass(frozen=True)
+class NormValues:
+    """The values of one batch norm.
+
+    Attributes:
+        name: Its name in the report.
+        epsilon: Added to the variance.
+        gamma: [C]; None where it is 1.
+        mean: [C].
+        variance: [C].
+        momentum: What the moving statistics keep at each step; None if the graph doesn't tell.
+    """
+
+    name: str
+    epsilon: float
+    gamma: npt.NDArray[np.floating] | None
+    mean: npt.NDArray[np.floating]
+    variance: npt.NDArray[np.floating]
+    momentum: float | None = None
+
+
+_Rule = Callable[[NormValues], npt.NDArray[np.bool_]]
+
+
+def initial_weight(momentum: float, steps: int) -> float:
+    """How much of a moving average is still its initial value: momentum^steps."""
+    return momentum**steps
+
+
+def diagnose(norms: Sequence[NormValues], steps: int | None) -> list[str]:
+    """A sentence for each thing that is wrong with the statistics of some of the batch norms.
+
+    Args:
+        norms: All batch norms of a model.
+        steps: How many steps it was trained for; None if the file doesn't tell.
+    """
+    never = [norm for norm in norms if np.all(norm.mean == 0) and np.all(norm.variance == 1)]
+    found = [_never_updated(never, norms)] if never else []
+    found += _few_steps([norm for norm in norms if norm not in never], steps)
+    found += _channels(
+        norms, "amplify their input by more than 1000 (a tiny moving variance): noise at inference", _loud
+    )
+    found += _channels(norms, "are switched off: gamma is 0 there, so they are constant and could be pruned", _dead)
+    return found
+
+
+def _never_updated(never: Sequence[NormValues], norms: Sequence[NormValues]) -> str:
+    return (
+        f"the statistics of {len(never)} of {len(norms)} batch norms are exactly 0 and 1, as initialised: their update "
+        f"ops have never run, so these layers only scale and shift ({_names(n.name for n in never)})"
+    )
+
+
+def _few_steps(norms: Sequence[NormValues], steps: int | None) -> list[str]:
+    """Moving statistics that are still partly what they were initialised with, going by the count of steps."""
+    if not steps:
+        return []
+    weights = {n.name: initial_weight(n.momentum, steps) for n in norms if n.momentum is not None}
+    early = {n.name: w for n in norms if (w := weights.get(n.name, 0)) > INITIAL_WEIGHT and _may_carry(n, w)}
+    if not early:
+        return []
+    share = 100 * max(early.values())
+    sentence = (
+        f"after {steps} steps the moving statistics of {len(early)} batch norms still carry up to {share:.3g} % "
+        f"of their initial values, mean 0 and variance 1: at inference they normalise differently than in training "
+        f"({_names(early)})"
+    )
+    return [sentence]
+
+
+def _may_carry(norm: NormValues, weight: float) -> bool:
+    """Whether a variance that began with 1 can be in there: what is below its share was restored from elsewhere."""
+    return bool(np.all(norm.variance >= weight * (1 - 1e-4)))
+
+
+def _channels(norms: Iterable[NormValues], what: str, rule: _Rule) -> list[str]:
+    counts = [(norm, int(np.count_nonzero(rule(norm)))) for norm in norms]
+    hit = [(norm, count) for norm, count in counts if count]
+    if not hit:
+        return []
+    named = _names(f"{norm.name}: {count} of {norm.variance.size}" for norm, count in hit)
+    return [f"channels of {len(hit)} batch norms {what} ({named})"]
+
+
+def _scale(norm: NormValues) -> npt.NDArray[np.float64]:
+    fits = norm.gamma is not None and norm.gamma.size in (1, norm.variance.size)
+    gamma = np.asarray(norm.gamma, np.float64).reshape(-1) if fits else np.ones(1)
+    return np.asarray(gamma / np.sqrt(np.asarray(norm.variance, np.float64) + norm.epsilon))
+
+
+def _loud(norm: NormValues) -> npt.NDArray[np.bool_]:
+    return np.abs(_scale(norm)) > AMPLIFICATION
+
+
+def _dead(norm: NormValues) -> npt.NDArray[np.bool_]:
+    return np.zeros(1, np.bool_) if norm.gamma is None else np.asarray(norm.gamma == 0)
+
+
+def _names(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
+    return ", ".join(listed[:_NAMED]) + more

@@ -1,0 +1,172 @@
+"""From a path to the unfolded model, whatever kind of source it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import onnx_ir as ir
+
+from exporter.errors import MissingError, SourceError, UsageError
+from exporter.inference.infer import to_inference
+from exporter.inference.options import Options
+from exporter.ir import edit
+from exporter.lower.keras.driver import lower_keras
+from exporter.lower.tensorflow import lower_tensorflow
+from exporter.passes.widen import widen
+from exporter.report import BatchNorm, Decision
+from exporter.sources.detect import open_source
+from exporter.sources.keras_files import KerasSource, is_keras, open_keras
+from exporter.sources.model import SourceModel
+from exporter.zoo.weights_only import restore
+
+__all__ = ["Unfolded", "unfold"]
+
+_NAME = "model"
+"""The graph's name: the same however the source is pointed at, so that the files are the same too."""
+
+
+@dataclass(frozen=True)
+class Unfolded:
+    """The inference function of a source as an IR model in which nothing has been folded.
+
+    Attributes:
+        model: The model.
+        kind: What the source is, for people.
+        batch_norms: Its batch norms and where their parameters came from.
+        decisions: Choices that change numbers.
+        warnings: What the user should know before using it.
+        notes: What was resolved on the way.
+        reasons: Why each input and output is one, by name.
+        architecture: What `--arch` calls the network, where the source holds only weights.
+        metadata: What else to note in the exported files.
+    """
+
+    model: ir.Model
+    kind: str
+    batch_norms: tuple[BatchNorm, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    architecture: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def unfold(path: Path, *, graph: Path | None = None, options: Options | None = None) -> Unfolded:
+    """Reads a source and lowers its inference function; bfloat16 becomes float32, as does float16 if that is chosen.
+
+    Raises:
+        ExportError: Its subclasses, each naming what can't be used, isn't there or isn't supported.
+    """
+    options = options or Options()
+    unfolded = _lowered(path, graph, options)
+    narrow = tuple(_WIDENED) if options.dtype == "float32" else (ir.DataType.BFLOAT16,)
+    found = widen(unfolded.model, narrow)
+    return replace(unfolded, notes=(*unfolded.notes, *(_WIDENED[kind] for kind in narrow if kind in found)))
+
+
+_WIDENED = {
+    ir.DataType.BFLOAT16: (
+        "bfloat16 is stored and computed as float32, inputs and outputs included: neither NumPy nor onnxruntime's CPU "
+        "kernels have it; the weights' values stay the same"
+    ),
+    ir.DataType.FLOAT16: (
+        "float16 is stored and computed as float32, inputs and outputs included, as asked for; the weights' values "
+        "stay the same until they are folded"
+    ),
+}
+"""What is said of types that become float32."""
+
+
+def _lowered(path: Path, graph: Path | None, options: Options) -> Unfolded:
+    if is_keras(path, graph):
+        return _from_keras(open_keras(path, graph_file=graph), options)
+    source = open_source(path, graph_file=graph)
+    if source.graph is None:
+        return _from_weights(source, options)
+    if options.arch or options.include_preprocessing:
+        raise UsageError(
+            "--arch and --include-preprocessing are for checkpoints that hold only weights; this one has its graph",
+            hint="Leave them out",
+        )
+    return _from_graph(source, options)
+
+
+def _from_keras(source: KerasSource, options: Options) -> Unfolded:
+    _refuse_graph_options(options)
+    model, weights = source.complete()
+    shapes = {name: shape for name, shape in options.inputs.items() if shape is not None}
+    lowered = lower_keras(model, weights, name=_NAME, input_shapes=shapes)
+    _keep_outputs(lowered.model, options.outputs)
+    reasons = {
+        str(value.name): "the configuration" for value in (*lowered.model.graph.inputs, *lowered.model.graph.outputs)
+    }
+    return Unfolded(lowered.model, source.kind, lowered.batch_norms, (), lowered.warnings, source.notes, reasons)
+
+
+def _refuse_graph_options(options: Options) -> None:
+    """What only a TensorFlow graph leaves open: a Keras configuration says how the model computes at inference."""
+    given = [
+        name
+        for name, value in (
+            ("--set", options.values),
+            ("--ema", options.ema),
+            ("--signature", options.signature),
+            ("--keep-batch-statistics", options.keep_batch_statistics),
+            ("--arch", options.arch),
+            ("--include-preprocessing", options.include_preprocessing),
+        )
+        if value
+    ]
+    if given:
+        raise UsageError(f"{', '.join(given)} is for TensorFlow graphs; this is a Keras model", hint="Leave it out")
+
+
+def _keep_outputs(model: ir.Model, names: tuple[str, ...]) -> None:
+    """Only the outputs of these names, in this order."""
+    if not names:
+        return
+    outputs = {str(value.name): value for value in model.graph.outputs}
+    for name in names:
+        if name not in outputs:
+            raise UsageError(f"there is no output {name!r}", hint=f"The outputs are {', '.join(outputs)}")
+    model.graph.outputs.clear()
+    model.graph.outputs.extend(outputs[name] for name in names)
+    edit.remove_dead(model)
+
+
+def _from_graph(source: SourceModel, options: Options) -> Unfolded:
+    model, batch_norms, findings = to_inference(source, options)
+    reasons = {d.subject: d.reason for d in findings.decisions if d.kind in ("output", "input")}
+    return Unfolded(
+        lower_tensorflow(model, name=_NAME),
+        source.kind,
+        batch_norms,
+        tuple(d for d in findings.decisions if d.choice != d.kind),
+        tuple(findings.warnings),
+        source.notes,
+        reasons,
+    )
+
+
+def _from_weights(source: SourceModel, options: Options) -> Unfolded:
+    """A checkpoint that holds only weights, by its architecture."""
+    if source.store is None:
+        raise MissingError("it has neither a graph nor weights").within(f"file {source.path}")
+    try:
+        found = restore(source.store, options)
+    except SourceError as error:
+        raise error.within(f"checkpoint {source.path}") from None
+    return Unfolded(
+        found.model,
+        f"{source.kind}: {found.title}",
+        found.batch_norms,
+        found.decisions,
+        found.warnings,
+        (*source.notes, *found.notes),
+        found.reasons,
+        found.architecture,
+        found.metadata,
+    )

@@ -1,0 +1,162 @@
+"""What is in a source, also where no model can be made of it, and what is missing for an export."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from exporter.errors import ExportError
+from exporter.formats.records import TensorStore
+from exporter.frontend import Unfolded, unfold
+from exporter.inference.options import Options
+from exporter.report import BatchNorm, Decision, TensorSpec
+from exporter.sources.detect import open_source
+from exporter.sources.keras_files import KerasSource, is_keras, open_keras
+from exporter.sources.model import SourceModel
+from exporter.specs import tensor_specs
+
+__all__ = ["Inspection", "StoredBatchNorm", "StoredTensor", "inspect_source"]
+
+_PARTS = ("gamma", "beta", "moving_mean", "moving_variance")
+_SLOTS = ("Adam", "Adam_1", "Momentum", "RMSProp", "RMSProp_1", "Adagrad", "Ftrl", "Ftrl_1", "ExponentialMovingAverage")
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor in the file.
+
+    Attributes:
+        name: Its key.
+        dtype: In TensorFlow's spelling.
+        shape: Its shape.
+        bytes: Its size in the file.
+        slot: Whether it is a slot of an optimizer or an average of another tensor, by its name.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+    slot: bool
+
+
+@dataclass(frozen=True)
+class StoredBatchNorm:
+    """A batch norm that the names of stored tensors tell of, for files without a graph.
+
+    Attributes:
+        scope: What the names of its tensors begin with.
+        channels: How many channels it has.
+        present: Which of gamma, beta, moving_mean, moving_variance there are.
+        absent: Which there are not; without gamma it is 1 (scale=False), without beta 0 (center=False).
+    """
+
+    scope: str
+    channels: int
+    present: tuple[str, ...]
+    absent: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found.
+
+    Attributes:
+        source: What was given.
+        kind: What it is.
+        tensors: What is stored.
+        inputs: The inputs that an export would have.
+        outputs: The outputs that it would have.
+        batch_norms: Those of the graph, with where their parameters come from.
+        stored_batch_norms: Those that names tell of, where there is no graph.
+        decisions: What an export would decide.
+        warnings: What it would warn of.
+        notes: How files were found.
+        problem: Why an export isn't possible as it is, and what to do; None if it is.
+    """
+
+    source: str
+    kind: str
+    tensors: tuple[StoredTensor, ...] = ()
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    batch_norms: tuple[BatchNorm, ...] = ()
+    stored_batch_norms: tuple[StoredBatchNorm, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    problem: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain lists and dicts."""
+        return asdict(self)
+
+
+def inspect_source(path: Path, *, graph: Path | None = None, options: Options | None = None) -> Inspection:
+    """Looks at a source.
+
+    Raises:
+        SourceError: It can't even be opened.
+    """
+    source: SourceModel | KerasSource
+    source = open_keras(path, graph_file=graph) if is_keras(path, graph) else open_source(path, graph_file=graph)
+    tensors = _tensors(source.store) if source.store is not None else ()
+    try:
+        unfolded = unfold(path, graph=graph, options=options)
+    except ExportError as error:
+        unexplained = isinstance(source, SourceModel) and source.graph is None
+        stored = _stored_batch_norms(tensors) if unexplained else ()
+        return Inspection(
+            str(path), source.kind, tensors, stored_batch_norms=stored, notes=source.notes, problem=str(error)
+        )
+    return _described(path, unfolded, tensors)
+
+
+def _described(path: Path, unfolded: Unfolded, tensors: tuple[StoredTensor, ...]) -> Inspection:
+    graph = unfolded.model.graph
+    return Inspection(
+        str(path),
+        unfolded.kind,
+        tensors,
+        tensor_specs(graph.inputs, unfolded.reasons),
+        tensor_specs(graph.outputs, unfolded.reasons),
+        unfolded.batch_norms,
+        (),
+        unfolded.decisions,
+        unfolded.warnings,
+        (*unfolded.notes, *_command(path, unfolded)),
+    )
+
+
+def _command(path: Path, unfolded: Unfolded) -> tuple[str, ...]:
+    """How to export a checkpoint of weights alone."""
+    if unfolded.architecture is None:
+        return ()
+    return (f"export it with: {shlex.join(['ckpt2onnx', 'export', str(path), '--arch', unfolded.architecture])}",)
+
+
+def _tensors(store: TensorStore) -> tuple[StoredTensor, ...]:
+    infos = (store.info(name) for name in store)
+    return tuple(StoredTensor(i.name, i.kind, i.shape, i.nbytes, _is_slot(i.name)) for i in infos)
+
+
+def _is_slot(name: str) -> bool:
+    return name.rpartition("/")[2] in _SLOTS or name.endswith(("_power", "/local_step", "/biased"))
+
+
+def _stored_batch_norms(tensors: Iterable[StoredTensor]) -> tuple[StoredBatchNorm, ...]:
+    """Scopes with vectors called like the parameters of a batch norm, moving statistics among them."""
+    scopes: dict[str, dict[str, int]] = {}
+    for tensor in tensors:
+        scope, _, part = tensor.name.rpartition("/")
+        if part in _PARTS and len(tensor.shape) == 1:
+            scopes.setdefault(scope, {})[part] = tensor.shape[0]
+    return tuple(_stored(scope, parts) for scope, parts in sorted(scopes.items()) if "moving_mean" in parts)
+
+
+def _stored(scope: str, parts: Mapping[str, int]) -> StoredBatchNorm:
+    present = tuple(part for part in _PARTS if part in parts)
+    return StoredBatchNorm(scope, parts["moving_mean"], present, tuple(p for p in _PARTS if p not in parts))

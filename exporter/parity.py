@@ -1,0 +1,181 @@
+"""Verifies exported files: against their source, recorded data, or the examples that were stored at export."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from exporter.arrays import named, read_arrays
+from exporter.errors import CorruptError, FormatError, MissingError, UsageError
+from exporter.formats.records import Array
+from exporter.frontend import unfold
+from exporter.inference.options import Options
+from exporter.oracle import tensorflow_truth
+from exporter.verify.files import verify_files
+from exporter.verify.reference import Reference
+from exporter.verify.truth import Recorded, Truth, UnfoldedModel, recorded_in_bundle
+from exporter.verify.verdict import Verdict
+from exporter.zoo.user_file import is_file_name
+
+__all__ = ["verify_model"]
+
+_OPTIONS = "export_options"
+
+
+def verify_model(
+    model: str | PathLike[str],
+    *,
+    against: str | PathLike[str] | None = None,
+    graph: str | PathLike[str] | None = None,
+    data: str | PathLike[str] | None = None,
+    reference: Literal["tensorflow"] | None = None,
+    arch: str | None = None,
+) -> Verdict:
+    """Runs exported files and compares their outputs with a truth.
+
+    Args:
+        model: The ONNX file or the bundle; the other one is checked too if it is beside it.
+        against: The source it was exported from: the unfolded model in float64 is the truth.
+        graph: The source's graph, if it isn't beside it.
+        reference: "tensorflow" lets TensorFlow run the source (`against`) and be the truth.
+        data: An .npz with inputs, and perhaps recorded outputs, which are the truth then.
+        arch: The architecture that it was exported with, if that is in a file of the user's own.
+
+    Raises:
+        ExportError: Its subclasses; a verdict that says no isn't an error.
+    """
+    onnx_path, npz_path = _pair(Path(model))
+    if graph is not None and against is None:
+        raise UsageError("--graph belongs to a source, and none is given", hint="Give it with --against")
+    if onnx_path is not None:
+        _onnx_model(onnx_path)
+    arrays = None if data is None else read_arrays(Path(data))
+    recorded = None if arrays is None else _recorded(arrays, onnx_path, npz_path)
+    if recorded is not None:
+        return verify_files(onnx_path, npz_path, recorded)
+    if reference is not None:
+        return verify_files(onnx_path, npz_path, _tensorflow(_path(against), _path(graph), onnx_path, npz_path), arrays)
+    if against is None and arrays is not None:
+        raise UsageError(
+            "--data has inputs alone, and nothing to compare the outputs with",
+            hint="Add the recorded outputs to it, or give the source with --against",
+        )
+    return verify_files(onnx_path, npz_path, _truth(_path(against), _path(graph), onnx_path, npz_path, arch), arrays)
+
+
+def _path(path: str | PathLike[str] | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _pair(model: Path) -> tuple[Path | None, Path | None]:
+    """The ONNX file and the bundle, whichever there are of the two."""
+    if not model.is_file():
+        raise MissingError(f"there is no file {model}", hint="Give the .onnx or .npz file of an export")
+    if model.suffix == ".npz":
+        beside = model.with_suffix(".onnx")
+        return (beside if beside.is_file() else None), model
+    beside = model.with_suffix(".npz")
+    return model, (beside if beside.is_file() else None)
+
+
+def _truth(
+    against: Path | None, graph: Path | None, onnx_path: Path | None, npz_path: Path | None, arch: str | None
+) -> Truth:
+    if against is not None:
+        options = _with_architecture(_options(onnx_path, npz_path), arch)
+        return UnfoldedModel(unfold(against, graph=graph, options=options).model)
+    if npz_path is None:
+        raise UsageError("there is nothing to compare with", hint="Give the source with --against, or --data")
+    return recorded_in_bundle(npz_path)
+
+
+def _with_architecture(options: Options, arch: str | None) -> Options:
+    """The architecture of the export; one that is a user's code is run only if the user says so again."""
+    if arch is None and options.arch is not None and is_file_name(options.arch):
+        raise UsageError(
+            f"it was exported with --arch {options.arch}, which is code, and is not run because a model file names it",
+            hint=f"If you trust it, add --arch {options.arch}",
+        )
+    return options if arch is None else replace(options, arch=arch)
+
+
+def _tensorflow(against: Path | None, graph: Path | None, onnx_path: Path | None, npz_path: Path | None) -> Truth:
+    if against is None:
+        raise UsageError("--reference needs the source", hint="Give it with --against")
+    return tensorflow_truth(against, graph, _options(onnx_path, npz_path))
+
+
+def _options(onnx_path: Path | None, npz_path: Path | None) -> Options:
+    """What was chosen at export, as the files say."""
+    text = _onnx_metadata(onnx_path) if onnx_path is not None else _bundle_metadata(npz_path)
+    if text is None:
+        return Options()
+    try:
+        stored: dict[str, Any] = json.loads(text)
+        shapes = {name: None if shape is None else tuple(shape) for name, shape in stored["inputs"].items()}
+        keep = tuple(stored["keep_batch_statistics"])
+        return Options(
+            shapes,
+            tuple(stored["outputs"]),
+            stored["values"],
+            stored["signature"],
+            stored["ema"],
+            keep,
+            stored.get("arch"),
+            stored.get("include_preprocessing", False),
+            stored.get("dtype", "stored"),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CorruptError(
+            f"its metadata {_OPTIONS!r} doesn't say what was chosen at export",
+            hint="Export it again, or verify it with --data",
+        ).within(f"file {onnx_path or npz_path}") from None
+
+
+def _onnx_metadata(path: Path) -> str | None:
+    return next((entry.value for entry in _onnx_model(path).metadata_props if entry.key == _OPTIONS), None)
+
+
+def _onnx_model(path: Path) -> onnx.ModelProto:
+    """The file without the weights that are beside it."""
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except DecodeError:
+        raise FormatError("it is no ONNX model, or it is cut short").within(f"file {path}") from None
+    if not model.graph.output:
+        raise FormatError("it is an ONNX model without outputs").within(f"file {path}")
+    return model
+
+
+def _bundle_metadata(path: Path | None) -> str | None:
+    import runtime
+
+    return None if path is None else runtime.load(path).metadata.get(_OPTIONS)
+
+
+def _recorded(arrays: Mapping[str, Array], onnx_path: Path | None, npz_path: Path | None) -> Recorded | None:
+    """Inputs and outputs by name, if there are outputs among the arrays."""
+    inputs, outputs = _names(onnx_path, npz_path)
+    given, found = named(arrays, inputs, "input"), named(arrays, outputs, "output")
+    if len(given) < len(inputs):
+        lost = ", ".join(name for name in inputs if name not in given)
+        raise UsageError(f"--data has no array for the input {lost}", hint=f"It has {', '.join(arrays)}")
+    return Recorded([Reference(given, found)]) if found else None
+
+
+def _names(onnx_path: Path | None, npz_path: Path | None) -> tuple[list[str], list[str]]:
+    if npz_path is not None:
+        import runtime
+
+        net = runtime.load(npz_path)
+        return [value.name for value in net.inputs], [value.name for value in net.outputs]
+    assert onnx_path is not None
+    graph = _onnx_model(onnx_path).graph
+    return [value.name for value in graph.input], [value.name for value in graph.output]

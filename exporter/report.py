@@ -1,0 +1,120 @@
+"""What an export has found, decided and done: plain records, in the order in which things happened."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["BatchNorm", "Decision", "FileWritten", "FoldOutcome", "Report", "TensorSpec"]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or output of the exported model.
+
+    Attributes:
+        name: The TensorFlow name without `:0`.
+        dtype: As in `float32`.
+        shape: Sizes; a symbolic dimension by its name, `?` where it is unknown; None for an unknown rank.
+        reason: Why it is an input or output: `named by the user`, `signature serving_default`, ...
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...] | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A choice that changes numbers.
+
+    Attributes:
+        kind: `flag`, `statistics`, `dropout`, `noise`, `ema`, `gamma`, `beta`, `output`, `input`, `condition`, `value`,
+            `architecture`, `preprocessing`.
+        subject: The tensor, variable or layer that it is about.
+        choice: What was chosen.
+        reason: Why.
+    """
+
+    kind: str
+    subject: str
+    choice: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """A batch norm: where its parameters came from.
+
+    Attributes:
+        name: Its scope or layer.
+        channels: How many channels it normalises.
+        epsilon: What is added to the variance, inside the root.
+        gamma: As in `stored as bn1/gamma`, or `1 (scale=False)`.
+        beta: As in `stored as bn1/beta`, or `0 (center=False)`.
+        mean: As in `stored as bn1/moving_mean`.
+        variance: As in `stored as bn1/moving_variance`.
+    """
+
+    name: str
+    channels: int
+    epsilon: float
+    gamma: str
+    beta: str
+    mean: str
+    variance: str
+
+
+@dataclass(frozen=True)
+class FoldOutcome:
+    """What became of one affine: a batch norm, a chain of them, or of multiplications and additions by constants.
+
+    Attributes:
+        batch_norms: The batch norms that it consists of; empty if it is plain arithmetic.
+        source: The TensorFlow node or layer that its last op comes from.
+        into: The linear op (or several, with commas) that took it, wholly or in part; None if it stays.
+        how: What was done, as "scale and shift into kernel and bias".
+        reason: Why it, or the rest of it, stays; None if nothing is left.
+        dead: The channels whose scale is exactly 0: behind it they are constants, and could be pruned.
+    """
+
+    batch_norms: tuple[str, ...]
+    source: str
+    into: str | None
+    how: str
+    reason: str | None
+    dead: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileWritten:
+    """A file that was written."""
+
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything an export has to say for itself."""
+
+    source: str
+    kind: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    batch_norms: tuple[BatchNorm, ...]
+    folds: tuple[FoldOutcome, ...]
+    decisions: tuple[Decision, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    files: tuple[FileWritten, ...]
+    seconds: float
+
+    def fold_of(self, batch_norm: str) -> FoldOutcome | None:
+        """What became of a batch norm; None if the fold never met it."""
+        return next((fold for fold in self.folds if batch_norm in fold.batch_norms), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain lists and dicts."""
+        return asdict(self)
