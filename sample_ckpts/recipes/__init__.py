@@ -1,0 +1,1 @@
+"""One module per situation: how the checkpoint was built and trained."""
