@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from exporter._deferred import defer
 from exporter._version import __version__
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ _HOMES = {
     "run": "exporter.running",
     "verify_model": "exporter.parity",
 }
+
+defer("sympy", "onnx_ir._symbolic_shapes")
 
 
 def __getattr__(name: str) -> Any:

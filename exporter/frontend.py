@@ -1,4 +1,8 @@
-"""From a path to the unfolded model, whatever kind of source it is."""
+"""From a path to the unfolded model, whatever kind of source it is.
+
+Each kind has a front end of its own, which is imported when a source of that kind is met: an export is short, and
+importing all of them would be a good part of it.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +13,13 @@ from pathlib import Path
 import onnx_ir as ir
 
 from exporter.errors import MissingError, SourceError, UsageError
-from exporter.inference.infer import to_inference
 from exporter.inference.options import Options
 from exporter.ir import edit
-from exporter.lower.keras.driver import lower_keras
-from exporter.lower.tensorflow import lower_tensorflow
 from exporter.passes.widen import widen
 from exporter.report import BatchNorm, Decision
 from exporter.sources.detect import open_source
 from exporter.sources.keras_files import KerasSource, is_keras, open_keras
 from exporter.sources.model import SourceModel
-from exporter.zoo.weights_only import restore
 
 __all__ = ["Unfolded", "unfold"]
 
@@ -95,6 +95,8 @@ def _lowered(path: Path, graph: Path | None, options: Options) -> Unfolded:
 
 
 def _from_keras(source: KerasSource, options: Options) -> Unfolded:
+    from exporter.lower.keras.driver import lower_keras
+
     _refuse_graph_options(options)
     model, weights = source.complete()
     shapes = {name: shape for name, shape in options.inputs.items() if shape is not None}
@@ -138,6 +140,9 @@ def _keep_outputs(model: ir.Model, names: tuple[str, ...]) -> None:
 
 
 def _from_graph(source: SourceModel, options: Options) -> Unfolded:
+    from exporter.inference.infer import to_inference
+    from exporter.lower.tensorflow import lower_tensorflow
+
     model, batch_norms, findings = to_inference(source, options)
     reasons = {d.subject: d.reason for d in findings.decisions if d.kind in ("output", "input")}
     return Unfolded(
@@ -153,6 +158,8 @@ def _from_graph(source: SourceModel, options: Options) -> Unfolded:
 
 def _from_weights(source: SourceModel, options: Options) -> Unfolded:
     """A checkpoint that holds only weights, by its architecture."""
+    from exporter.zoo.weights_only import restore
+
     if source.store is None:
         raise MissingError("it has neither a graph nor weights").within(f"file {source.path}")
     try:

@@ -49,9 +49,10 @@ class Rewriter:
 
     def inputs(self, node: Node) -> tuple[Ref, ...]:
         """A node's inputs as they are now."""
-        if not self._redirected:
-            return node.inputs
-        return tuple(self.resolve(ref) for ref in node.inputs)
+        for ref in node.inputs:
+            if ref in self._redirected:
+                return tuple(map(self.resolve, node.inputs))
+        return node.inputs
 
     def redirect(self, old: Ref, new: Ref) -> None:
         """Lets everything that uses `old` use `new`."""
@@ -86,21 +87,20 @@ class Rewriter:
         """
         done: dict[str, Node] = {}
         entered: set[str] = set()
-        pending = [(self.resolve(ref).node, False) for ref in reversed(list(refs)) if self.resolve(ref) not in stop]
+        starts = [self.resolve(ref) for ref in refs]
+        pending: list[str | Node] = [ref.node for ref in reversed(starts) if ref not in stop]
         while pending:
-            name, finished = pending.pop()
-            if finished:
-                done[name] = self.node(name)
-                continue
-            if name in entered:
-                continue
-            entered.add(name)
-            pending.append((name, True))
-            node = self.node(name)
-            needed = [ref.node for ref in self.inputs(node) if ref not in stop]
-            if controls:
-                needed += [control for control in node.controls if control in self]
-            pending.extend((other, False) for other in reversed(needed) if other not in entered)
+            name = pending.pop()
+            if isinstance(name, Node):
+                done[name.name] = name
+            elif name not in entered:
+                entered.add(name)
+                node = self.node(name)
+                needed = [ref.node for ref in self.inputs(node) if ref not in stop]
+                if controls:
+                    needed += [control for control in node.controls if control in self]
+                pending.append(node)
+                pending.extend(other for other in reversed(needed) if other not in entered)
         return list(done.values())
 
     def consumers(self, nodes: Iterable[Node]) -> Mapping[Ref, list[tuple[Node, int]]]:

@@ -217,7 +217,7 @@ class Builder:
         node = ir.node(
             op_type,
             inputs,
-            {name: _attribute(value) for name, value in attributes.items()},
+            {name: _attribute(name, value) for name, value in attributes.items()},
             domain=domain_of(op_type),
             num_outputs=len(results),
             metadata_props={"source": self._source, **self._metadata},
@@ -245,5 +245,10 @@ def _is_small(dims: Dims | None) -> bool:
     return isinstance(size, int) and size <= _LARGEST_ELEMENTS
 
 
-def _attribute(value: Any) -> Any:
-    return ir.tensor(value) if isinstance(value, np.ndarray) else value
+def _attribute(name: str, value: Any) -> Any:
+    """What onnx-ir tells apart fast; it takes its time over lists."""
+    if isinstance(value, np.ndarray):
+        return ir.tensor(value)
+    if isinstance(value, list | tuple) and all(type(item) is int for item in value):
+        return ir.AttrInt64s(name, value)
+    return value

@@ -66,6 +66,8 @@ def product(dims: Iterable[Dim]) -> Dim:
     """The product of dimensions, 1 of none."""
     result: Dim = 1
     for dim in dims:
+        if isinstance(dim, int) and dim == 1:
+            continue
         result = dim if isinstance(result, int) and result == 1 else result * dim
     return normal(result)
 

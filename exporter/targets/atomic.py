@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -56,8 +57,7 @@ def write_files(writers: Mapping[Path, Writer], *, inputs: Iterable[Path] = ()) 
     """
     check_targets(writers, inputs)
     with ExitStack() as done:
-        written = {target: _write_beside(target, writer, done) for target, writer in writers.items()}
-        _replace_all(written)
+        _replace_all(_write_all(writers, done))
     for directory in {path.parent for path in writers}:
         _sync_directory(directory)
 
@@ -76,6 +76,13 @@ def _check_target(path: Path, inputs: Iterable[Path]) -> None:
     for source in inputs:
         if path.exists() and source.exists() and path.samefile(source):
             raise UsageError(f"{path} would overwrite {source}, which is read", hint="Choose another name with -o")
+
+
+def _write_all(writers: Mapping[Path, Writer], done: ExitStack) -> dict[Path, Path]:
+    """All files beside their targets, written at the same time: most of it is copying to the disk's cache."""
+    with ThreadPoolExecutor() as pool:
+        written = {target: pool.submit(_write_beside, target, writer, done) for target, writer in writers.items()}
+    return {target: future.result() for target, future in written.items()}
 
 
 def _write_beside(target: Path, writer: Writer, done: ExitStack) -> Path:

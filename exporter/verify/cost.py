@@ -52,7 +52,11 @@ def _shape(value: ir.Value, sizes: Mapping[str, int]) -> list[int]:
 def _size(dim: int | ir.SymbolicDim, sizes: Mapping[str, int]) -> int:
     if isinstance(dim, int):
         return dim
-    if dim.value is None or not dim.free_symbols() <= sizes.keys():
+    if dim.value is None:
+        return 1
+    if dim.value in sizes:
+        return sizes[dim.value]
+    if not dim.free_symbols() <= sizes.keys():
         return 1
     found = dim.evaluate(dict(sizes))
     return found if isinstance(found, int) else 1
