@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from exporter._deferred import defer
+from exporter._deferred import defer_symbols
 from exporter._version import __version__
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _HOMES = {
     "verify_model": "exporter.parity",
 }
 
-defer("sympy", "onnx_ir._symbolic_shapes")
+defer_symbols()
 
 
 def __getattr__(name: str) -> Any:
