@@ -86,7 +86,7 @@ def export(
     options = make_options(inputs, outputs, values, signature, ema, keep_batch_statistics)
     options = replace(options, arch=arch, include_preprocessing=include_preprocessing, dtype=dtype)
     unfolded = unfold(path, graph=graph_path, options=options)
-    metadata = {OPTIONS: json.dumps(asdict(options), sort_keys=True), **unfolded.metadata}
+    metadata = {OPTIONS: json.dumps({**asdict(options), "fold": fold}, sort_keys=True), **unfolded.metadata}
     recorded = probes(unfolded.model)
     folds = run_passes(unfolded.model, fold=fold)
     standard = onnx_model(unfolded.model, opset=opset, input_layout=input_layout, metadata=metadata)

@@ -210,6 +210,7 @@ def inspect(source: Path, graph: Path | None, outputs: tuple[str, ...], arch: st
 @click.option("--data", type=click.Path(path_type=Path), metavar="X.npz", help="Inputs, and perhaps recorded outputs.")
 @click.option("--reference", type=click.Choice(["tensorflow"]), help="Let TensorFlow run SOURCE and be the truth.")
 @_ARCH
+@click.option("--sites", is_flag=True, help="Check each batch norm's result by itself, too (with --against).")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @click.pass_context
 def verify(
@@ -220,6 +221,7 @@ def verify(
     data: Path | None,
     reference: Literal["tensorflow"] | None,
     arch: str | None,
+    sites: bool,
     as_json: bool,
 ) -> None:
     """Check MODEL (.onnx, .npz or both): onnxruntime and the NumPy runtime against the truth.
@@ -229,7 +231,7 @@ def verify(
     """
     from exporter.parity import verify_model
 
-    verdict = verify_model(model, against=against, graph=graph, data=data, reference=reference, arch=arch)
+    verdict = verify_model(model, against=against, graph=graph, data=data, reference=reference, arch=arch, sites=sites)
     if as_json:
         _print_json(verdict.to_json())
     else:

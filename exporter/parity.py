@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import onnx
+import onnx_ir as ir
 from google.protobuf.message import DecodeError
 
 from exporter.arrays import named, read_arrays
@@ -18,15 +19,20 @@ from exporter.formats.records import Array
 from exporter.frontend import unfold
 from exporter.inference.options import Options
 from exporter.oracle import tensorflow_truth
+from exporter.passes.pipeline import run as run_passes
+from exporter.verify.data import random_feeds, specs_of
 from exporter.verify.files import verify_files
 from exporter.verify.reference import Reference
+from exporter.verify.sites import check_sites, locate, truths
 from exporter.verify.truth import Recorded, Truth, UnfoldedModel, recorded_in_bundle
-from exporter.verify.verdict import Verdict
+from exporter.verify.verdict import SiteCheck, Verdict
 from exporter.zoo.user_file import is_file_name
 
 __all__ = ["verify_model"]
 
 _OPTIONS = "export_options"
+
+_T = TypeVar("_T")
 
 
 def verify_model(
@@ -37,6 +43,7 @@ def verify_model(
     data: str | PathLike[str] | None = None,
     reference: Literal["tensorflow"] | None = None,
     arch: str | None = None,
+    sites: bool = False,
 ) -> Verdict:
     """Runs exported files and compares their outputs with a truth.
 
@@ -47,6 +54,8 @@ def verify_model(
         reference: "tensorflow" lets TensorFlow run the source (`against`) and be the truth.
         data: An .npz with inputs, and perhaps recorded outputs, which are the truth then.
         arch: The architecture that it was exported with, if that is in a file of the user's own.
+        sites: Also compare the result of each batch norm by itself, which says where a difference begins; `against` it
+            takes, and is the truth.
 
     Raises:
         ExportError: Its subclasses; a verdict that says no isn't an error.
@@ -56,9 +65,11 @@ def verify_model(
         raise UsageError("--graph belongs to a source, and none is given", hint="Give it with --against")
     if onnx_path is not None:
         _onnx_model(onnx_path)
+    if sites and (against is None or reference is not None):
+        raise UsageError("--sites compares with the unfolded model", hint="Give the source with --against alone")
     arrays = None if data is None else read_arrays(Path(data))
     recorded = None if arrays is None else _recorded(arrays, onnx_path, npz_path)
-    if recorded is not None:
+    if recorded is not None and not sites:
         return verify_files(onnx_path, npz_path, recorded)
     if reference is not None:
         return verify_files(onnx_path, npz_path, _tensorflow(_path(against), _path(graph), onnx_path, npz_path), arrays)
@@ -67,7 +78,21 @@ def verify_model(
             "--data has inputs alone, and nothing to compare the outputs with",
             hint="Add the recorded outputs to it, or give the source with --against",
         )
-    return verify_files(onnx_path, npz_path, _truth(_path(against), _path(graph), onnx_path, npz_path, arch), arrays)
+    truth = _truth(_path(against), _path(graph), onnx_path, npz_path, arch)
+    inputs = recorded.references[0].inputs if recorded is not None else arrays
+    verdict = verify_files(onnx_path, npz_path, truth, inputs)
+    if sites and isinstance(truth, UnfoldedModel) and not verdict.problems:
+        return replace(verdict, sites=_sites(onnx_path, npz_path, truth.model, inputs))
+    return verdict
+
+
+def _sites(
+    onnx_path: Path | None, npz_path: Path | None, model: ir.Model, data: Mapping[str, Array] | None
+) -> tuple[SiteCheck, ...]:
+    """Does to the model, not needed any more as it was, what the export did; checks each batch norm's result."""
+    known = truths(model, random_feeds(specs_of(model)) if data is None else data)
+    run_passes(model, fold=_stored(onnx_path, npz_path, lambda stored: bool(stored.get("fold", True)), True))
+    return check_sites(onnx_path, npz_path, known, locate(model, known))
 
 
 def _path(path: str | PathLike[str] | None) -> Path | None:
@@ -114,24 +139,30 @@ def _tensorflow(against: Path | None, graph: Path | None, onnx_path: Path | None
 
 def _options(onnx_path: Path | None, npz_path: Path | None) -> Options:
     """What was chosen at export, as the files say."""
+    return _stored(onnx_path, npz_path, _as_options, Options())
+
+
+def _as_options(stored: Mapping[str, Any]) -> Options:
+    return Options(
+        {name: None if shape is None else tuple(shape) for name, shape in stored["inputs"].items()},
+        tuple(stored["outputs"]),
+        stored["values"],
+        stored["signature"],
+        stored["ema"],
+        tuple(stored["keep_batch_statistics"]),
+        stored.get("arch"),
+        stored.get("include_preprocessing", False),
+        stored.get("dtype", "stored"),
+    )
+
+
+def _stored(onnx_path: Path | None, npz_path: Path | None, read: Callable[[Mapping[str, Any]], _T], default: _T) -> _T:
+    """Something of what was chosen at export, out of the metadata; `default` if the files say nothing about it."""
     text = _onnx_metadata(onnx_path) if onnx_path is not None else _bundle_metadata(npz_path)
     if text is None:
-        return Options()
+        return default
     try:
-        stored: dict[str, Any] = json.loads(text)
-        shapes = {name: None if shape is None else tuple(shape) for name, shape in stored["inputs"].items()}
-        keep = tuple(stored["keep_batch_statistics"])
-        return Options(
-            shapes,
-            tuple(stored["outputs"]),
-            stored["values"],
-            stored["signature"],
-            stored["ema"],
-            keep,
-            stored.get("arch"),
-            stored.get("include_preprocessing", False),
-            stored.get("dtype", "stored"),
-        )
+        return read(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CorruptError(
             f"its metadata {_OPTIONS!r} doesn't say what was chosen at export",

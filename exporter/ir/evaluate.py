@@ -23,10 +23,25 @@ _RANDOM = frozenset(
 )
 
 
-def evaluate(model: ir.Model, feeds: Mapping[str, npt.ArrayLike], *, dtype: _DType = np.float64) -> dict[str, _Array]:
+def evaluate(
+    model: ir.Model,
+    feeds: Mapping[str, npt.ArrayLike],
+    *,
+    dtype: _DType = np.float64,
+    see: Callable[[ir.Value, _Array], None] | None = None,
+) -> dict[str, _Array]:
     """The model's outputs by name, with every float (inputs, weights, casts, results) in `dtype`.
 
-    Intermediate results are freed as soon as nothing needs them any more. UsageError for an input that isn't fed.
+    Intermediate results are freed as soon as nothing needs them any more.
+
+    Args:
+        model: It is run as it is.
+        feeds: An array for each input.
+        dtype: The float type.
+        see: Called with every result of a node outside of subgraphs, in the order of the nodes.
+
+    Raises:
+        UsageError: An input isn't fed.
     """
     graph = model.graph
     known: dict[ir.Value, _Array] = {}
@@ -36,7 +51,7 @@ def evaluate(model: ir.Model, feeds: Mapping[str, npt.ArrayLike], *, dtype: _DTy
         known[value] = _fed(value, feeds[value.name], dtype)
     return {
         str(output.name): array
-        for output, array in zip(graph.outputs, _run(graph, known, np.dtype(dtype)), strict=True)
+        for output, array in zip(graph.outputs, _run(graph, known, np.dtype(dtype), see), strict=True)
     }
 
 
@@ -177,7 +192,12 @@ def _in_type(array: _Array, dtype: _DType) -> _Array:
     return array.astype(dtype, copy=False) if is_float else array
 
 
-def _run(graph: ir.Graph, known: dict[ir.Value, _Array], dtype: np.dtype[Any]) -> list[_Array]:
+def _run(
+    graph: ir.Graph,
+    known: dict[ir.Value, _Array],
+    dtype: np.dtype[Any],
+    see: Callable[[ir.Value, _Array], None] | None = None,
+) -> list[_Array]:
     """A graph's outputs; `known` holds its inputs and, for a subgraph, what it sees of the graph around it."""
     uses = _use_counts(graph)
 
@@ -192,7 +212,10 @@ def _run(graph: ir.Graph, known: dict[ir.Value, _Array], dtype: np.dtype[Any]) -
             if attribute.type == ir.AttributeType.GRAPH:
                 attributes[name] = _body(attribute.as_graph(), known, dtype)
         results = KERNELS[node.op_type]([None if v is None else fetch(v) for v in node.inputs], attributes)
-        known.update(zip(node.outputs, results, strict=False))
+        for result, array in zip(node.outputs, results, strict=False):
+            known[result] = array
+            if see is not None:
+                see(result, array)
         for value in node.inputs:
             if value is not None:
                 uses[value] -= 1

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 import runtime
 from exporter.verify.compare import Array
+from runtime.bundle import read
+from runtime.document import Value
+from runtime.net import Net
+from runtime.plan import Graph
 
 __all__ = ["Engine", "EngineError", "Feeds", "bundle_engine", "onnx_engine"]
 
@@ -41,8 +46,11 @@ class Engine:
     run: Callable[[Feeds], dict[str, Array]]
 
 
-def onnx_engine(path: Path, *, optimised: bool) -> Engine:
-    """onnxruntime on the CPU, with all of its graph optimisations or none. EngineError if it doesn't load the file."""
+def onnx_engine(path: Path, *, optimised: bool, also: Sequence[str] = ()) -> Engine:
+    """onnxruntime on the CPU, with all of its graph optimisations or none. EngineError if it doesn't load the file.
+
+    `also` are tensors inside the model that become outputs too, as far as there are such.
+    """
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -50,7 +58,8 @@ def onnx_engine(path: Path, *, optimised: bool) -> Engine:
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimised else level.ORT_DISABLE_ALL
     name = f"onnxruntime, {'optimised' if optimised else 'as written'}"
     try:
-        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        model = _with_outputs(path, also, options) if also else path
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except _ORT_ERRORS as error:
         raise EngineError(f"{name} can't load {path.name}: {_first_line(error)}") from error
     orders = json.loads(session.get_modelmeta().custom_metadata_map.get(_INPUT_ORDERS, "{}"))
@@ -67,10 +76,20 @@ def onnx_engine(path: Path, *, optimised: bool) -> Engine:
     return Engine(name, outputs, run)
 
 
-def bundle_engine(path: Path) -> Engine:
-    """The NumPy runtime. EngineError if it doesn't load the file."""
+def _with_outputs(path: Path, tensors: Sequence[str], options: ort.SessionOptions) -> bytes:
+    """The model with more outputs; weights in a file beside it stay there."""
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
+    model = onnx.load(path, load_external_data=False)
+    own = {value.name for value in model.graph.output}
+    made = {name for node in model.graph.node for name in node.output}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors if name in made - own)
+    return bytes(model.SerializeToString())
+
+
+def bundle_engine(path: Path, *, also: Sequence[str] = ()) -> Engine:
+    """The NumPy runtime. EngineError if it doesn't load the file. `also` is as for `onnx_engine`."""
     try:
-        net = runtime.load(path)
+        net = _net_with_outputs(path, also) if also else runtime.load(path)
     except runtime.NetError as error:
         raise EngineError(f"the NumPy runtime can't load {path.name}: {error}") from error
 
@@ -81,6 +100,16 @@ def bundle_engine(path: Path) -> Engine:
             raise EngineError(f"the NumPy runtime can't run {path.name}: {error}") from error
 
     return Engine("NumPy runtime", tuple(value.name for value in net.outputs), run)
+
+
+def _net_with_outputs(path: Path, tensors: Sequence[str]) -> Net:
+    bundle = read(path)
+    own, graph = {value.name for value in bundle.outputs}, bundle.graph
+    made = {name for node in graph.nodes for name in node.outputs}
+    more = tuple(name for name in dict.fromkeys(tensors) if name in made - own)
+    outputs = (*bundle.outputs, *(Value(name, "float32", None) for name in more))
+    graph = Graph(graph.inputs, (*graph.outputs, *more), graph.nodes)
+    return Net(replace(bundle, graph=graph, outputs=outputs), choices={})
 
 
 _FLOATS: dict[str, np.dtype[Any]] = {"tensor(float16)": np.dtype(np.float16), "tensor(float)": np.dtype(np.float32)}

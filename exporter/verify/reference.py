@@ -14,7 +14,7 @@ from exporter.verify.compare import Array, error, undecided
 from exporter.verify.cost import operations, sizes_in
 from exporter.verify.data import nudged
 
-__all__ = ["Reference", "reference_run"]
+__all__ = ["Reference", "float_type", "reference_run"]
 
 _SAME_ELEMENTS = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 
@@ -52,7 +52,7 @@ def reference_run(model: ir.Model, feeds: Mapping[str, Array], *, truth_dtype: t
         truth_dtype: What the truth is computed in. With float32 (for models too large for float64) the noise is that of
             the second run alone.
     """
-    own = _float_type(model)
+    own = float_type(model)
     with _scores_as_outputs(model) as scores:
         truth = evaluate(model, feeds, dtype=truth_dtype)
         samples = _samples(model, feeds, truth)
@@ -88,7 +88,7 @@ def _samples(model: ir.Model, feeds: Mapping[str, Array], outputs: Mapping[str, 
     return max(1, min(8, -(-_ENOUGH // max(smallest, 1)), affordable))
 
 
-def _float_type(model: ir.Model) -> np.dtype[np.floating]:
+def float_type(model: ir.Model) -> np.dtype[np.floating]:
     """The coarsest float type that a model computes in, whatever it stores weights or gives results in; or float32."""
     constants = Constants(None)
     values = [*model.graph.inputs, *(output for node in model.graph for output in node.outputs)]

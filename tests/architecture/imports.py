@@ -34,7 +34,7 @@ PACKAGES = {
     "h5py": ("exporter.formats",),
     "ml_dtypes": ("exporter.formats", "exporter.passes"),
     "numpy": ("exporter", "runtime"),
-    "onnx": ("exporter.ir", "exporter.targets", "exporter.parity"),
+    "onnx": ("exporter.ir", "exporter.targets", "exporter.verify", "exporter.parity"),
     "onnx_ir": (
         "exporter.ir",
         "exporter.lower",
@@ -44,6 +44,7 @@ PACKAGES = {
         "exporter.verify",
         "exporter.specs",
         "exporter.frontend",
+        "exporter.parity",
     ),
     "onnxruntime": ("exporter.verify", "exporter.running"),
     "rich": ("exporter.cli", "exporter.render"),

@@ -251,3 +251,51 @@ def test_unusable_files(exported: Terminal, make: Any, words: list[str]) -> None
     np.savez("in.npz", Placeholder=np.zeros((2, 1), np.float32))
     error = exported.fails(*make(), status=3)
     assert all(word in error for word in words), error
+
+
+_AUTOENCODER = SAMPLES / "autoencoder"
+
+
+@pytest.mark.parametrize("options", [[], ["--no-fold"], ["--input-layout", "nchw"]], ids=["folded", "unfolded", "nchw"])
+@pytest.mark.parametrize("sample", ["autoencoder", "inception", "one_neuron"])
+def test_each_batch_norm_is_checked_by_itself(terminal: Terminal, sample: str, options: list[str]) -> None:
+    """--sites finds the tensor with each batch norm's result in both files, folded or not, in either layout."""
+    exported = terminal("export", SAMPLES / sample, "-o", "model.onnx", "--json", *options)
+    ended = terminal("verify", "model.onnx", "--against", SAMPLES / sample, "--sites", "--json")
+    assert ended.status == 0, ended.err
+    sites = ended.json["sites"]
+    names = [norm["name"] for norm in exported.json["batch_norms"]]
+    assert [site["batch_norm"] for site in sites] == names * 2
+    assert all(site["tensor"] is not None and site["error"] <= site["limit"] for site in sites)
+
+
+def test_sites_show_where_a_difference_begins(terminal: Terminal) -> None:
+    """A weight of the third layer is off: the batch norms before it are good, those from there on are not."""
+    assert terminal("export", _AUTOENCODER, "-o", "model.onnx").status == 0
+    model = onnx.load("model.onnx")
+    node = next(node for node in model.graph.node if node.output[0].startswith("dense_2/"))
+    weight = next(weight for weight in model.graph.initializer if weight.name == node.input[1])
+    array = onnx.numpy_helper.to_array(weight).copy()
+    array[:, 0] *= np.float32(1.001)
+    weight.CopyFrom(onnx.numpy_helper.from_array(array, weight.name))
+    onnx.save(model, "model.onnx")
+    ended = terminal("verify", "model.onnx", "--against", _AUTOENCODER, "--sites", "--json")
+    assert ended.status == 1
+    good = {(site["engine"].split()[0], site["batch_norm"]): site["ok"] for site in ended.json["sites"]}
+    assert [ok for (engine, _), ok in good.items() if engine == "NumPy"] == [True] * 5
+    assert [ok for (engine, _), ok in good.items() if engine != "NumPy"] == [True, True, False, False, False]
+    shown = terminal("verify", "model.onnx", "--against", _AUTOENCODER, "--sites")
+    assert "OFF  batch_normalization_2" in shown.out
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--data", str(_AUTOENCODER / "recorded.npz")]], ids=["nothing", "recorded outputs"]
+)
+def test_sites_take_the_source(terminal: Terminal, options: list[str]) -> None:
+    """Recorded outputs say nothing of what is inside."""
+    assert terminal("export", _AUTOENCODER, "-o", "model.onnx").status == 0
+    ended = terminal("verify", "model.onnx", "--sites", *options)
+    assert ended.status == 2
+    assert "Give the source with --against" in ended.err
+    both = terminal("verify", "model.onnx", "--against", _AUTOENCODER, "--sites", *options)
+    assert (both.status, both.err) == (0, "")
