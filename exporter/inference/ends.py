@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from exporter.inference.conditions import IFS
 from exporter.inference.groups import DATA_SOURCES, GRADIENT_OPS, LAYER_OPS, NO_VALUE, PLACEHOLDERS
 from exporter.inference.loss import LossArithmetic
-from exporter.inference.markers import ASSIGN_OPS, BOOL, SHAPE_OPS, assigns, behind, variable_behind
+from exporter.inference.markers import (
+    ASSIGN_OPS,
+    BOOL,
+    SHAPE_OPS,
+    assigns,
+    behind,
+    has_computed_default,
+    variable_behind,
+)
 from exporter.inference.ranks import hinted_shape, ranks
 from exporter.inference.rewriter import Rewriter
 from exporter.inference.watching import Watching
@@ -126,7 +134,7 @@ class EndSearch:
     def _source_refs(self, node: Node) -> list[Ref]:
         if node.op in DATA_SOURCES:
             return [ref for ref in self.users if ref.node == node.name] if node.name in self.by_node else []
-        if node.op not in PLACEHOLDERS or node.attribute("dtype") == BOOL:
+        if node.op not in PLACEHOLDERS or node.attribute("dtype") == BOOL or has_computed_default(self.rewriter, node):
             return []
         return [] if node.attribute("shape") == () and self._declares_shape(node) else [Ref(node.name)]
 

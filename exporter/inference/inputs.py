@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from exporter.errors import UnsupportedError, UsageError
 from exporter.inference.findings import Findings
 from exporter.inference.groups import DATA_SOURCES, PLACEHOLDERS
-from exporter.inference.markers import BOOL, RANDOM_OPS
+from exporter.inference.markers import BOOL, RANDOM_OPS, has_computed_default
 from exporter.inference.model import Input
 from exporter.inference.ranks import hinted_shape
 from exporter.inference.rewriter import Rewriter
@@ -37,13 +37,17 @@ def cut_input(rewriter: Rewriter, ref: Ref) -> Ref:
 
 
 def use_defaults(rewriter: Rewriter, outputs: Iterable[Ref], given: Iterable[Ref], findings: Findings) -> None:
-    """A scalar placeholder with a constant default, which nobody has named as an input, takes its default."""
+    """A placeholder that nobody has named as an input takes a default that is one number or what layers compute."""
     named = frozenset(given)
     for node in rewriter.order(outputs, stop=named):
         if node.op != "PlaceholderWithDefault" or Ref(node.name) in named:
             continue
         default = rewriter.value(rewriter.inputs(node)[0])
-        if default is not None and default.size == 1:
+        if has_computed_default(rewriter, node):
+            rewriter.redirect(Ref(node.name), rewriter.inputs(node)[0])
+            reason = f"what the network computes there; --input {node.name} makes it an input"
+            findings.decide("value", node.name, "its default", reason)
+        elif default is not None and default.size == 1:
             rewriter.redirect(Ref(node.name), rewriter.inputs(node)[0])
             findings.decide("value", node.name, str(default.item()), "its default; --set gives it another value")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exporter.inference.groups import LAYER_OPS
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import FunctionCall, Node, Ref
 
@@ -16,6 +17,7 @@ __all__ = [
     "VARIABLE_READS",
     "assigns",
     "behind",
+    "has_computed_default",
     "over_batch",
     "training_op",
     "variable_behind",
@@ -119,3 +121,10 @@ def variable_behind(rewriter: Rewriter, ref: Ref) -> str | None:
     while node.op in VARIABLE_READS | COSMETIC and node.inputs:
         node = rewriter.producer(rewriter.inputs(node)[0])
     return node.name if node.op in _VARIABLES else None
+
+
+def has_computed_default(rewriter: Rewriter, node: Node) -> bool:
+    """Whether it is a placeholder whose default layers compute: a place where cached activations may be fed."""
+    if node.op != "PlaceholderWithDefault":
+        return False
+    return any(needed.op in LAYER_OPS for needed in rewriter.order(rewriter.inputs(node)))

@@ -61,6 +61,35 @@ def _default(training: bool) -> Model:
     return Model(inputs=[x], outputs=[y], train=train, feeds={**feeds, target: np.ones([8, 3])})
 
 
+def _queue_as_default(training: bool) -> Model:
+    """A queue feeds the training; whoever uses the network feeds the placeholder in front of it."""
+    if training:
+        queue = tf.FIFOQueue(64, [tf.float32, tf.int64], shapes=[[6], []], name="queue")
+        enqueue = queue.enqueue_many([tf.constant(_ROWS), tf.constant(_LABELS)])
+        tf.train.add_queue_runner(tf.train.QueueRunner(queue, [enqueue]))
+        rows, labels = queue.dequeue_many(8)
+        x = tf.placeholder_with_default(rows, [None, 6], "x")
+    else:
+        x, labels = tf.placeholder(tf.float32, [None, 6]), tf.placeholder(tf.int64, [None])
+    y = _dense(x, training)
+    return Model(inputs=[x], outputs=[y], train=_loss(y, labels))
+
+
+def _cached_activations(training: bool) -> Model:
+    """Retraining the last layer: cached activations may be fed, by default the network computes them."""
+    x = tf.placeholder(tf.float32, [None, 6], "x")
+    y = tf.nn.relu(tf.layers.batch_normalization(tf.layers.dense(x, 5), training=False))
+    y = tf.placeholder_with_default(y, [None, 5], "bottleneck") if training else y
+    y = tf.layers.dense(y, 3, name="final")
+    labels = tf.placeholder(tf.int64, [None], "labels")
+    scores = tf.nn.softmax(y)
+    predicted = tf.argmax(scores, 1)
+    right = tf.equal(predicted, labels)
+    tf.summary.scalar("accuracy", tf.reduce_mean(tf.cast(right, tf.float32)))
+    feeds = {x: _ROWS, labels: _LABELS}
+    return Model(inputs=[x], outputs=[scores, predicted], train=_loss(y, labels), feeds=feeds)
+
+
 def _unknown_size(training: bool) -> Model:
     """A fully convolutional network: height and width are open too."""
     x = tf.placeholder(tf.float32, [None, None, None, 3], "images")
@@ -216,6 +245,8 @@ CASES = (
     Case("input_uint8", partial(_placeholder, shape=[None, 6], dtype="uint8"), 1),
     Case("input_fixed_batch", _fixed_batch, 1, any_batch=False),
     Case("input_default", _default, 1),
+    Case("input_queue_as_default", _queue_as_default, 1),
+    Case("input_cached_activations", _cached_activations, 1),
     Case("input_unknown_size", _unknown_size, 1),
     Case("input_two", _two, 1),
     Case("input_scaled", _scaled, 1),
