@@ -109,6 +109,7 @@ def _layer(record: Mapping[str, Any], names: Iterable[str]) -> KerasLayer:
     config = record.get("config")
     values = {} if config is None or isinstance(config, list | tuple) else expect_mapping(config, f"{owner}: config")
     built = record.get("build_config")
+    _refuse_quantised(values, owner)
     return KerasLayer(
         name=name,
         class_name=class_name,
@@ -119,6 +120,20 @@ def _layer(record: Mapping[str, Any], names: Iterable[str]) -> KerasLayer:
         build_shape=built.get("input_shape") if isinstance(built, Mapping) else None,
         trainable=values.get("trainable") is not False,
     )
+
+
+def _refuse_quantised(values: Mapping[str, Any], owner: str) -> None:
+    """UnsupportedError for a layer that Keras 3 has quantised: its weights are other ones, with scales beside them."""
+    policy = values.get("dtype")
+    config = policy.get("config") if isinstance(policy, Mapping) else None
+    mode = config.get("mode") if isinstance(config, Mapping) else None
+    if isinstance(policy, str) and "_from_" in policy:
+        mode = policy
+    if mode is not None:
+        raise UnsupportedError(
+            f"{owner} is quantised ({str(mode)[:20]}), which is not translated",
+            hint="Export the model as it was before model.quantize()",
+        )
 
 
 def _major(model: KerasModel, version: object) -> int:

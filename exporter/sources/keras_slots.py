@@ -95,9 +95,9 @@ def weight_tree(layer: KerasLayer) -> WeightTree:
     known = layer.origin == "keras"
     own = OWN[layer.class_name](layer.settings) if known and layer.class_name in OWN else ()
     parts = PARTS[layer.class_name](layer.settings) if known and layer.class_name in PARTS else ()
-    members = _cells(layer.settings) if layer.class_name == "StackedRNNCells" else ()
+    members = _listed(layer) if known else ()
     ordered = (*(slot for slot in own if slot.trainable), *(slot for slot in own if not slot.trainable))
-    container = "cells" if members else ""
+    container = _LISTS[layer.class_name][1] if members else ""
     return WeightTree(layer.name, layer.class_name, layer.trainable, ordered, parts, container, members)
 
 
@@ -171,11 +171,19 @@ def _given_cell(settings: Settings) -> tuple[Part, ...]:
     return (Part(("cell",), weight_tree(read_layer(settings.inner("cell"), settings.owner))),)
 
 
-def _cells(settings: Settings) -> tuple[WeightTree, ...]:
-    cells = settings.raw("cells")
-    if not isinstance(cells, list | tuple):
+def _listed(layer: KerasLayer) -> tuple[WeightTree, ...]:
+    """The layers in the list that a layer has of them."""
+    records = layer.settings.raw(_LISTS[layer.class_name][0]) if layer.class_name in _LISTS else None
+    if not isinstance(records, list | tuple):
         return ()
-    return tuple(weight_tree(read_layer(cell, settings.owner)) for cell in cells)
+    return tuple(weight_tree(read_layer(record, layer.settings.owner)) for record in records)
+
+
+_LISTS: Mapping[str, tuple[str, str]] = {
+    "Pipeline": ("layers", "_pipeline_layers"),
+    "StackedRNNCells": ("cells", "cells"),
+}
+"""The setting of each class that is a list of layers, and the attribute that stores them."""
 
 
 def _wrapped(settings: Settings) -> tuple[Part, ...]:
@@ -215,6 +223,8 @@ OWN: Mapping[str, Callable[[Settings], tuple[Slot, ...]]] = {
     "Conv2DTranspose": _kernel_and_bias,
     "Conv3D": _kernel_and_bias,
     "Conv3DTranspose": _kernel_and_bias,
+    "CuDNNGRU": _always("kernel", "recurrent_kernel", "bias"),
+    "CuDNNLSTM": _always("kernel", "recurrent_kernel", "bias"),
     "Dense": _kernel_and_bias,
     "DepthwiseConv1D": _kernel_and_bias,
     "DepthwiseConv2D": _kernel_and_bias,
@@ -225,6 +235,8 @@ OWN: Mapping[str, Callable[[Settings], tuple[Slot, ...]]] = {
     "LSTMCell": _cell,
     "LayerNormalization": _layer_norm,
     "LayerScale": _always("gamma"),
+    "LocallyConnected1D": _kernel_and_bias,
+    "LocallyConnected2D": _kernel_and_bias,
     "Normalization": _normalization,
     "PReLU": _always("alpha"),
     "RMSNormalization": _always("scale"),
