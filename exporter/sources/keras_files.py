@@ -17,7 +17,7 @@ from exporter.formats.tensor_bundle import open_bundle
 from exporter.formats.tf_protos import TrackableObjectGraph, parse
 from exporter.sources.checkpoint import locate
 from exporter.sources.keras_config import read_model
-from exporter.sources.keras_legacy import map_legacy
+from exporter.sources.keras_legacy import map_legacy, refuse_theano
 from exporter.sources.keras_model import KerasModel
 from exporter.sources.keras_objects import map_objects, object_nodes
 from exporter.sources.keras_shards import is_weight_map, open_shards, read_json
@@ -136,6 +136,7 @@ def _from_hdf5(path: Path, graph_file: Path | None) -> KerasSource:
     kind = f"{what} (HDF5, {'Keras ' + version if version else 'v3 layout' if not legacy else 'unknown version'})"
     if model is None:
         return KerasSource(path, f"{kind}, no configuration", file)
+    refuse_theano(model, file.attributes().get("backend") or file.attributes(root).get("backend"))
     if not legacy:
         return KerasSource(path, kind, file, model, map_v3(model, file, _names_in(file)))
     return KerasSource(path, kind, file, model, map_legacy(model, _legacy_groups(file, root, where), file))
