@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.lower_keras.oracle import Case, check, parameters
+from exporter.errors import UnsupportedError
+from tests.unit.lower_keras.oracle import Case, check, lower, parameters
 
 __all__ = ["CASES"]
 
@@ -104,11 +105,103 @@ TENSORFLOW = [
     _two("tf-where", lambda tf, x: tf.where(x > 0.0, x, x * 0.1)),
 ]
 
+_HALF = np.random.default_rng(5).uniform(0.1, 0.9, (2, *_X)).astype(np.float32)
+_SIGNED = np.random.default_rng(6).normal(size=(2, *_X)).astype(np.float32)
 
-CASES = [*OPERATORS, *KERAS_OPS, *TENSORFLOW]
+MORE = [
+    *[
+        _three(name, lambda o, x, name=name: getattr(o, name)(x), feeds=[_HALF])
+        for name in ["arccos", "arcsin", "arctan", "arctanh", "arcsinh", "cosh", "sinh", "tan", "log10", "log2", "exp2"]
+    ],
+    *[
+        _three(name, lambda o, x, name=name: getattr(o, name)(x))
+        for name in [
+            "glu",
+            "hard_shrink",
+            "soft_shrink",
+            "sparse_plus",
+            "sparsemax",
+            "celu",
+            "hard_silu",
+            "hard_tanh",
+            "tanh_shrink",
+        ]
+    ],
+    *[
+        _three(name, lambda o, x, name=name: getattr(o, name)(x))
+        for name in [
+            "log_sigmoid",
+            "hard_sigmoid",
+            "selu",
+            "relu6",
+            "squareplus",
+            "sparse_sigmoid",
+            "softsign",
+            "elu",
+            "log_softmax",
+        ]
+    ],
+    _three("arccosh", lambda o, x: o.arccosh(x + 1.0), feeds=[_HALF]),
+    _three("cumsum", lambda o, x: o.cumsum(x, axis=1)),
+    _three("mod", lambda o, x: o.mod(x, 0.7)),
+    _three("xor", lambda o, x, y: o.cast(o.logical_xor(x > 0, y > 0), "float32"), _X, _X),
+    _three("nan", lambda o, x: o.cast(o.isnan(o.log(x)), "float32") + o.cast(o.isinf(1.0 / o.relu(x)), "float32")),
+    _three("moveaxis", lambda o, x: o.moveaxis(x, 1, 2)),
+    _three("repeat", lambda o, x: o.repeat(x, 3, axis=1)),
+    _three("roll", lambda o, x: o.roll(x, 2, axis=2)),
+    _three("norm", lambda o, x: o.norm(x, axis=-1, keepdims=True)),
+    _three("top-k", lambda o, x: o.top_k(x, 3)[0]),
+    _three("triangles", lambda o, x: o.tril(x) - o.triu(x, 1)),
+    _three("unstack", lambda o, x: o.unstack(x, axis=2)[1]),
+    _three("shrinks", lambda o, x: o.hard_shrink(x, threshold=0.2) + o.soft_shrink(x, 0.3) + o.threshold(x, 0.1, -1)),
+    _two(
+        "tf-trigonometry", lambda tf, x: tf.acos(x) + tf.asin(x) + tf.atan(x) + tf.atanh(x) + tf.tan(x), feeds=[_HALF]
+    ),
+    _two("tf-hyperbolic", lambda tf, x: tf.sinh(x) + tf.cosh(x) + tf.asinh(x) + tf.acosh(x + 1.0), feeds=[_HALF]),
+    _two("tf-cumsum", lambda tf, x: tf.cumsum(x, axis=1, exclusive=True, reverse=True) + tf.cumsum(x, 2)),
+    _two("tf-mod", lambda tf, x: tf.math.floormod(x, 0.7)),
+    _two("tf-top-k", lambda tf, x: tf.math.top_k(x, k=3)[0]),
+    _two("tf-unstack", lambda tf, x: tf.unstack(x, axis=2)[1]),
+    _two("tf-slice", lambda tf, x: tf.slice(x, [0, 1, 2], [-1, 2, 3])),
+    _two("tf-add-n", lambda tf, x, y: tf.add_n([x, y, x]), _X, _X),
+    _two("tf-norm", lambda tf, x: tf.norm(x, axis=-1) + tf.math.reduce_euclidean_norm(x, 2)),
+    _two("tf-roll", lambda tf, x: tf.roll(x, 2, axis=2)),
+    _two("tf-repeat", lambda tf, x: tf.repeat(x, 3, axis=1)),
+    _two("tf-bias", lambda tf, x: tf.nn.bias_add(x, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])),
+    _two("tf-scalar", lambda tf, x: tf.scalar_mul(2.0, x) + tf.nn.l2_normalize(x, -1)),
+    _two("tf-logic", lambda tf, x: tf.cast(tf.logical_or(x > 1.0, tf.logical_not(x > -1.0)), tf.float32)),
+    _two("tf-operators", lambda tf, x: -x + abs(x) ** 2 / 3 - (x // 0.5) + x % 0.3),
+    _two(
+        "tf-compare", lambda tf, x: tf.cast((x >= 0.5) | (x < -0.5), tf.float32) + tf.cast(tf.equal(x, x), tf.float32)
+    ),
+    _two(
+        "tf-activations",
+        lambda tf, x: tf.nn.elu(x) + tf.nn.selu(x) + tf.nn.softplus(x) + tf.nn.swish(x) + tf.sigmoid(x),
+    ),
+    _two("tf-moments", lambda tf, x: tf.math.reduce_variance(x, 1) + tf.math.reduce_std(x, axis=1)),
+    _two("tf-tile", lambda tf, x: tf.tile(x, [1, 2, 3])),
+    _two("tf-reverse", lambda tf, x: tf.reverse(x, [1])),
+    _two("tf-transposed", lambda tf, x, y: tf.matmul(x, y, transpose_a=True, transpose_b=True), _X, (6, 4)),
+    _two("tf-tensordot", lambda tf, x: tf.tensordot(x, tf.ones([6, 2]), 1)),
+    _three("log-softmax", lambda o, x: o.log_softmax(x) + o.tanh_shrink(x) + o.celu(x, 0.5) + o.squareplus(x, b=2)),
+    _two("tf-gather", lambda tf, x: tf.gather(x, [2, 0], axis=1)),
+    _two("tf-getitem", lambda tf, x: x[:, 1:3, ::2] + x[:, -1:, :3] + x[..., tf.newaxis][:, :2, 1:4, 0]),
+    _two("tf-like", lambda tf, x: tf.ones_like(x) * 2.0 + tf.zeros_like(x)),
+    _two("tf-argmax", lambda tf, x: tf.argmax(x, axis=-1)),
+    _two("tf-one-hot", lambda tf, x: tf.one_hot(tf.cast(x > 0, tf.int32), 3)),
+]
+
+CASES = [*OPERATORS, *KERAS_OPS, *TENSORFLOW, *MORE]
 
 
 @pytest.mark.parametrize(("case", "major"), parameters(CASES))
 def test_same_as_keras(case: Case, major: int) -> None:
     """An operation between layers gives what Keras gives."""
     check(case, major)
+
+
+def test_tensors_that_keras_leaves_out() -> None:
+    """tf.keras writes only the equation of tf.einsum, so its own file can't be read by anyone: refused."""
+    case = _two("tf-einsum", lambda tf, x, y: tf.einsum("bij,bjk->bik", x, y), _X, (6, 3))
+    with pytest.raises(UnsupportedError, match="leaves out"):
+        lower(case.model(2))
