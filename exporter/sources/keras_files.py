@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.errors import CorruptError, FormatError, MissingError
+from exporter.errors import CorruptError, FormatError, MissingError, UnsupportedError
 from exporter.formats.hdf5 import Hdf5File, open_hdf5
 from exporter.formats.json_text import parse_json
 from exporter.formats.keras_zip import open_keras_zip
@@ -101,6 +101,7 @@ def read_config_file(path: Path) -> KerasModel:
 
     Raises:
         FormatError: It is something else, or an .h5 file of weights alone.
+        UnsupportedError: It is a SavedModel, as of a subclassed model, or a subclassed model's configuration.
     """
     kind = sniff(path)
     where = f"file {path}"
@@ -114,6 +115,11 @@ def read_config_file(path: Path) -> KerasModel:
         if model is not None:
             return model
         raise FormatError("it holds weights, and no configuration").within(where)
+    if (path / "saved_model.pb").exists():
+        raise UnsupportedError(
+            "it is a SavedModel, and nothing in it says which of its variables is which weight of a Keras file",
+            hint="Load the weights and save a SavedModel with them, or save them in TensorFlow's format",
+        ).within(where)
     raise FormatError(f"it is {kind.value}, not the configuration of a Keras model").within(where)
 
 

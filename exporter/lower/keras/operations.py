@@ -8,9 +8,13 @@ from exporter.errors import UnsupportedError
 from exporter.lower.keras import operations_math, operations_more, operations_shape
 from exporter.lower.keras.context import LayerContext, Lower, Result
 
-__all__ = ["LAYERS", "TF_FUNCTIONS"]
+__all__ = ["LAYERS", "OPERATIONS", "TF_FUNCTIONS"]
 
-_OURS: Mapping[str, Lower] = {**operations_math.OPERATIONS, **operations_shape.OPERATIONS, **operations_more.OPERATIONS}
+OPERATIONS: Mapping[str, Lower] = {
+    **operations_math.OPERATIONS,
+    **operations_shape.OPERATIONS,
+    **operations_more.OPERATIONS,
+}
 
 _KERAS_CLASSES: Mapping[str, str] = {
     "Abs": "abs",
@@ -293,13 +297,13 @@ def tensorflow_function(ctx: LayerContext) -> Result:
     """A TensorFlow function that tf.keras made a layer of."""
     name = ctx.settings.text("function")
     ours = TF_FUNCTIONS.get(name)
-    if ours is None or ours not in _OURS:
+    if ours is None or ours not in OPERATIONS:
         raise UnsupportedError(f"{ctx.settings.owner}: TensorFlow function {name[:80]!r} is not translated")
-    return _OURS[ours](ctx)
+    return OPERATIONS[ours](ctx)
 
 
 LAYERS: dict[str, Lower] = {
-    **{f"ops:{name}": _OURS[ours] for name, ours in _KERAS_CLASSES.items()},
+    **{f"ops:{name}": OPERATIONS[ours] for name, ours in _KERAS_CLASSES.items()},
     "tf:SlicingOpLambda": tensorflow_function,
     "tf:TFOpLambda": tensorflow_function,
 }

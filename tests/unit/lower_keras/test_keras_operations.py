@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,9 @@ import numpy as np
 import pytest
 
 from exporter.errors import UnsupportedError
+from exporter.lower.keras.driver import lower_keras
+from exporter.sources.keras_config import read_model
+from exporter.sources.keras_weights import KerasWeights
 from tests.unit.lower_keras.oracle import Case, check, lower, parameters
 
 __all__ = ["CASES"]
@@ -191,7 +195,58 @@ MORE = [
     _two("tf-one-hot", lambda tf, x: tf.one_hot(tf.cast(x > 0, tf.int32), 3)),
 ]
 
-CASES = [*OPERATORS, *KERAS_OPS, *TENSORFLOW, *MORE]
+
+def _recorded(op: str, constants: dict[int, Any] | None = None, **attributes: Any) -> Callable[..., Any]:
+    """An op as tf.keras 2.0 to 2.3 recorded it."""
+
+    def build(keras: Any, *xs: Any) -> Any:
+        layer = importlib.import_module("tf_keras.src.engine.base_layer").TensorFlowOpLayer
+        count = len(xs) + len(constants or {})
+        kinds = {"T": {"type": "DT_FLOAT"}, **attributes}
+        node = {"name": op, "op": op, "input": [f"x{i}" for i in range(count)], "attr": kinds}
+        arrays = {place: np.asarray(value) for place, value in (constants or {}).items()}
+        return layer(node, op.lower(), arrays)(list(xs) if len(xs) > 1 else xs[0])
+
+    return build
+
+
+def _whole(places: Any) -> Any:
+    return np.array(places, np.int32)
+
+
+_INT = {"type": "DT_INT32"}
+_CUT = {"Index": _INT, "begin_mask": {"i": "1"}, "end_mask": {"i": "1"}, "shrink_axis_mask": {"i": "2"}}
+
+RECORDED = [
+    *[
+        Case(f"op-{op}", _recorded(op), [_X], majors=[2])
+        for op in ("Abs", "Exp", "Relu", "Relu6", "Sigmoid", "Square", "Softmax", "Tanh", "Neg", "Floor", "Elu", "Erf")
+    ],
+    *[
+        Case(f"op-{op}", _recorded(op), [_X, _X], majors=[2])
+        for op in ("AddV2", "Sub", "Mul", "Maximum", "Minimum", "RealDiv", "SquaredDifference")
+    ],
+    Case("op-constant", _recorded("Sub", {0: np.float32(2)}), [_X], majors=[2]),
+    Case("op-Reshape", _recorded("Reshape", {1: _whole([-1, 24])}, Tshape=_INT), [_X], majors=[2]),
+    Case("op-ExpandDims", _recorded("ExpandDims", {1: _whole(1)}, Tdim=_INT), [_X], majors=[2]),
+    Case("op-Squeeze", _recorded("Squeeze", squeeze_dims={"list": {"i": ["1"]}}), [(1, 3)], majors=[2]),
+    Case("op-Transpose", _recorded("Transpose", {1: _whole([0, 2, 1])}, Tperm=_INT), [_X], majors=[2]),
+    Case("op-ConcatV2", _recorded("ConcatV2", {2: _whole(-1)}, N={"i": "2"}, Tidx=_INT), [_X, _X], majors=[2]),
+    Case("op-Pack", _recorded("Pack", N={"i": "2"}, axis={"i": "1"}), [_X, _X], majors=[2]),
+    Case("op-Mean", _recorded("Mean", {1: _whole([1])}, Tidx=_INT, keep_dims={"b": True}), [_X], majors=[2]),
+    Case("op-Sum", _recorded("Sum", {1: _whole([1, 2])}, Tidx=_INT, keep_dims={"b": False}), [_X], majors=[2]),
+    Case("op-LeakyRelu", _recorded("LeakyRelu", alpha={"f": 0.3}), [_X], majors=[2]),
+    Case("op-MatMul", _recorded("BatchMatMulV2", adj_x={"b": False}, adj_y={"b": True}), [_X, (3, 6)], majors=[2]),
+    Case("op-Pad", _recorded("Pad", {1: _whole([[0, 0], [1, 2], [0, 1]])}, Tpaddings=_INT), [_X], majors=[2]),
+    Case(
+        "op-StridedSlice",
+        _recorded("StridedSlice", {1: _whole([0, 1, 1]), 2: _whole([0, 2, 5]), 3: _whole([1, 1, 2])}, **_CUT),
+        [_X],
+        majors=[2],
+    ),
+]
+
+CASES = [*OPERATORS, *KERAS_OPS, *TENSORFLOW, *MORE, *RECORDED]
 
 
 @pytest.mark.parametrize(("case", "major"), parameters(CASES))
@@ -205,3 +260,15 @@ def test_tensors_that_keras_leaves_out() -> None:
     case = _two("tf-einsum", lambda tf, x, y: tf.einsum("bij,bjk->bik", x, y), _X, (6, 3))
     with pytest.raises(UnsupportedError, match="leaves out"):
         lower(case.model(2))
+
+
+def test_other_recorded_ops_are_refused() -> None:
+    """By the layer and the op."""
+    config = {"name": "crop", "node_def": {"name": "c", "op": "CropAndResize", "attr": {}}, "constants": {}}
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "x", "batch_input_shape": [None, 4]}},
+        {"class_name": "TensorFlowOpLayer", "name": "tf_op_layer_crop", "config": config},
+    ]
+    model = read_model({"class_name": "Sequential", "config": layers})
+    with pytest.raises(UnsupportedError, match=r"tf_op_layer_crop.*CropAndResize"):
+        lower_keras(model, KerasWeights("nothing", {}), name="s")
