@@ -174,11 +174,11 @@ _PEERS = ("keras", "onnxruntime", "tensorflow", "tf2onnx")
 _LEGEND = (
     "Networks of keras.applications with random weights and statistics, by ckpt2onnx and by Keras {keras}'s own "
     '`model.export(format="onnx")` (TensorFlow {tensorflow}, tf2onnx {tf2onnx}): batch norms, those of which nothing '
-    "is left, Mul and Add with a vector that are left, nodes, and the largest difference to Keras relative to the "
-    "largest output (onnxruntime {onnxruntime}, optimisations off). Where a batch norm stands between a value with two "
-    "users and an activation, no exact fold takes all of it: one Add stays. `2 inputs` and the like: constants have "
-    "become inputs, so the model can't be fed; `InvalidGraph`: onnxruntime refuses the file. {date}, written by "
-    "`python -m tests.bench.keras_applications --readme`."
+    "is left, Mul and Add with a vector that are left (of any layer), nodes, and the largest difference to Keras "
+    "relative to the largest output (onnxruntime {onnxruntime}, optimisations off). Where a batch norm stands between "
+    "a value with two users and an activation, no exact fold takes all of it: one Add stays. `2 inputs` and the like: "
+    "constants have become inputs, so the model can't be fed; `InvalidGraph`: onnxruntime refuses the file. {date}, "
+    "written by `python -m tests.bench.keras_applications --readme`."
 )
 
 
