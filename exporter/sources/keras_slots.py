@@ -154,6 +154,11 @@ def _reversible_embedding(settings: Settings) -> tuple[Slot, ...]:
     return (Slot("embeddings"),) if tied else (Slot("embeddings"), Slot("reverse_embeddings"))
 
 
+def _waves(settings: Settings) -> tuple[Slot, ...]:
+    mode = settings.text("mode", "log")
+    return tuple(Slot(f"{part}_kernel") for part, other in (("real", "imag"), ("imag", "real")) if mode != other)
+
+
 def _always(*names: str) -> Callable[[Settings], tuple[Slot, ...]]:
     slots = tuple(Slot(name) for name in names)
     return lambda settings: slots
@@ -241,6 +246,7 @@ OWN: Mapping[str, Callable[[Settings], tuple[Slot, ...]]] = {
     "PReLU": _always("alpha"),
     "RMSNormalization": _always("scale"),
     "ReversibleEmbedding": _reversible_embedding,
+    "STFTSpectrogram": _waves,
     "SeparableConv1D": _separable,
     "SeparableConv2D": _separable,
     "SimpleRNNCell": _cell,

@@ -12,7 +12,6 @@ _TEXT = "works on texts, which neither ONNX model nor bundle take; feed the numb
 _HASH = "hashes what it is given as text; feed the numbers that it gives"
 _CELL = "is one step of a recurrent layer, translated only inside of RNN"
 _BASE = "is a base class, whose computation is Python code that the file doesn't hold"
-_FOURIER = "transforms sound to frequencies; feed the spectrogram"
 
 REFUSED: Mapping[str, str] = {
     "AbstractRNNCell": _BASE,
@@ -28,8 +27,7 @@ REFUSED: Mapping[str, str] = {
     "LSTMCell": _CELL,
     "Lambda": _CODE,
     "Layer": _BASE,
-    "MelSpectrogram": _FOURIER,
-    "STFTSpectrogram": _FOURIER,
+    "MelSpectrogram": "compares each sample with the loudest of the batch; feed the spectrogram",
     "SimpleRNNCell": _CELL,
     "StackedRNNCells": _CELL,
     "StringLookup": _TEXT,

@@ -24,6 +24,7 @@ from exporter.lower.keras import (
     pooling,
     recurrent,
     reshaping,
+    spectrogram,
     time_distributed,
     transposed,
 )
@@ -63,6 +64,7 @@ LAYERS: dict[str, Lower] = _merged(
         pooling.LAYERS,
         recurrent.LAYERS,
         reshaping.LAYERS,
+        spectrogram.LAYERS,
         time_distributed.LAYERS,
         transposed.LAYERS,
     ]

@@ -18,6 +18,7 @@ from tests.unit.lower_keras import (
     test_keras_attention,
     test_keras_convolution,
     test_keras_layers,
+    test_keras_operations,
     test_keras_recurrent,
 )
 from tests.unit.lower_keras.oracle import keras_of
@@ -72,7 +73,13 @@ def test_no_layer_is_in_both_tables() -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 def test_every_translation_is_compared_with_keras() -> None:
     """Each class of the table is in a model that is compared with Keras's own numbers."""
-    themes = (test_keras_attention, test_keras_convolution, test_keras_layers, test_keras_recurrent)
+    themes = (
+        test_keras_attention,
+        test_keras_convolution,
+        test_keras_layers,
+        test_keras_operations,
+        test_keras_recurrent,
+    )
     seen: set[str] = set()
     for case in (case for theme in themes for case in theme.CASES):
         for major in case.majors:

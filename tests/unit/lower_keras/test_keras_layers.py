@@ -270,7 +270,30 @@ LOCAL = [
     _case("LocallyConnected2D", _IMAGE, 5, 3, use_bias=False, majors=(2,), tag="-bare"),
 ]
 
-CASES = [*DENSE, *REVERSIBLE, *LOCAL, *NORMALISATIONS, *ACTIVATIONS, *MERGES, *SHAPES, *IMAGES, *CATEGORIES, *NOISE]
+_SOUND: dict[str, Any] = {"frame_length": 8, "frame_step": 3, "fft_length": 16, "window": None}
+
+SOUND = [
+    *[
+        _case("STFTSpectrogram", (20, 2), mode=mode, **_SOUND, majors=(3,), tag=f"-{mode}")
+        for mode in ("log", "magnitude", "psd", "real", "imag", "stft")
+    ],
+    _case("STFTSpectrogram", (20, 2), mode="psd", padding="same", expand_dims=True, **_SOUND, majors=(3,), tag="-axes"),
+    _case("STFTSpectrogram", (40, 1), frame_length=10, window=None, majors=(3,), tag="-defaults"),
+]
+
+CASES = [
+    *SOUND,
+    *DENSE,
+    *REVERSIBLE,
+    *LOCAL,
+    *NORMALISATIONS,
+    *ACTIVATIONS,
+    *MERGES,
+    *SHAPES,
+    *IMAGES,
+    *CATEGORIES,
+    *NOISE,
+]
 
 
 @pytest.mark.parametrize(("case", "major"), parameters(CASES))
