@@ -51,6 +51,7 @@ class WeightTree:
         parts: The layers it has under an attribute.
         container: The attribute of its list of layers, as `layers` of a model; "" where it has none.
         members: The layers in that list.
+        repeated: How many weights of its parts Keras 3 stores once more, before its own.
         is_layer: False for an operation between layers, which Keras 3 counts among a model's operations.
     """
 
@@ -61,6 +62,7 @@ class WeightTree:
     parts: tuple[Part, ...] = ()
     container: str = ""
     members: tuple[WeightTree, ...] = ()
+    repeated: int = 0
     is_layer: bool = True
 
     def slots(self) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], Slot]]:
@@ -98,7 +100,8 @@ def weight_tree(layer: KerasLayer) -> WeightTree:
     members = _listed(layer) if known else ()
     ordered = (*(slot for slot in own if slot.trainable), *(slot for slot in own if not slot.trainable))
     container = _LISTS[layer.class_name][1] if members else ""
-    return WeightTree(layer.name, layer.class_name, layer.trainable, ordered, parts, container, members)
+    repeated = 1 if known and layer.class_name == "SpectralNormalization" else 0
+    return WeightTree(layer.name, layer.class_name, layer.trainable, ordered, parts, container, members, repeated)
 
 
 def _kernel_and_bias(settings: Settings) -> tuple[Slot, ...]:
@@ -185,7 +188,7 @@ def _listed(layer: KerasLayer) -> tuple[WeightTree, ...]:
 
 
 _LISTS: Mapping[str, tuple[str, str]] = {
-    "Pipeline": ("layers", "_pipeline_layers"),
+    "Pipeline": ("layers", "layers"),
     "StackedRNNCells": ("cells", "cells"),
 }
 """The setting of each class that is a list of layers, and the attribute that stores them."""
