@@ -191,9 +191,16 @@ def _limit_resources(request: dict[str, Any]) -> None:
         import resource
     except ImportError:  # Windows; the parent's clock is all there is
         return
-    resource.setrlimit(resource.RLIMIT_CPU, (request["cpu_seconds"], request["cpu_seconds"] + 1))
-    resource.setrlimit(resource.RLIMIT_AS, (request["memory_bytes"], request["memory_bytes"]))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limits = {
+        resource.RLIMIT_CPU: (request["cpu_seconds"], request["cpu_seconds"] + 1),
+        resource.RLIMIT_AS: (request["memory_bytes"], request["memory_bytes"]),
+        resource.RLIMIT_CORE: (0, 0),
+    }
+    for kind, (soft, hard) in limits.items():
+        allowed = resource.getrlimit(kind)[1]
+        if allowed != resource.RLIM_INFINITY:
+            soft, hard = min(soft, allowed), min(hard, allowed)
+        resource.setrlimit(kind, (soft, hard))
 
 
 if __name__ == "__main__":

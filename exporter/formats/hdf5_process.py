@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,10 +63,21 @@ def list_hdf5(file: RegularFile, start: int, size: int, spool: Path, *, copy: bo
 
 
 def _environment() -> dict[str, str]:
-    """One thread, no plug-ins that HDF5 would load for unknown filters, no locks, the modules that are used here."""
-    path = os.pathsep.join(entry for entry in sys.path if entry)
+    """One thread, no plug-ins that HDF5 would load for unknown filters, no locks, and the h5py and NumPy of here.
+
+    Not all of this process's `sys.path`: what lies beside a script would come before the standard library.
+    """
+    path = os.pathsep.join(dict.fromkeys(_home(name) for name in ("h5py", "numpy")))
     settings = {"HDF5_PLUGIN_PRELOAD": "::", "HDF5_USE_FILE_LOCKING": "FALSE", "OPENBLAS_NUM_THREADS": "1"}
     return {**os.environ, **settings, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
+
+
+def _home(package: str) -> str:
+    """The folder that a package is imported from."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"no package {package}", name=package)
+    return str(Path(spec.origin).parents[1])
 
 
 def _checked(answer: dict[str, Any]) -> dict[str, Any]:

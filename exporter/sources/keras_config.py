@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from exporter.errors import CorruptError, UnsupportedError
+from exporter.sources.keras_age import refuse_keras_1
 from exporter.sources.keras_calls import read_calls, read_ends
 from exporter.sources.keras_model import KerasCall, KerasLayer, KerasModel, TensorRef, flatten
 from exporter.sources.keras_settings import Settings, expect_list, expect_mapping, expect_text
@@ -42,8 +43,10 @@ def read_model(document: object, *, version: str | None = None) -> KerasModel:
             hint="Only Sequential and functional models can be read from a configuration; save it as a SavedModel, "
             "which holds the graph",
         )
+    written = version or record.get("keras_version")
+    refuse_keras_1({}, "the model", str(written or ""))
     model = _model(class_name, record.get("config"))
-    return replace(model, major=_major(model, version or record.get("keras_version")))
+    return replace(model, major=_major(model, written))
 
 
 def read_layer(record: object, owner: str) -> KerasLayer:
@@ -109,6 +112,9 @@ def _layer(record: Mapping[str, Any], names: Iterable[str]) -> KerasLayer:
     config = record.get("config")
     values = {} if config is None or isinstance(config, list | tuple) else expect_mapping(config, f"{owner}: config")
     built = record.get("build_config")
+    _refuse_quantised(values, owner)
+    if origin == "keras":
+        refuse_keras_1(record, owner)
     return KerasLayer(
         name=name,
         class_name=class_name,
@@ -119,6 +125,20 @@ def _layer(record: Mapping[str, Any], names: Iterable[str]) -> KerasLayer:
         build_shape=built.get("input_shape") if isinstance(built, Mapping) else None,
         trainable=values.get("trainable") is not False,
     )
+
+
+def _refuse_quantised(values: Mapping[str, Any], owner: str) -> None:
+    """UnsupportedError for a layer that Keras 3 has quantised: its weights are other ones, with scales beside them."""
+    policy = values.get("dtype")
+    config = policy.get("config") if isinstance(policy, Mapping) else None
+    mode = config.get("mode") if isinstance(config, Mapping) else None
+    if isinstance(policy, str) and "_from_" in policy:
+        mode = policy
+    if mode is not None:
+        raise UnsupportedError(
+            f"{owner} is quantised ({str(mode)[:20]}), which is not translated",
+            hint="Export the model as it was before model.quantize()",
+        )
 
 
 def _major(model: KerasModel, version: object) -> int:

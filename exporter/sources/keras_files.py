@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.errors import CorruptError, FormatError, MissingError
+from exporter.errors import CorruptError, FormatError, MissingError, UnsupportedError
 from exporter.formats.hdf5 import Hdf5File, open_hdf5
 from exporter.formats.json_text import parse_json
 from exporter.formats.keras_zip import open_keras_zip
@@ -17,7 +17,7 @@ from exporter.formats.tensor_bundle import open_bundle
 from exporter.formats.tf_protos import TrackableObjectGraph, parse
 from exporter.sources.checkpoint import locate
 from exporter.sources.keras_config import read_model
-from exporter.sources.keras_legacy import map_legacy
+from exporter.sources.keras_legacy import map_legacy, refuse_theano
 from exporter.sources.keras_model import KerasModel
 from exporter.sources.keras_objects import map_objects, object_nodes
 from exporter.sources.keras_shards import is_weight_map, open_shards, read_json
@@ -101,6 +101,7 @@ def read_config_file(path: Path) -> KerasModel:
 
     Raises:
         FormatError: It is something else, or an .h5 file of weights alone.
+        UnsupportedError: It is a SavedModel, as of a subclassed model, or a subclassed model's configuration.
     """
     kind = sniff(path)
     where = f"file {path}"
@@ -114,6 +115,11 @@ def read_config_file(path: Path) -> KerasModel:
         if model is not None:
             return model
         raise FormatError("it holds weights, and no configuration").within(where)
+    if (path / "saved_model.pb").exists():
+        raise UnsupportedError(
+            "it is a SavedModel, and nothing in it says which of its variables is which weight of a Keras file",
+            hint="Load the weights and save a SavedModel with them, or save them in TensorFlow's format",
+        ).within(where)
     raise FormatError(f"it is {kind.value}, not the configuration of a Keras model").within(where)
 
 
@@ -136,6 +142,7 @@ def _from_hdf5(path: Path, graph_file: Path | None) -> KerasSource:
     kind = f"{what} (HDF5, {'Keras ' + version if version else 'v3 layout' if not legacy else 'unknown version'})"
     if model is None:
         return KerasSource(path, f"{kind}, no configuration", file)
+    refuse_theano(model, file.attributes().get("backend") or file.attributes(root).get("backend"))
     if not legacy:
         return KerasSource(path, kind, file, model, map_v3(model, file, _names_in(file)))
     return KerasSource(path, kind, file, model, map_legacy(model, _legacy_groups(file, root, where), file))

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from exporter.errors import CorruptError
+from exporter.errors import CorruptError, UnsupportedError
 from exporter.formats.records import TensorStore
 from exporter.sources.keras_model import KerasModel
 from exporter.sources.keras_slots import Slot, WeightTree, model_tree
 from exporter.sources.keras_weights import KerasWeights, stored_weight
 
-__all__ = ["map_legacy"]
+__all__ = ["map_legacy", "refuse_theano"]
 
 _Path = tuple[str, ...]
 _Entry = tuple[_Path, _Path, Slot]
@@ -116,3 +116,20 @@ def _children(tree: WeightTree) -> Iterator[tuple[str, WeightTree]]:
         yield part.attributes[0], part.tree
     for member in tree.members:
         yield member.name, member
+
+
+def refuse_theano(model: KerasModel, backend: object) -> None:
+    """UnsupportedError for convolutions of the Theano backend, whose kernels are mirrored along each spatial axis."""
+    found = next((tree for tree in _every(model_tree(model)) if "Conv" in tree.class_name and tree.own), None)
+    if backend == "theano" and found is not None:
+        raise UnsupportedError(
+            f"layer {found.name} ({found.class_name}): its kernel was stored by Keras on Theano, mirrored, "
+            "which is not translated",
+            hint="Load the model with Keras 2.0 to 2.2 on TensorFlow, which converts it, and save it again",
+        )
+
+
+def _every(tree: WeightTree) -> Iterator[WeightTree]:
+    yield tree
+    for inner in (*(part.tree for part in tree.parts), *tree.members):
+        yield from _every(inner)

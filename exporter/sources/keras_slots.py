@@ -51,6 +51,7 @@ class WeightTree:
         parts: The layers it has under an attribute.
         container: The attribute of its list of layers, as `layers` of a model; "" where it has none.
         members: The layers in that list.
+        repeated: How many weights of its parts Keras 3 stores once more, before its own.
         is_layer: False for an operation between layers, which Keras 3 counts among a model's operations.
     """
 
@@ -61,6 +62,7 @@ class WeightTree:
     parts: tuple[Part, ...] = ()
     container: str = ""
     members: tuple[WeightTree, ...] = ()
+    repeated: int = 0
     is_layer: bool = True
 
     def slots(self) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], Slot]]:
@@ -95,10 +97,11 @@ def weight_tree(layer: KerasLayer) -> WeightTree:
     known = layer.origin == "keras"
     own = OWN[layer.class_name](layer.settings) if known and layer.class_name in OWN else ()
     parts = PARTS[layer.class_name](layer.settings) if known and layer.class_name in PARTS else ()
-    members = _cells(layer.settings) if layer.class_name == "StackedRNNCells" else ()
+    members = _listed(layer) if known else ()
     ordered = (*(slot for slot in own if slot.trainable), *(slot for slot in own if not slot.trainable))
-    container = "cells" if members else ""
-    return WeightTree(layer.name, layer.class_name, layer.trainable, ordered, parts, container, members)
+    container = _LISTS[layer.class_name][1] if members else ""
+    repeated = 1 if known and layer.class_name == "SpectralNormalization" else 0
+    return WeightTree(layer.name, layer.class_name, layer.trainable, ordered, parts, container, members, repeated)
 
 
 def _kernel_and_bias(settings: Settings) -> tuple[Slot, ...]:
@@ -154,6 +157,11 @@ def _reversible_embedding(settings: Settings) -> tuple[Slot, ...]:
     return (Slot("embeddings"),) if tied else (Slot("embeddings"), Slot("reverse_embeddings"))
 
 
+def _waves(settings: Settings) -> tuple[Slot, ...]:
+    mode = settings.text("mode", "log")
+    return tuple(Slot(f"{part}_kernel") for part, other in (("real", "imag"), ("imag", "real")) if mode != other)
+
+
 def _always(*names: str) -> Callable[[Settings], tuple[Slot, ...]]:
     slots = tuple(Slot(name) for name in names)
     return lambda settings: slots
@@ -171,11 +179,19 @@ def _given_cell(settings: Settings) -> tuple[Part, ...]:
     return (Part(("cell",), weight_tree(read_layer(settings.inner("cell"), settings.owner))),)
 
 
-def _cells(settings: Settings) -> tuple[WeightTree, ...]:
-    cells = settings.raw("cells")
-    if not isinstance(cells, list | tuple):
+def _listed(layer: KerasLayer) -> tuple[WeightTree, ...]:
+    """The layers in the list that a layer has of them."""
+    records = layer.settings.raw(_LISTS[layer.class_name][0]) if layer.class_name in _LISTS else None
+    if not isinstance(records, list | tuple):
         return ()
-    return tuple(weight_tree(read_layer(cell, settings.owner)) for cell in cells)
+    return tuple(weight_tree(read_layer(record, layer.settings.owner)) for record in records)
+
+
+_LISTS: Mapping[str, tuple[str, str]] = {
+    "Pipeline": ("layers", "layers"),
+    "StackedRNNCells": ("cells", "cells"),
+}
+"""The setting of each class that is a list of layers, and the attribute that stores them."""
 
 
 def _wrapped(settings: Settings) -> tuple[Part, ...]:
@@ -215,6 +231,8 @@ OWN: Mapping[str, Callable[[Settings], tuple[Slot, ...]]] = {
     "Conv2DTranspose": _kernel_and_bias,
     "Conv3D": _kernel_and_bias,
     "Conv3DTranspose": _kernel_and_bias,
+    "CuDNNGRU": _always("kernel", "recurrent_kernel", "bias"),
+    "CuDNNLSTM": _always("kernel", "recurrent_kernel", "bias"),
     "Dense": _kernel_and_bias,
     "DepthwiseConv1D": _kernel_and_bias,
     "DepthwiseConv2D": _kernel_and_bias,
@@ -225,10 +243,13 @@ OWN: Mapping[str, Callable[[Settings], tuple[Slot, ...]]] = {
     "LSTMCell": _cell,
     "LayerNormalization": _layer_norm,
     "LayerScale": _always("gamma"),
+    "LocallyConnected1D": _kernel_and_bias,
+    "LocallyConnected2D": _kernel_and_bias,
     "Normalization": _normalization,
     "PReLU": _always("alpha"),
     "RMSNormalization": _always("scale"),
     "ReversibleEmbedding": _reversible_embedding,
+    "STFTSpectrogram": _waves,
     "SeparableConv1D": _separable,
     "SeparableConv2D": _separable,
     "SimpleRNNCell": _cell,

@@ -70,7 +70,10 @@ class _Mapping:
             yield from self._members(tree, place, path)
 
     def _own(self, tree: WeightTree, place: str, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-        stored = [key for key in (f"{place}vars/{i}" for i in range(len(tree.own) + 1)) if key in self._keys]
+        most = len(tree.own) + tree.repeated + 1
+        stored = [key for key in (f"{place}vars/{i}" for i in range(most)) if key in self._keys]
+        if tree.repeated and len(stored) == len(tree.own) + tree.repeated:
+            stored = stored[tree.repeated :]
         if stored and tree.own and len(stored) != len(tree.own):
             count = f"more than {len(tree.own)}" if len(stored) > len(tree.own) else str(len(stored))
             raise CorruptError(

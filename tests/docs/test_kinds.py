@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,17 @@ TESTED_BY = {
 }
 """What a row begins with, and the test that exports such a file and compares it with TensorFlow or Keras."""
 
+WITHOUT_TENSORFLOW = {
+    "TF1 checkpoint": "tests.cli.test_cli_processes:test_no_command_needs_tensorflow",
+    "weights-only checkpoint": "tests.e2e.test_zoo_commands:test_export_by_name_computes_what_was_recorded",
+    "TF2 object-based checkpoint": "tests.e2e.test_tensorflow_kinds:test_export_does_without_tensorflow",
+    "SavedModel": "tests.e2e.test_tensorflow_kinds:test_export_does_without_tensorflow",
+    "GraphDef": "tests.e2e.test_tensorflow_kinds:test_export_does_without_tensorflow",
+    "Keras `.keras`": "tests.e2e.test_keras_export:test_every_kind_of_file",
+    "Keras weights": "tests.e2e.test_keras_export:test_every_kind_of_file",
+}
+"""The test that exports such a file where neither TensorFlow nor Keras can be imported."""
+
 
 def _rows() -> list[str]:
     """The first cells of the table of kinds."""
@@ -28,8 +40,8 @@ def _rows() -> list[str]:
     return [row for row in re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE) if row != "kind"]
 
 
-def _test_of(row: str) -> str | None:
-    return next((test for start, test in TESTED_BY.items() if row.startswith(start)), None)
+def _test_of(row: str, tests: Mapping[str, str] = TESTED_BY) -> str | None:
+    return next((test for start, test in tests.items() if row.startswith(start)), None)
 
 
 def test_there_are_kinds() -> None:
@@ -37,10 +49,11 @@ def test_there_are_kinds() -> None:
     assert len(_rows()) == len(TESTED_BY)
 
 
+@pytest.mark.parametrize("tests", [TESTED_BY, WITHOUT_TENSORFLOW], ids=["numbers", "imports"])
 @pytest.mark.parametrize("row", _rows())
-def test_each_kind_is_tested(row: str) -> None:
-    """The row has a test, and that test exists."""
-    test = _test_of(row)
+def test_each_kind_is_tested(row: str, tests: Mapping[str, str]) -> None:
+    """The row has a test, also one without TensorFlow, and that test exists."""
+    test = _test_of(row, tests)
     assert test is not None
     module, _, function = test.partition(":")
     assert callable(getattr(importlib.import_module(module), function))

@@ -222,6 +222,52 @@ def frozen(folder: Path) -> None:
     _in_graph(folder, save, placeholder=False)
 
 
+def optimized(folder: Path) -> None:
+    """A frozen GraphDef in which TensorFlow's optimize_for_inference has folded a batch norm its own way."""
+
+    def save(tf: Any, session: Any, x: Any, y: Any) -> None:
+        from tensorflow.python.tools import optimize_for_inference_lib as lib
+
+        graph = tf.graph_util.convert_variables_to_constants(session, session.graph_def, [y.op.name])
+        graph = lib.optimize_for_inference(graph, [x.op.name], [y.op.name], tf.float32.as_datatype_enum)
+        assert not any(node.op.startswith("FusedBatchNorm") for node in graph.node)
+        (folder / "model").mkdir()
+        (folder / "model" / "frozen.pb").write_bytes(graph.SerializeToString())
+
+    _in_graph(folder, save, placeholder=False)
+
+
+def old_ops(folder: Path) -> None:
+    """A frozen GraphDef of TensorFlow 0.x: producer 8, whose batch norm is an op that later versions took away."""
+    import tensorflow.compat.v1 as tf
+    from tensorflow.python.framework import importer
+
+    tf.disable_v2_behavior()
+    random = np.random.default_rng(7)
+    graph = tf.GraphDef()
+    graph.versions.producer = 8
+    with tf.Graph().as_default() as made:
+        x = tf.placeholder(tf.float32, [None, 12, 12, 3], name="image")
+        kernel = random.normal(size=(3, 3, 3, 6)).astype(np.float32)
+        tf.nn.conv2d(x, tf.constant(kernel), 1, "SAME", name="conv")
+        for name in ("mean", "variance", "beta", "gamma"):
+            tf.constant(random.uniform(0.2, 2, 6).astype(np.float32), name=name)
+    graph.node.extend(made.as_graph_def().node)
+    for name, scaled in (("scaled", True), ("plain", False)):
+        node = graph.node.add(name=name, op="BatchNormWithGlobalNormalization")
+        node.input.extend(["conv", "mean", "variance", "beta", "gamma"])
+        node.attr["T"].type = tf.float32.as_datatype_enum
+        node.attr["variance_epsilon"].f = 0.01
+        node.attr["scale_after_normalization"].b = scaled
+    with tf.Graph().as_default() as read, tf.Session() as session:
+        importer.import_graph_def(graph, name="")
+        images, names = _images(), ["plain", "scaled"]
+        found = session.run([read.get_tensor_by_name(f"{name}:0") for name in names], {"image:0": images})
+    _record(folder, {"image": images}, dict(zip(names, found, strict=True)))
+    (folder / "model").mkdir()
+    (folder / "model" / "frozen.pb").write_bytes(graph.SerializeToString())
+
+
 def frozen_training_graph(folder: Path) -> None:
     """A frozen GraphDef with the flag still in it, as text."""
 
@@ -255,6 +301,8 @@ KINDS: dict[str, tuple[Callable[[Path], None], str]] = {
     "save_weights (TensorFlow format) + SavedModel": (save_weights, "1"),
     "Frozen GraphDef": (frozen, "1"),
     "Frozen GraphDef of training, text": (frozen_training_graph, "1"),
+    "Frozen GraphDef after optimize_for_inference": (optimized, "1"),
+    "Frozen GraphDef of TensorFlow 0.x": (old_ops, "1"),
     "Weights-only checkpoint + GraphDef": (weights_and_graph_def, "1"),
 }
 """What makes each kind, and whether it takes the Keras of TensorFlow 2.15 and before."""

@@ -12,6 +12,7 @@ import pytest
 
 import exporter
 from exporter.report import Report
+from tests.e2e.blocked import exported_alike
 from tests.e2e.recorded import Array
 from tests.e2e.tensorflow_kinds import KINDS, save_arrays
 
@@ -83,3 +84,9 @@ def test_same_source_same_bytes(exported: tuple[Path, Report]) -> None:
     exporter.export(_source(folder), folder / "again.onnx", graph=_graph(folder))
     for suffix in (".onnx", ".npz"):
         assert (folder / f"again{suffix}").read_bytes() == (folder / f"model{suffix}").read_bytes()
+
+
+def test_export_does_without_tensorflow(exported: tuple[Path, Report]) -> None:
+    """Where neither TensorFlow nor Keras can be imported, the same bytes come out."""
+    folder, _ = exported
+    assert exported_alike(folder / "model.onnx", _source(folder), graph=_graph(folder))

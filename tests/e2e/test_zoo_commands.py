@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 import runtime
 from exporter.cli import main
+from tests.e2e.blocked import exported_alike
 from tests.e2e.engines import ENGINES
 from tests.e2e.recorded import Recorded
 
@@ -47,6 +48,7 @@ def test_export_by_name_computes_what_was_recorded(autoencoder: Path, tmp_path: 
         (found,) = run(model, {"input": recorded.inputs["input"]}, ["restored"]).values()
         assert recorded.worst({wanted: found}) is None
     assert _run("verify", model, "--against", autoencoder).exit_code == 0
+    assert exported_alike(model, autoencoder, "--arch", "dense_autoencoder")
     noted = {entry.key: entry.value for entry in onnx.load(model).metadata_props}
     assert noted["architecture"] == "dense_autoencoder"
     assert runtime.load(model.with_suffix(".npz")).metadata["architecture"] == "dense_autoencoder"

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from math import pi, sqrt
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from exporter.lower.keras.context import LayerContext, Tensor
 from exporter.lower.keras.ops import Ops
 from exporter.sources.keras_config import read_layer
 
-__all__ = ["FUNCTIONS", "activate", "activation_name", "gelu"]
+__all__ = ["FUNCTIONS", "activate", "activation_name", "gelu", "sparsemax"]
 
 
 def activate(ctx: LayerContext, x: ir.Value, activation: object) -> ir.Value:
@@ -118,6 +119,24 @@ def _sparse_sigmoid(ops: Ops, x: ir.Value) -> ir.Value:
     return _clip(ops, ops.compute("Mul", ops.compute("Add", x, 1.0), 0.5), 0, 1)
 
 
+def sparsemax(ops: Ops, x: ir.Value) -> ir.Value:
+    """max(x - t, 0) over the last axis, t = (s_1 + ... + s_k - 1) / k.
+
+    s_i is the sum of the i largest x, and k the number of those with 1 + i x_i > s_i. The function of that name in the
+    literature has s_k alone for the sum; what counts is what Keras computes, in training as well.
+    """
+    size = ops.size(x, -1)
+    assert isinstance(size, int)
+    ordered = ops.builder.op_n("TopK", 2, x, ops.ints(size), axis=-1, largest=1, sorted=1)[0]
+    numbers = ops.builder.constant(np.arange(1, size + 1, dtype=ops.dtype(x).numpy()))
+    totals = ops("CumSum", ordered, ops.builder.constant(np.array(ops.rank(x) - 1, np.int64)))
+    counts = ops("Greater", ops.compute("Add", ops("Mul", ordered, numbers), 1.0), totals)
+    zero = ops.scalar(0, x)
+    total = ops.reduce("ReduceSum", ops("Where", counts, totals, zero), [-1], keepdims=True)
+    number = ops.reduce("ReduceSum", ops.cast(counts, ops.dtype(x)), [-1], keepdims=True)
+    return ops("Relu", ops("Sub", x, ops("Div", ops.compute("Sub", total, 1.0), number)))
+
+
 def _hard_sigmoid(ops: Ops, x: ir.Value) -> ir.Value:
     """relu6(x + 3) / 6, as in Keras 3."""
     return ops("HardSigmoid", x, alpha=1 / 6, beta=0.5)
@@ -151,6 +170,7 @@ FUNCTIONS: dict[str, Callable[[Ops, ir.Value], ir.Value]] = {
     "softsign": _op("Softsign"),
     "sparse_plus": _sparse_plus,
     "sparse_sigmoid": _sparse_sigmoid,
+    "sparsemax": sparsemax,
     "squareplus": _squareplus,
     "swish": _swish,
     "tanh": _op("Tanh"),

@@ -32,16 +32,26 @@ _ACTIVATIONS: Mapping[str, tuple[str, float | None, float | None]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell: its kind (`LSTM`, `GRU`, `SimpleRNN`), settings, and the path of its weights from the layer's."""
+    """A cell: its kind (`LSTM`, `GRU`, `SimpleRNN`), settings, and the path of its weights from the layer's.
+
+    `cudnn` says that the weights are laid out as the GPU library takes them: each gate's kernel [F, H] holds the
+    numbers of its transpose in their order, the recurrent one [H, H] is transposed, and there are biases for the input
+    and for the recurrence.
+    """
 
     kind: str
     settings: Settings
     path: str
+    cudnn: bool = False
 
     @property
     def units(self) -> int:
         """How many units the cell has."""
         return self.settings.integer("units")
+
+    def named(self, weight: str) -> str:
+        """The path of a weight from the layer's."""
+        return f"{self.path}/{weight}" if self.path else weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,8 @@ def cells_of(ctx: LayerContext, layer: KerasLayer, path: str) -> list[Cell]:
     """The cells of a recurrent layer, several where it is a stack of them; `path` is where its weights begin."""
     if layer.class_name in ("LSTM", "GRU", "SimpleRNN"):
         return [Cell(layer.class_name, layer.settings, f"{path}cell")]
+    if layer.class_name in ("CuDNNLSTM", "CuDNNGRU"):
+        return [Cell(layer.class_name.removeprefix("CuDNN"), layer.settings, path.rstrip("/"), cudnn=True)]
     if layer.class_name != "RNN":
         return ctx.refuse(f"a recurrent layer of class {layer.class_name[:60]!r}")
     cell = read_layer(layer.settings.inner("cell"), layer.settings.owner)
@@ -112,8 +124,11 @@ def _lstm(
     order = (0, 3, 1, 2)
     w, r = _matrices(ctx, cell, x, 4, order)
     bias = None
-    if cell.settings.flag("use_bias", True):
-        stored = ctx.weight(f"{cell.path}/bias", (4 * cell.units,))
+    if cell.cudnn:
+        stored = ctx.ops.reshape(ctx.weight(cell.named("bias"), (8 * cell.units,)), [2, 4 * cell.units])
+        bias = ctx.ops.reshape(_ordered(ctx, stored, cell.units, order, 1), [1, 8 * cell.units])
+    elif cell.settings.flag("use_bias", True):
+        stored = ctx.weight(cell.named("bias"), (4 * cell.units,))
         bias = _bias(ctx, _ordered(ctx, stored, cell.units, order, 0), None)
     inner, outer = (
         _activation(ctx, cell, "recurrent_activation", "sigmoid"),
@@ -130,13 +145,15 @@ def _gru(
     """Gates z, r, h in both; with reset_after there is a bias for the input and one for the recurrence."""
     ops, units = ctx.ops, cell.units
     w, r = _matrices(ctx, cell, x, 3, (0, 1, 2))
-    after = cell.settings.flag("reset_after", False)
+    after = cell.cudnn or cell.settings.flag("reset_after", False)
     bias = None
-    if cell.settings.flag("use_bias", True) and after:
-        stored = ctx.weight(f"{cell.path}/bias", (2, 3 * units))
+    if cell.cudnn:
+        bias = ops.unsqueeze(ctx.weight(cell.named("bias"), (6 * units,)), 0)
+    elif cell.settings.flag("use_bias", True) and after:
+        stored = ctx.weight(cell.named("bias"), (2, 3 * units))
         bias = ops.reshape(stored, [1, 6 * units])
     elif cell.settings.flag("use_bias", True):
-        bias = _bias(ctx, ctx.weight(f"{cell.path}/bias", (3 * units,)), None)
+        bias = _bias(ctx, ctx.weight(cell.named("bias"), (3 * units,)), None)
     inner, outer = (
         _activation(ctx, cell, "recurrent_activation", "sigmoid"),
         _activation(ctx, cell, "activation", "tanh"),
@@ -157,7 +174,7 @@ def _simple(
 ) -> _Results:
     w, r = _matrices(ctx, cell, x, 1, (0,))
     biased = cell.settings.flag("use_bias", True)
-    bias = _bias(ctx, ctx.weight(f"{cell.path}/bias", (cell.units,)), None) if biased else None
+    bias = _bias(ctx, ctx.weight(cell.named("bias"), (cell.units,)), None) if biased else None
     attributes = _attributes([_activation(ctx, cell, "activation", "tanh")])
     inputs = [x, w, r, bias, lengths, *_optional(starts, 1)]
     return ctx.ops.builder.op_n("RNN", 2, *inputs, hidden_size=cell.units, direction=direction, **attributes)
@@ -175,8 +192,13 @@ def _matrices(
 ) -> tuple[ir.Value, ir.Value]:
     """Kernel [F, G * H] and recurrent kernel [H, G * H] as W[1, G * H, F] and R[1, G * H, H], gates in that order."""
     ops, units = ctx.ops, cell.units
-    kernel = ctx.weight(f"{cell.path}/kernel", (ctx.channels(x), gates * units))
-    recurrent = ctx.weight(f"{cell.path}/recurrent_kernel", (units, gates * units))
+    kernel = ctx.weight(cell.named("kernel"), (ctx.channels(x), gates * units))
+    recurrent = ctx.weight(cell.named("recurrent_kernel"), (units, gates * units))
+    if cell.cudnn:
+        parts = ops.split(kernel, [units] * gates, 1)
+        w = ops.concat([ops.reshape(parts[gate], [units, ctx.channels(x)]) for gate in order], 0)
+        rows = ops.split(recurrent, [units] * gates, 1)
+        return ops.unsqueeze(w, 0), ops.unsqueeze(ops.concat([rows[gate] for gate in order], 0), 0)
     w, r = (_ordered(ctx, matrix, units, order, 1) for matrix in (kernel, recurrent))
     return ops.unsqueeze(ops.transpose(w, [1, 0]), 0), ops.unsqueeze(ops.transpose(r, [1, 0]), 0)
 

@@ -90,4 +90,26 @@ def embedding(ctx: LayerContext) -> Tensor:
     return Tensor(ops("Gather", table, indices, axis=0), mask)
 
 
-LAYERS: dict[str, Lower] = {"Dense": dense, "EinsumDense": einsum_dense, "Embedding": embedding}
+def reversible_embedding(ctx: LayerContext) -> Tensor:
+    """Rows of a table by index or, called with `reverse`, the products of vectors with each row."""
+    if not ctx.argument("reverse", 1):
+        return embedding(ctx)
+    ctx.settings.refuse("reverse_dtype", "float32")
+    rows, columns = ctx.settings.integer("input_dim"), ctx.settings.integer("output_dim")
+    if ctx.settings.flag("tie_weights", True):
+        kernel = ctx.ops.transpose(ctx.weight("embeddings", (rows, columns)), [1, 0])
+    else:
+        kernel = ctx.weight("reverse_embeddings", (columns, rows))
+    y = ctx.ops("Dense", ctx.x, kernel, None)
+    if ctx.settings.raw("logit_soft_cap") is not None:
+        cap = ctx.settings.number("logit_soft_cap")
+        y = ctx.ops.compute("Mul", ctx.ops("Tanh", ctx.ops.compute("Div", y, cap)), cap)
+    return Tensor(y, ctx.mask)
+
+
+LAYERS: dict[str, Lower] = {
+    "Dense": dense,
+    "EinsumDense": einsum_dense,
+    "Embedding": embedding,
+    "ReversibleEmbedding": reversible_embedding,
+}

@@ -17,6 +17,7 @@ from exporter.lower.keras.dtypes import FLOATS, is_mixed, variable_dtype
 from exporter.lower.keras.inputs import input_shape, make_input
 from exporter.lower.keras.ops import Ops
 from exporter.lower.keras.order import call_order
+from exporter.lower.keras.refusals import REFUSED
 from exporter.lower.keras.table import KEEP_MASK, LAYERS
 from exporter.lower.keras.weights import WeightTable
 from exporter.report import BatchNorm
@@ -214,9 +215,9 @@ def _key(layer: KerasLayer) -> str:
 
 
 def _why(layer: KerasLayer) -> str:
-    if layer.class_name == "Lambda":
-        return " runs Python code that is inside the file, which is never executed"
-    return " is not one of Keras's own" if layer.origin == "custom" else " is not translated"
+    if layer.origin == "custom":
+        return " is not one of Keras's own"
+    return f" {REFUSED[layer.class_name]}" if layer.class_name in REFUSED else " is not translated"
 
 
 def _arguments(model: KerasModel, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Tensor]:

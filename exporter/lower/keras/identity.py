@@ -15,9 +15,11 @@ _NAMES = (
     "AugMix",
     "CutMix",
     "Dropout",
+    "Equalization",
     "GaussianDropout",
     "GaussianNoise",
     "Identity",
+    "MaxNumBoundingBoxes",
     "MixUp",
     "RandAugment",
     "RandomBrightness",
@@ -41,11 +43,15 @@ _NAMES = (
     "RandomTranslation",
     "RandomWidth",
     "RandomZoom",
+    "Solarization",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
     "StochasticDepth",
 )
+
+
+_CASTING = ("Aug", "Cut", "Mix", "Rand", "Solarization")
 
 
 def identity(ctx: LayerContext) -> Tensor:
@@ -82,7 +88,7 @@ def masking(ctx: LayerContext) -> Tensor:
 
 
 LAYERS: dict[str, Lower] = {
-    **{name: augmentation if name.startswith(("Rand", "Mix", "Cut", "Aug")) else identity for name in _NAMES},
+    **{name: augmentation if name.startswith(_CASTING) else identity for name in _NAMES},
     "LayerScale": layer_scale,
     "Masking": masking,
 }

@@ -61,4 +61,43 @@ def center_crop(ctx: LayerContext) -> ir.Value:
     return y
 
 
-LAYERS: dict[str, Lower] = {"CenterCrop": center_crop, "Rescaling": rescaling, "Resizing": resizing}
+def random_crop(ctx: LayerContext) -> ir.Value:
+    """Keras 3 crops in training alone; Keras 2 then resizes the largest middle part of the target's proportions."""
+    if ctx.major >= 3:
+        return ctx.x
+    ops, wanted = ctx.ops, [ctx.settings.integer("height"), ctx.settings.integer("width")]
+    y = ops.cast(ctx.x, ctx.dtype)
+    sizes = [ctx.channels(y, -3), ctx.channels(y, -2)]
+    for axis in (0, 1):
+        other = 1 - axis
+        kept = min(sizes[axis], int(np.float32(sizes[other] * wanted[axis]) / np.float32(wanted[other])))
+        start = int((sizes[axis] - kept) / 2)
+        y = ops.slice(y, axis - 3, start, start + kept)
+    return _resized(ctx, y, wanted, "bilinear")
+
+
+_WHITE = 255.0
+
+
+def auto_contrast(ctx: LayerContext) -> ir.Value:
+    """Each channel stretched over the range of values; one that is a single value stays."""
+    ops, given = ctx.ops, ctx.settings.raw("value_range")
+    low, high = given if isinstance(given, list | tuple) and len(given) == 2 else (0, _WHITE)
+    original = ops.cast(ctx.x, ctx.dtype)
+    x = ops.compute("Mul", ops.compute("Sub", original, low), _WHITE / (high - low))
+    darkest = ops.reduce("ReduceMin", x, [1, 2], keepdims=True)
+    spread = ops("Sub", ops.reduce("ReduceMax", x, [1, 2], keepdims=True), darkest)
+    flat = ops("Equal", spread, ops.scalar(0, spread))
+    scale = ops("Div", ops.scalar(_WHITE, x), ops("Where", flat, ops.scalar(1, spread), spread))
+    y = ops("Clip", ops("Mul", ops("Sub", x, darkest), scale), ops.scalar(0, x), ops.scalar(_WHITE, x))
+    y = ops.compute("Add", ops.compute("Mul", y, (high - low) / _WHITE), low)
+    return ops("Where", flat, original, y)
+
+
+LAYERS: dict[str, Lower] = {
+    "AutoContrast": auto_contrast,
+    "CenterCrop": center_crop,
+    "RandomCrop": random_crop,
+    "Rescaling": rescaling,
+    "Resizing": resizing,
+}

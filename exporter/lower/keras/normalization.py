@@ -115,7 +115,7 @@ def _statistic(ctx: LayerContext, x: ir.Value, name: str) -> ir.Value:
 def spectral_normalization(ctx: LayerContext) -> ir.Value:
     """The layer inside: the kernel is stored divided by its spectral norm."""
     inner = read_layer(ctx.settings.inner("layer"), ctx.settings.owner)
-    (result,) = ctx.lower(inner, (*ctx.path, "layer"), ctx.args[:1])
+    (result,) = ctx.lower(inner, (*ctx.path, "layer"), ctx.tensors)
     return result.value
 
 

@@ -17,7 +17,6 @@ __all__ = ["OPERATIONS"]
 
 
 _PLAIN = (
-    "celu",
     "hard_sigmoid",
     "hard_silu",
     "hard_tanh",
@@ -29,7 +28,6 @@ _PLAIN = (
     "softplus",
     "softsign",
     "sparse_sigmoid",
-    "squareplus",
     "tanh",
     "tanh_shrink",
 )
@@ -233,7 +231,6 @@ OPERATIONS: dict[str, Lower] = {
     "logical_not": partial(unary, op_type="Not"),
     "logical_or": partial(binary, op_type="Or"),
     "logsumexp": partial(reduction, op_type="ReduceLogSumExp"),
-    "matmul": partial(binary, op_type="MatMul"),
     "max": partial(reduction, op_type="ReduceMax"),
     "maximum": partial(binary, op_type="Max"),
     "mean": partial(reduction, op_type="ReduceMean"),

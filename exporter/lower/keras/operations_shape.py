@@ -197,6 +197,8 @@ def einsum(ctx: LayerContext) -> ir.Value:
     ctx.used.update(range(len(ctx.args)))
     if equation is None and ctx.args and isinstance(ctx.args[0], str):
         equation = ctx.args[0]
+    if not given:
+        return ctx.refuse("its tensors, which tf.keras leaves out of the configuration")
     return ctx.ops("Einsum", *[each.value for each in given], equation=str(equation).replace(" ", ""))
 
 

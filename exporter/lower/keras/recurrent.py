@@ -119,6 +119,8 @@ def _inputs(ctx: LayerContext) -> tuple[ir.Value, list[ir.Value] | None]:
 
 LAYERS: dict[str, Lower] = {
     "Bidirectional": bidirectional,
+    "CuDNNGRU": recurrent,
+    "CuDNNLSTM": recurrent,
     "GRU": recurrent,
     "LSTM": recurrent,
     "RNN": recurrent,

@@ -62,5 +62,4 @@ LAYERS: dict[str, Lower] = {
     "Convolution1DTranspose": partial(conv_transpose, rank=1),
     "Convolution2DTranspose": partial(conv_transpose, rank=2),
     "Convolution3DTranspose": partial(conv_transpose, rank=3),
-    "Deconvolution2D": partial(conv_transpose, rank=2),
 }

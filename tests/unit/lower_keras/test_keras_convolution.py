@@ -79,8 +79,11 @@ POOLS = [
         for rank, shape in ((1, (9, 3)), (2, _ANY), (3, _VOLUME))
         for keepdims in (False, True)
     ],
-    _case("AdaptiveAveragePooling2D", (8, 6, 3), (4, 3), majors=(3,)),
-    _case("AdaptiveMaxPooling1D", (8, 3), 2, majors=(3,)),
+    *[
+        _case(f"Adaptive{kind}Pooling{rank}D", (*(8, 6, 4)[:rank], 3), (4, 3, 2)[:rank], majors=(3,))
+        for kind in ("Max", "Average")
+        for rank in (1, 2, 3)
+    ],
 ]
 
 

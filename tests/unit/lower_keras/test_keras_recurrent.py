@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.unit.lower_keras.oracle import Case, check, parameters
+from exporter.ir.evaluate import evaluate
+from exporter.lower.keras.driver import lower_keras
+from exporter.sources.keras_config import read_model
+from exporter.sources.keras_legacy import map_legacy
+from tests.unit.lower_keras.oracle import Case, MemoryStore, check, keras_of, parameters, relative_error
 
 __all__ = ["CASES"]
 
@@ -127,8 +133,43 @@ CONVOLUTIONAL = [
         _layer("ConvLSTM2D", 3, (3, 2), strides=2, go_backwards=True, return_sequences=True, use_bias=False),
         [(3, 7, 6, 2)],
     ),
+    Case("ConvLSTM3D", _layer("ConvLSTM3D", 2, 2, padding="same", return_sequences=True), [(2, 3, 4, 3, 2)]),
     Case("ConvLSTM2D-dilated", _layer("ConvLSTM2D", 3, 2, dilation_rate=2), [(3, 7, 6, 2)]),
 ]
+
+
+def _converted(name: str) -> tuple[Any, Any]:
+    """A layer of the GPU library as a configuration, and the CPU's with the weights that Keras makes of its own."""
+    keras = keras_of(2)
+    hdf5_format = importlib.import_module("tf_keras.src.saving.legacy.hdf5_format")
+    plain = getattr(keras.layers, name)
+    options = {"reset_after": True} if name == "GRU" else {}
+    model = keras.Sequential([keras.Input(_STEPS), plain(4, return_sequences=True, name="r", **options)])
+    gates = 4 if name == "LSTM" else 3
+    rng = np.random.default_rng(0)
+    stored = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 4 * gates), (4, 4 * gates), (8 * gates,))]
+    model.layers[0].set_weights(hdf5_format.preprocess_weights_for_loading(model.layers[0], stored))
+    return model, stored
+
+
+@pytest.mark.parametrize("name", ["GRU", "LSTM"])
+def test_layers_of_the_gpu_library(name: str) -> None:
+    """CuDNNLSTM and CuDNNGRU mean what Keras makes of their weights when it loads them into LSTM and GRU."""
+    model, stored = _converted(name)
+    document = json.loads(model.to_json())
+    document["config"]["layers"][-1]["class_name"] = f"CuDNN{name}"
+    read = read_model(document)
+    keys = ["r/kernel", "r/recurrent_kernel", "r/bias"]
+    weights = map_legacy(
+        read, {"r": dict(zip(keys, keys, strict=True))}, MemoryStore(dict(zip(keys, stored, strict=True)))
+    )
+    lowered = lower_keras(read, weights, name="s").model
+    x = np.random.default_rng(1).normal(size=(2, *_STEPS)).astype(np.float32)
+    (found,) = evaluate(lowered, {str(lowered.graph.inputs[0].name): x}, dtype=np.float32).values()
+    expected = np.asarray(model(x))
+    assert relative_error(found, expected) < 1e-5
+    assert relative_error(np.flip(found, -1), expected) > 1e-2
+
 
 CASES = [*CONVOLUTIONAL, *ONE_WAY, *BOTH_WAYS, *MASKED, *MASKING, *TIME]
 

@@ -125,6 +125,26 @@ def test_every_way_of_saving(way: str, frozen: bool, tmp_path: Path) -> None:
     assert _error(model, path, graph) <= _NOISE
 
 
+def _unusual(keras: Any) -> Any:
+    """Layers with lists of layers, with weights stored twice, and with kernels of their own at each place."""
+    layers = keras.layers
+    image = keras.Input((8, 8, 3), name="image")
+    x = layers.Pipeline([layers.Rescaling(0.5), layers.BatchNormalization(), layers.Dense(4)])(image)
+    x = layers.SpectralNormalization(layers.Conv2D(3, 3))(x)
+    x = layers.ConvLSTM1D(2, 2)(x)
+    cells = [layers.LSTMCell(4), layers.GRUCell(3)]
+    return keras.Model(image, layers.RNN(cells)(x))
+
+
+@pytest.mark.parametrize("save", [_file(".keras"), _file(".h5"), _weights(".weights.h5")])
+def test_unusual_layers(save: Any, tmp_path: Path) -> None:
+    """Weights in lists, in parts, and in both a part and its whole are found."""
+    model = _unusual(keras_of(3))
+    randomise(model, seed=4)
+    path, graph = save(model, tmp_path)
+    assert _error(model, path, graph) <= _NOISE
+
+
 def test_swapped_weights_are_noticed(tmp_path: Path) -> None:
     """The comparison sees two weights of one shape that changed places."""
     model = mixed_model(3)
