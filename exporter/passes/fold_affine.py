@@ -18,10 +18,12 @@ from exporter.ir.evaluate import Constants
 from exporter.passes.absorb import Ledger, storage, write_weights
 from exporter.passes.affine import Affine
 from exporter.passes.collect import Site, collect
+from exporter.passes.constant_channels import ConstantChannels
 from exporter.passes.leftover import write_leftover
 from exporter.passes.naming import Namer
 from exporter.passes.plan import Plan, Planner
 from exporter.passes.refusal import Refused
+from exporter.passes.weighted import Weighted
 from exporter.report import FoldOutcome
 
 __all__ = ["fold_affine"]
@@ -62,23 +64,38 @@ class _Folding:
         graph = model.graph
         self._namer = Namer(graph)
         self._constants = Constants()
-        self._sites = collect(graph, self._constants, self._namer)
         self._ledger = Ledger()
+        self._channels = ConstantChannels(self._constants, self._ledger)
+        self._sites = collect(graph, self._constants, self._namer, self._channels)
         self._planner = Planner(graph, self._constants, self._sites, self._ledger)
         self._joined: set[Site] = set()
         self._changed: list[Site] = []
 
     def run(self) -> tuple[FoldOutcome, ...]:
+        unused = self._drop_unused()
         for site in self._sites.values():
             self._fold(site)
         for site in self._sites.values():
             write_leftover(self._graph, self._namer, site)
         edit.remove_dead(self._model)
         namer = Namer(self._graph)
-        for op, taken in self._ledger:
-            write_weights(op, taken, self._constants, namer, self._ledger.bias_name(op))
+        for op, mapped in self._ledger:
+            if op.node.graph is None:
+                continue
+            write_weights(op, mapped, self._constants, namer, self._ledger.bias_name(op))
         edit.remove_dead(self._model)
-        return tuple(_outcome(site) for site in self._sites.values() if site not in self._joined)
+        kept = [_outcome(site) for site in self._sites.values() if site not in self._joined]
+        taken = [_taken_constants(op, count) for op, count in self._channels.taken if op.node.graph is not None]
+        return (*unused, *kept, *taken)
+
+    def _drop_unused(self) -> list[FoldOutcome]:
+        """Removes what computes only constants that are known now; which sites were among it."""
+        for node in reversed(self._graph):
+            needed = any(output.uses() or output.is_graph_output() for output in node.outputs)
+            if not needed and not self._constants.is_constant(node.outputs[0]):
+                self._graph.remove(node, safe=True)
+        unused = [node for node in self._sites if node.graph is None]
+        return [_constant(self._sites.pop(node)) for node in unused]
 
     def _fold(self, site: Site) -> None:
         """Moves away as much of a site as can be, then of the earlier sites that something of it was moved to."""
@@ -184,6 +201,17 @@ def _how(plan: Plan, attempt: _Attempt) -> str:
     way = f", past {' and '.join(past)}" if past else ""
     kept = "; shift kept" if attempt.rest.has_shift else "; scale kept" if attempt.rest.has_scale else ""
     return f"{attempt.what} {direction} {' and '.join(targets) or 'nothing'}{way}{kept}"
+
+
+def _constant(site: Site) -> FoldOutcome:
+    how = "its result is a constant, and nothing is computed for it"
+    return FoldOutcome(site.batch_norms, site.source, None, how, None, site.dead)
+
+
+def _taken_constants(op: Weighted, count: int) -> FoldOutcome:
+    source = op.node.metadata_props.get("source") or str(op.node.name)
+    how = f"{count} constant input channels into kernel and bias: their part of the kernel is 0 now"
+    return FoldOutcome((), source, source, how, None)
 
 
 def _outcome(site: Site) -> FoldOutcome:
