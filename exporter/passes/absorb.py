@@ -41,12 +41,12 @@ class Ledger:
 
     def with_output(self, op: Weighted, affine: Affine) -> Taken:
         """What an op has taken if its output is mapped now."""
-        taken = self._so_far(op)
+        taken = self.so_far(op)
         return Taken(taken.before, taken.after.then(affine))
 
     def with_input(self, op: Weighted, affine: Affine) -> Taken:
         """What an op has taken if its input is mapped now."""
-        taken = self._so_far(op)
+        taken = self.so_far(op)
         return Taken(affine.then(taken.before), taken.after)
 
     def write(self, op: Weighted, taken: Taken) -> None:
@@ -63,7 +63,8 @@ class Ledger:
         source = op.node.metadata_props.get("source") or str(op.node.name)
         return self._biases.get(op.node) or bias_name(op.weights.name, source)
 
-    def _so_far(self, op: Weighted) -> Taken:
+    def so_far(self, op: Weighted) -> Taken:
+        """What an op has taken."""
         if op.node in self._taken:
             return self._taken[op.node][1]
         return Taken(_identity(op.node.inputs[op.x]), _identity(op.node.outputs[0]))

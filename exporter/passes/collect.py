@@ -19,6 +19,7 @@ from exporter.ir.ops import is_op
 from exporter.passes.affine import Affine, Array
 from exporter.passes.constant_channels import ConstantChannels
 from exporter.passes.naming import Namer
+from exporter.passes.rounding import EXACT, Noise, noise_of
 
 __all__ = ["SITE", "Original", "Site", "collect", "is_site", "readers"]
 
@@ -52,6 +53,7 @@ class Site:
         how: What has been done with it.
         dead: The channels of which it makes constants.
         reason: Why the rest of it stays.
+        noise: The rounding errors in half precision that go away with it.
     """
 
     node: ir.Node
@@ -63,6 +65,7 @@ class Site:
     how: list[str] = field(default_factory=list)
     dead: tuple[int, ...] = ()
     reason: str | None = None
+    noise: Noise = EXACT
 
     @property
     def source(self) -> str:
@@ -120,7 +123,9 @@ def collect(graph: ir.Graph, constants: Constants, namer: Namer, channels: Const
         index, affine = found
         x = node.inputs[index]
         assert x is not None
+        noise = noise_of(node, index, affine, constants)
         site = _put_site(graph, namer, node, x, affine)
+        site.noise = noise
         sites[site.node] = site
         before = x.producer()
         if before is not None and before in sites and len(readers(x)) == 1 and not x.is_graph_output():
@@ -163,6 +168,7 @@ def _added(original: Original) -> str | None:
 
 
 def _join(graph: ir.Graph, sites: dict[ir.Node, Site], first: Site, second: Site) -> None:
+    second.noise = first.noise.then(first.output.dtype, second.noise, second.affine)
     second.affine = first.affine.then(second.affine)
     ir.convenience.replace_all_uses_with(first.output, first.input)
     second.absorb(first)

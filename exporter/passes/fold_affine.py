@@ -17,12 +17,13 @@ from exporter.ir import edit
 from exporter.ir.evaluate import Constants
 from exporter.passes.absorb import Ledger, storage, write_weights
 from exporter.passes.affine import Affine
-from exporter.passes.collect import Site, collect
+from exporter.passes.collect import Site, collect, readers
 from exporter.passes.constant_channels import ConstantChannels
 from exporter.passes.leftover import write_leftover
 from exporter.passes.naming import Namer
 from exporter.passes.plan import Plan, Planner
 from exporter.passes.refusal import Refused
+from exporter.passes.rounding import EXACT, Ends, check_noise, is_narrow
 from exporter.passes.weighted import Weighted
 from exporter.report import FoldOutcome
 
@@ -117,11 +118,25 @@ class _Folding:
             if not attempt.up:
                 _check_storable(site, attempt.rest)
             plan = go(site, attempt.part)
+            self._check_noise(site, plan, attempt)
         except Refused as refused:
             reasons.append(str(refused))
             return False
         self._carry_out(site, plan, attempt)
         return True
+
+    def _check_noise(self, site: Site, plan: Plan, attempt: _Attempt) -> None:
+        """Refused if it makes the rounding errors of a linear op in half precision larger."""
+        nothing_left = attempt.rest.is_identity
+        if is_narrow(site.output.dtype) and not nothing_left and (plan.before or plan.after):
+            raise Refused("in half precision a part of it in another affine op is one more rounding")
+        alone = Ledger()
+        for op, affine in plan.outputs:
+            ends = Ends(nothing_left, _is_rounded(site.output))
+            check_noise(op, self._ledger.so_far(op), alone.with_output(op, affine), site.noise, ends, self._constants)
+        for op, affine in plan.inputs:
+            ends = Ends(nothing_left, True)
+            check_noise(op, self._ledger.so_far(op), alone.with_input(op, affine), site.noise, ends, self._constants)
 
     def _carry_out(self, site: Site, plan: Plan, attempt: _Attempt) -> None:
         site.affine = attempt.rest
@@ -134,10 +149,13 @@ class _Folding:
         for op, affine in plan.inputs:
             self._ledger.write(op, self._ledger.with_input(op, affine))
         for other, affine in plan.after:
+            other.noise = other.noise.then(other.output.dtype, site.noise, affine)
             other.affine = other.affine.then(affine)
             self._changed.append(other)
         for other, affine in plan.before:
+            other.noise = site.noise.then(site.output.dtype, other.noise, other.affine)
             other.affine = affine.then(other.affine)
+        site.noise = EXACT
         self._write_constants(plan)
         self._join(site, [other for other, _ in plan.after + plan.before])
 
@@ -160,6 +178,12 @@ class _Folding:
         if others and site.affine.is_identity:
             others[0].absorb(site)
             self._joined.add(site)
+
+
+def _is_rounded(value: ir.Value) -> bool:
+    """Whether a tensor has half precision, or is cast to it by all its users."""
+    casts = [node.op_type == "Cast" and is_narrow(node.outputs[0].dtype) for node, _ in readers(value)]
+    return is_narrow(value.dtype) or (bool(casts) and all(casts))
 
 
 def _attempts(affine: Affine) -> Iterator[_Attempt]:
