@@ -33,9 +33,12 @@ __all__ = ["fold_affine"]
 def fold_affine(model: ir.Model) -> tuple[FoldOutcome, ...]:
     """Folds what is exact in place, and tells of each batch norm and each other affine op what became of it.
 
+    Each subgraph is folded by itself: nothing moves across its border.
+
     ValueInputError for a batch norm with a negative variance, NaN or infinity.
     """
-    return _Folding(model).run()
+    graphs = (model.graph, *model.graph.subgraphs())
+    return tuple(outcome for graph in graphs for outcome in _Folding(model, graph).run())
 
 
 @dataclass(frozen=True)
@@ -60,15 +63,15 @@ _AGAIN = 8
 
 
 class _Folding:
-    def __init__(self, model: ir.Model) -> None:
-        self._model, self._graph = model, model.graph
-        graph = model.graph
-        self._namer = Namer(graph)
+    def __init__(self, model: ir.Model, graph: ir.Graph) -> None:
+        self._model, self._graph = model, graph
+        self._namer = Namer(model.graph)
         self._constants = Constants()
         self._ledger = Ledger()
         self._channels = ConstantChannels(self._constants, self._ledger)
         self._sites = collect(graph, self._constants, self._namer, self._channels)
-        self._planner = Planner(graph, self._constants, self._sites, self._ledger)
+        whole = "model" if graph is model.graph else "subgraph"
+        self._planner = Planner(graph, self._constants, self._sites, self._ledger, whole=whole)
         self._joined: set[Site] = set()
         self._changed: list[Site] = []
 
@@ -78,12 +81,14 @@ class _Folding:
             self._fold(site)
         for site in self._sites.values():
             write_leftover(self._graph, self._namer, site)
+        _remove_unused(self._graph)
         edit.remove_dead(self._model)
-        namer = Namer(self._graph)
+        namer = Namer(self._model.graph)
         for op, mapped in self._ledger:
             if op.node.graph is None:
                 continue
             write_weights(op, mapped, self._constants, namer, self._ledger.bias_name(op))
+        _remove_unused(self._graph)
         edit.remove_dead(self._model)
         kept = [_outcome(site) for site in self._sites.values() if site not in self._joined]
         taken = [_taken_constants(op, count) for op, count in self._channels.taken if op.node.graph is not None]
@@ -91,10 +96,7 @@ class _Folding:
 
     def _drop_unused(self) -> list[FoldOutcome]:
         """Removes what computes only constants that are known now; which sites were among it."""
-        for node in reversed(self._graph):
-            needed = any(output.uses() or output.is_graph_output() for output in node.outputs)
-            if not needed and not self._constants.is_constant(node.outputs[0]):
-                self._graph.remove(node, safe=True)
+        _remove_unused(self._graph, but=self._constants)
         unused = [node for node in self._sites if node.graph is None]
         return [_constant(self._sites.pop(node)) for node in unused]
 
@@ -178,6 +180,15 @@ class _Folding:
         if others and site.affine.is_identity:
             others[0].absorb(site)
             self._joined.add(site)
+
+
+def _remove_unused(graph: ir.Graph, *, but: Constants | None = None) -> None:
+    """Removes nodes without subgraphs whose results nothing uses; `but` those that are constant."""
+    for node in reversed(graph):
+        needed = any(output.uses() or output.is_graph_output() for output in node.outputs)
+        needed |= any(attribute.type == ir.AttributeType.GRAPH for attribute in node.attributes.values())
+        if not needed and not (but is not None and but.is_constant(node.outputs[0])):
+            graph.remove(node, safe=True)
 
 
 def _is_rounded(value: ir.Value) -> bool:
