@@ -25,6 +25,7 @@ from exporter.passes.carriers import CARRIERS, Step
 from exporter.passes.linear import LINEAR
 from exporter.passes.permute import BROADCASTING, ELEMENTWISE
 from exporter.passes.refusal import Refused
+from exporter.passes.rounding import EXACT, Ends, check_noise
 from exporter.passes.weighted import Weighted, weighted
 
 __all__ = ["ConstantChannels"]
@@ -170,6 +171,8 @@ class ConstantChannels:
         LINEAR[op.node.op_type].take_input(op, fact)
         taken = self._ledger.with_input(op, fact)
         check_range(op, taken, self._constants)
+        ends = Ends(between=False, behind=True)
+        check_noise(op, self._ledger.so_far(op), Ledger().with_input(op, fact), EXACT, ends, self._constants)
         return taken
 
     def _learn_output(self, op: Weighted, taken: Taken) -> None:

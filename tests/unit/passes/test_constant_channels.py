@@ -231,3 +231,16 @@ def test_unfolded_means_untouched() -> None:
 
     assert fold(build, IMAGE, fold=False).ops == ["Conv", "Relu", "BatchNormalization", "Add"]
     assert fold(build, IMAGE).ops == ["Conv"]
+
+
+@pytest.mark.parametrize(("dtype", "taken"), [(ir.DataType.FLOAT, True), (ir.DataType.FLOAT16, False)])
+@pytest.mark.parametrize("beta", [0.7, -0.7])
+def test_half_precision_takes_zeros_alone(dtype: ir.DataType, taken: bool, beta: float) -> None:
+    """A bias that others are added to is rounded once more; a kernel loses nothing by zeros."""
+
+    def build(net: Net, x: ir.Value) -> ir.Value:
+        y = net.op("Relu", net.op("Add", net.op("Mul", x, net.weight("s", [1, 0, 1, 0])), net.weight("t", [beta] * 4)))
+        return net.conv(net.op("Relu", y), "next", k=1)
+
+    folded = fold(build, IMAGE, dtype=dtype)
+    assert _rows(folded, "next/kernel") == (DEAD if taken or beta < 0 else [])
