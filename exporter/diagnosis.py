@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,9 @@ AMPLIFICATION = 1000.0
 
 INITIAL_WEIGHT = 0.01
 """The share of the initial values in a moving statistic from which on it is worth saying."""
+
+LEAST_MOMENTUM = 0.9
+"""The smallest decay that is usual, for files that don't tell theirs."""
 
 _NAMED = 8
 
@@ -76,17 +79,34 @@ def _few_steps(norms: Sequence[NormValues], steps: int | None) -> list[str]:
     """Moving statistics that are still partly what they were initialised with, going by the count of steps."""
     if not steps:
         return []
-    weights = {n.name: initial_weight(n.momentum, steps) for n in norms if n.momentum is not None}
-    early = {n.name: w for n in norms if (w := weights.get(n.name, 0)) > INITIAL_WEIGHT and _may_carry(n, w)}
-    if not early:
-        return []
-    share = 100 * max(early.values())
-    sentence = (
-        f"after {steps} steps the moving statistics of {len(early)} batch norms still carry up to {share:.3g} % "
-        f"of their initial values, mean 0 and variance 1: at inference they normalise differently than in training "
-        f"({_names(early)})"
-    )
-    return [sentence]
+    told = _early([norm for norm in norms if norm.momentum is not None], steps)
+    untold = _early([norm for norm in norms if norm.momentum is None], steps)
+    found = []
+    if told:
+        found.append(
+            f"after {steps} steps the moving statistics of {len(told)} batch norms still carry up to "
+            f"{_percent(told)} % of their initial values, mean 0 and variance 1: at inference they normalise "
+            f"differently than in training ({_names(told)})"
+        )
+    if untold:
+        found.append(
+            f"after only {steps} steps the moving statistics of {len(untold)} batch norms may still carry "
+            f"{_percent(untold)} % or more of their initial values, mean 0 and variance 1: their decay isn't in the "
+            f"file, and {LEAST_MOMENTUM} is the least that is usual ({_names(untold)})"
+        )
+    return found
+
+
+def _early(norms: Sequence[NormValues], steps: int) -> dict[str, float]:
+    """The batch norms in which there is something left of the initial values, and how much."""
+    weights = {n.name: initial_weight(LEAST_MOMENTUM if n.momentum is None else n.momentum, steps) for n in norms}
+    return {
+        n.name: weights[n.name] for n in norms if weights[n.name] > INITIAL_WEIGHT and _may_carry(n, weights[n.name])
+    }
+
+
+def _percent(weights: Mapping[str, float]) -> str:
+    return f"{100 * max(weights.values()):.3g}"
 
 
 def _may_carry(norm: NormValues, weight: float) -> bool:

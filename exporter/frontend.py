@@ -96,11 +96,13 @@ def _lowered(path: Path, graph: Path | None, options: Options) -> Unfolded:
 
 def _from_keras(source: KerasSource, options: Options) -> Unfolded:
     from exporter.lower.keras.driver import lower_keras
+    from exporter.sources.keras_progress import training_steps
 
     _refuse_graph_options(options)
     model, weights = source.complete()
     shapes = {name: shape for name, shape in options.inputs.items() if shape is not None}
-    lowered = lower_keras(model, weights, name=_NAME, input_shapes=shapes)
+    steps = training_steps(source.store)
+    lowered = lower_keras(model, weights, name=_NAME, input_shapes=shapes, steps=steps)
     _keep_outputs(lowered.model, options.outputs)
     reasons = {
         str(value.name): "the configuration" for value in (*lowered.model.graph.inputs, *lowered.model.graph.outputs)

@@ -18,7 +18,7 @@ from exporter.passes.naming import Namer, bias_name
 from exporter.passes.refusal import Refused
 from exporter.passes.weighted import Weighted
 
-__all__ = ["Ledger", "Taken", "check_range", "storage", "write_weights"]
+__all__ = ["Ledger", "Taken", "check_range", "folded_weights", "storage", "write_weights"]
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Ledger:
 
     def with_output(self, op: Weighted, affine: Affine) -> Taken:
         """What an op has taken if its output is mapped now."""
-        taken = self._so_far(op)
+        taken = self.so_far(op)
         return Taken(taken.before, taken.after.then(affine))
 
     def with_input(self, op: Weighted, affine: Affine) -> Taken:
         """What an op has taken if its input is mapped now."""
-        taken = self._so_far(op)
+        taken = self.so_far(op)
         return Taken(affine.then(taken.before), taken.after)
 
     def write(self, op: Weighted, taken: Taken) -> None:
@@ -63,7 +63,8 @@ class Ledger:
         source = op.node.metadata_props.get("source") or str(op.node.name)
         return self._biases.get(op.node) or bias_name(op.weights.name, source)
 
-    def _so_far(self, op: Weighted) -> Taken:
+    def so_far(self, op: Weighted) -> Taken:
+        """What an op has taken."""
         if op.node in self._taken:
             return self._taken[op.node][1]
         return Taken(_identity(op.node.inputs[op.x]), _identity(op.node.outputs[0]))
@@ -90,7 +91,7 @@ def write_weights(op: Weighted, taken: Taken, constants: Constants, namer: Namer
     old = op.weights
     bias = _bias(op, constants)
     dtype = storage(old)
-    kernel, shift = _folded(op, taken, constants, bias)
+    kernel, shift = folded_weights(op, taken, constants)
     op.node.replace_input_with(op.kernel, _replacement(op, kernel, old, str(old.name), namer))
     if linear.bias is None or (shift is None and bias is None):
         return
@@ -120,9 +121,10 @@ def _bias(op: Weighted, constants: Constants) -> Array | None:
     return None if value is None else constants.compute(value)
 
 
-def _folded(op: Weighted, taken: Taken, constants: Constants, bias: Array | None) -> tuple[Array, Array | None]:
-    """The kernel, rounded, and the bias in float64."""
+def folded_weights(op: Weighted, taken: Taken, constants: Constants) -> tuple[Array, Array | None]:
+    """The kernel, rounded, and the bias in float64; None if there is none."""
     linear = LINEAR[op.node.op_type]
+    bias = _bias(op, constants)
     stored = constant_array(op.weights)
     w = constants.compute(op.weights) if stored is None else stored
     factor = linear.factor(op, w.shape, taken.before.scale, taken.after.scale)
@@ -169,7 +171,7 @@ def check_range(op: Weighted, taken: Taken, constants: Constants) -> None:
     extreme = bool(np.any(positive > _WIDE) or np.any(positive < 1 / _WIDE) or np.any(shifts > _WIDE))
     if not extreme and dtype.itemsize != 2:
         return
-    kernel, shift = _folded(op, taken, constants, _bias(op, constants))
+    kernel, shift = folded_weights(op, taken, constants)
     limits = _limits(dtype)
     if not np.isfinite(kernel.astype(np.float64)).all() or (shift is not None and np.any(np.abs(shift) > limits[0])):
         raise Refused(f"the folded weights of {op.name} would overflow {dtype.name}")

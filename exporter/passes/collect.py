@@ -17,7 +17,9 @@ from exporter.errors import ValueInputError
 from exporter.ir.evaluate import Constants
 from exporter.ir.ops import is_op
 from exporter.passes.affine import Affine, Array
+from exporter.passes.constant_channels import ConstantChannels
 from exporter.passes.naming import Namer
+from exporter.passes.rounding import EXACT, Noise, noise_of
 
 __all__ = ["SITE", "Original", "Site", "collect", "is_site", "readers"]
 
@@ -51,6 +53,7 @@ class Site:
         how: What has been done with it.
         dead: The channels of which it makes constants.
         reason: Why the rest of it stays.
+        noise: The rounding errors in half precision that go away with it.
     """
 
     node: ir.Node
@@ -62,6 +65,7 @@ class Site:
     how: list[str] = field(default_factory=list)
     dead: tuple[int, ...] = ()
     reason: str | None = None
+    noise: Noise = EXACT
 
     @property
     def source(self) -> str:
@@ -101,21 +105,32 @@ def is_site(node: ir.Node | None) -> bool:
     return node is not None and node.op_type == SITE and node.domain == _DOMAIN
 
 
-def collect(graph: ir.Graph, constants: Constants, namer: Namer) -> dict[ir.Node, Site]:
-    """Replaces each maximal chain of affine ops by one node, and returns what they are, in the graph's order."""
+def collect(graph: ir.Graph, constants: Constants, namer: Namer, channels: ConstantChannels) -> dict[ir.Node, Site]:
+    """Replaces each maximal chain of affine ops by one node, and returns what they are, in the graph's order.
+
+    Args:
+        graph: Is changed.
+        constants: Its constants.
+        namer: Its names.
+        channels: Is told of each node; an op with an operand that is constant in all channels is affine, too.
+    """
     sites: dict[ir.Node, Site] = {}
     for node in list(graph):
-        found = _affine_of(node, constants)
+        found = _affine_of(node, constants, channels)
         if found is None:
+            channels.note(node)
             continue
         index, affine = found
         x = node.inputs[index]
         assert x is not None
+        noise = noise_of(node, index, affine, constants)
         site = _put_site(graph, namer, node, x, affine)
+        site.noise = noise
         sites[site.node] = site
         before = x.producer()
         if before is not None and before in sites and len(readers(x)) == 1 and not x.is_graph_output():
             _join(graph, sites, sites.pop(before), site)
+        channels.note_site(site.input, site.output, site.affine)
     for site in sites.values():
         site.dead = _dead(site)
     return sites
@@ -153,13 +168,14 @@ def _added(original: Original) -> str | None:
 
 
 def _join(graph: ir.Graph, sites: dict[ir.Node, Site], first: Site, second: Site) -> None:
+    second.noise = first.noise.then(first.output.dtype, second.noise, second.affine)
     second.affine = first.affine.then(second.affine)
     ir.convenience.replace_all_uses_with(first.output, first.input)
     second.absorb(first)
     graph.remove(first.node, safe=True)
 
 
-def _affine_of(node: ir.Node, constants: Constants) -> tuple[int, Affine] | None:
+def _affine_of(node: ir.Node, constants: Constants, channels: ConstantChannels) -> tuple[int, Affine] | None:
     """Which input a node is an affine map of, and the map."""
     if node.domain not in ("", "channels_last") or node.op_type not in _OPS:
         return None
@@ -171,7 +187,8 @@ def _affine_of(node: ir.Node, constants: Constants) -> tuple[int, Affine] | None
         return _checked(node, 0, -1.0, 0.0)
     index = _variable_input(node, constants)
     if index is None:
-        return None
+        operand = channels.operand(node)
+        return None if operand is None else _arithmetic(node, *operand)
     other = node.inputs[1 - index]
     assert other is not None
     if not _keeps_shape(node.inputs[index], other):

@@ -13,12 +13,15 @@ __all__ = ["matmul_to_dense"]
 
 
 def matmul_to_dense(model: ir.Model) -> None:
-    """MatMul(x, W) with x of rank 1 or more and a constant W[I, O] becomes Dense(x, W), which can hold a bias."""
-    graph = model.graph
-    constants, namer = Constants(), Namer(graph)
-    for node in list(graph):
-        if is_op(node, "MatMul") and _fits(node, constants):
-            put_instead(graph, namer, node, "Dense", node.inputs)
+    """MatMul(x, W) with x of rank 1 or more and a constant W[I, O] becomes Dense(x, W), which can hold a bias.
+
+    In subgraphs, too.
+    """
+    constants, namer = Constants(), Namer(model.graph)
+    for graph in (model.graph, *model.graph.subgraphs()):
+        for node in list(graph):
+            if is_op(node, "MatMul") and _fits(node, constants):
+                put_instead(graph, namer, node, "Dense", node.inputs)
 
 
 def _fits(node: ir.Node, constants: Constants) -> bool:

@@ -17,11 +17,14 @@ from exporter.ir import edit
 from exporter.ir.evaluate import Constants
 from exporter.passes.absorb import Ledger, storage, write_weights
 from exporter.passes.affine import Affine
-from exporter.passes.collect import Site, collect
+from exporter.passes.collect import Site, collect, readers
+from exporter.passes.constant_channels import ConstantChannels
 from exporter.passes.leftover import write_leftover
 from exporter.passes.naming import Namer
 from exporter.passes.plan import Plan, Planner
 from exporter.passes.refusal import Refused
+from exporter.passes.rounding import EXACT, Ends, check_noise, is_narrow
+from exporter.passes.weighted import Weighted
 from exporter.report import FoldOutcome
 
 __all__ = ["fold_affine"]
@@ -30,9 +33,12 @@ __all__ = ["fold_affine"]
 def fold_affine(model: ir.Model) -> tuple[FoldOutcome, ...]:
     """Folds what is exact in place, and tells of each batch norm and each other affine op what became of it.
 
+    Each subgraph is folded by itself: nothing moves across its border.
+
     ValueInputError for a batch norm with a negative variance, NaN or infinity.
     """
-    return _Folding(model).run()
+    graphs = (model.graph, *model.graph.subgraphs())
+    return tuple(outcome for graph in graphs for outcome in _Folding(model, graph).run())
 
 
 @dataclass(frozen=True)
@@ -57,28 +63,42 @@ _AGAIN = 8
 
 
 class _Folding:
-    def __init__(self, model: ir.Model) -> None:
-        self._model, self._graph = model, model.graph
-        graph = model.graph
-        self._namer = Namer(graph)
+    def __init__(self, model: ir.Model, graph: ir.Graph) -> None:
+        self._model, self._graph = model, graph
+        self._namer = Namer(model.graph)
         self._constants = Constants()
-        self._sites = collect(graph, self._constants, self._namer)
         self._ledger = Ledger()
-        self._planner = Planner(graph, self._constants, self._sites, self._ledger)
+        self._channels = ConstantChannels(self._constants, self._ledger)
+        self._sites = collect(graph, self._constants, self._namer, self._channels)
+        whole = "model" if graph is model.graph else "subgraph"
+        self._planner = Planner(graph, self._constants, self._sites, self._ledger, whole=whole)
         self._joined: set[Site] = set()
         self._changed: list[Site] = []
 
     def run(self) -> tuple[FoldOutcome, ...]:
+        unused = self._drop_unused()
         for site in self._sites.values():
             self._fold(site)
         for site in self._sites.values():
             write_leftover(self._graph, self._namer, site)
+        _remove_unused(self._graph)
         edit.remove_dead(self._model)
-        namer = Namer(self._graph)
-        for op, taken in self._ledger:
-            write_weights(op, taken, self._constants, namer, self._ledger.bias_name(op))
+        namer = Namer(self._model.graph)
+        for op, mapped in self._ledger:
+            if op.node.graph is None:
+                continue
+            write_weights(op, mapped, self._constants, namer, self._ledger.bias_name(op))
+        _remove_unused(self._graph)
         edit.remove_dead(self._model)
-        return tuple(_outcome(site) for site in self._sites.values() if site not in self._joined)
+        kept = [_outcome(site) for site in self._sites.values() if site not in self._joined]
+        taken = [_taken_constants(op, count) for op, count in self._channels.taken if op.node.graph is not None]
+        return (*unused, *kept, *taken)
+
+    def _drop_unused(self) -> list[FoldOutcome]:
+        """Removes what computes only constants that are known now; which sites were among it."""
+        _remove_unused(self._graph, but=self._constants)
+        unused = [node for node in self._sites if node.graph is None]
+        return [_constant(self._sites.pop(node)) for node in unused]
 
     def _fold(self, site: Site) -> None:
         """Moves away as much of a site as can be, then of the earlier sites that something of it was moved to."""
@@ -100,11 +120,25 @@ class _Folding:
             if not attempt.up:
                 _check_storable(site, attempt.rest)
             plan = go(site, attempt.part)
+            self._check_noise(site, plan, attempt)
         except Refused as refused:
             reasons.append(str(refused))
             return False
         self._carry_out(site, plan, attempt)
         return True
+
+    def _check_noise(self, site: Site, plan: Plan, attempt: _Attempt) -> None:
+        """Refused if it makes the rounding errors of a linear op in half precision larger."""
+        nothing_left = attempt.rest.is_identity
+        if is_narrow(site.output.dtype) and not nothing_left and (plan.before or plan.after):
+            raise Refused("in half precision a part of it in another affine op is one more rounding")
+        alone = Ledger()
+        for op, affine in plan.outputs:
+            ends = Ends(nothing_left, _is_rounded(site.output))
+            check_noise(op, self._ledger.so_far(op), alone.with_output(op, affine), site.noise, ends, self._constants)
+        for op, affine in plan.inputs:
+            ends = Ends(nothing_left, True)
+            check_noise(op, self._ledger.so_far(op), alone.with_input(op, affine), site.noise, ends, self._constants)
 
     def _carry_out(self, site: Site, plan: Plan, attempt: _Attempt) -> None:
         site.affine = attempt.rest
@@ -117,10 +151,13 @@ class _Folding:
         for op, affine in plan.inputs:
             self._ledger.write(op, self._ledger.with_input(op, affine))
         for other, affine in plan.after:
+            other.noise = other.noise.then(other.output.dtype, site.noise, affine)
             other.affine = other.affine.then(affine)
             self._changed.append(other)
         for other, affine in plan.before:
+            other.noise = site.noise.then(site.output.dtype, other.noise, other.affine)
             other.affine = affine.then(other.affine)
+        site.noise = EXACT
         self._write_constants(plan)
         self._join(site, [other for other, _ in plan.after + plan.before])
 
@@ -143,6 +180,21 @@ class _Folding:
         if others and site.affine.is_identity:
             others[0].absorb(site)
             self._joined.add(site)
+
+
+def _remove_unused(graph: ir.Graph, *, but: Constants | None = None) -> None:
+    """Removes nodes without subgraphs whose results nothing uses; `but` those that are constant."""
+    for node in reversed(graph):
+        needed = any(output.uses() or output.is_graph_output() for output in node.outputs)
+        needed |= any(attribute.type == ir.AttributeType.GRAPH for attribute in node.attributes.values())
+        if not needed and not (but is not None and but.is_constant(node.outputs[0])):
+            graph.remove(node, safe=True)
+
+
+def _is_rounded(value: ir.Value) -> bool:
+    """Whether a tensor has half precision, or is cast to it by all its users."""
+    casts = [node.op_type == "Cast" and is_narrow(node.outputs[0].dtype) for node, _ in readers(value)]
+    return is_narrow(value.dtype) or (bool(casts) and all(casts))
 
 
 def _attempts(affine: Affine) -> Iterator[_Attempt]:
@@ -184,6 +236,17 @@ def _how(plan: Plan, attempt: _Attempt) -> str:
     way = f", past {' and '.join(past)}" if past else ""
     kept = "; shift kept" if attempt.rest.has_shift else "; scale kept" if attempt.rest.has_scale else ""
     return f"{attempt.what} {direction} {' and '.join(targets) or 'nothing'}{way}{kept}"
+
+
+def _constant(site: Site) -> FoldOutcome:
+    how = "its result is a constant, and nothing is computed for it"
+    return FoldOutcome(site.batch_norms, site.source, None, how, None, site.dead)
+
+
+def _taken_constants(op: Weighted, count: int) -> FoldOutcome:
+    source = op.node.metadata_props.get("source") or str(op.node.name)
+    how = f"{count} constant input channels into kernel and bias: their part of the kernel is 0 now"
+    return FoldOutcome((), source, source, how, None)
 
 
 def _outcome(site: Site) -> FoldOutcome:

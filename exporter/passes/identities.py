@@ -18,10 +18,14 @@ __all__ = ["remove_identities"]
 def remove_identities(model: ir.Model) -> None:
     """Identity, Dropout, Cast to the same type, Pad by nothing, Slice of everything, reshape to the same shape, ...
 
+    A Cast to a wider type and back, and the Not of a condition of Where, are left out too.
+
     An output of the model that is an input, a constant, or a second name of another output keeps an Identity.
     """
     graph = model.graph
     _join_casts(graph)
+    _turn_conditions(graph)
+    _constants_behind(graph)
     for node in list(graph):
         rule = _RULES.get(node.op_type)
         if rule is None or not is_op(node, node.op_type) or not node.outputs or node.inputs[0] is None:
@@ -29,11 +33,45 @@ def remove_identities(model: ir.Model) -> None:
         if any(output.uses() or output.is_graph_output() for output in node.outputs[1:]) or not rule(node):
             continue
         source, result = node.inputs[0], node.outputs[0]
-        if result.is_graph_output() and (source.producer() is None or source.is_graph_output()):
+        if _needs_a_name(source, result):
             continue
         edit.replace(graph, result, source)
         graph.remove(node, safe=True)
     edit.remove_dead(model)
+
+
+def _needs_a_name(source: ir.Value, result: ir.Value) -> bool:
+    """Whether a result is an output of the model that the source can't be, as it is an input, a constant or another."""
+    return result.is_graph_output() and (source.producer() is None or source.is_graph_output())
+
+
+def _turn_conditions(graph: ir.Graph) -> None:
+    """Where(Not(c), a, b) becomes Where(c, b, a)."""
+    for node in graph:
+        condition = node.inputs[0] if is_op(node, "Where") else None
+        opposite = None if condition is None else condition.producer()
+        if opposite is not None and is_op(opposite, "Not"):
+            a, b = node.inputs[1:]
+            for index, value in enumerate((opposite.inputs[0], b, a)):
+                node.replace_input_with(index, value)
+
+
+def _adds_nothing(node: ir.Node) -> bool:
+    """The sum of integers and 0, of the same shape; floats have -0, which 0 makes 0."""
+    x, y = node.inputs[0], constant_array(node.inputs[1])
+    if x is None or x.dtype is None or not x.dtype.is_integer() or y is None:
+        return False
+    return not y.any() and _certainly_same_shape(node)
+
+
+def _constants_behind(graph: ir.Graph) -> None:
+    """Of a sum of integers, a constant comes second."""
+    for node in graph:
+        x = node.inputs[0] if is_op(node, "Add") else None
+        if x is not None and x.dtype is not None and x.dtype.is_integer() and constant_array(x) is not None:
+            other = node.inputs[1]
+            node.replace_input_with(1, x)
+            node.replace_input_with(0, other)
 
 
 def _always(node: ir.Node) -> bool:
@@ -77,7 +115,7 @@ def _join_casts(graph: ir.Graph) -> None:
         source, result = before.inputs[0], node.outputs[0]
         if source.dtype is None or middle.dtype is None or result.dtype != source.dtype:
             continue
-        if middle.dtype.name in _WIDER.get(source.dtype, "").split() and not result.is_graph_output():
+        if middle.dtype.name in _WIDER.get(source.dtype, "").split() and not _needs_a_name(source, result):
             edit.replace(graph, result, source)
             graph.remove(node, safe=True)
 
@@ -125,6 +163,7 @@ def _pool(node: ir.Node) -> bool:
 
 
 _RULES: dict[str, Callable[[ir.Node], bool]] = {
+    "Add": _adds_nothing,
     "AveragePool": _pool,
     "Cast": _cast,
     "Clip": _no_bounds,

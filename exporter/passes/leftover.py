@@ -49,7 +49,7 @@ def _ops(graph: ir.Graph, namer: Namer, site: Site) -> list[_Op]:
     if affine.is_identity:
         return []
     splits = original is not None and original.op_type == "BatchNormalization" and affine.rank not in _RANKS
-    if original is not None and not splits and _still_there(graph, original):
+    if original is not None and not splits and _still_there(original):
         x = site.input
         return [(original.op_type, [None if v is x else v for v in original.inputs], original.attributes)]
     dtype = storage(site.output)
@@ -69,12 +69,11 @@ def _ops(graph: ir.Graph, namer: Namer, site: Site) -> list[_Op]:
     return [("Mul", [None, constant("scale", scale)], ()), ("Add", [None, constant("shift", shift)], ())]
 
 
-def _still_there(graph: ir.Graph, original: Original) -> bool:
+def _still_there(original: Original) -> bool:
+    """Whether none of its inputs has been removed."""
     for value in original.inputs:
-        if value is None:
-            continue
-        node = value.producer()
-        if (node.graph if node is not None else value.graph) is not graph:
+        node = None if value is None else value.producer()
+        if value is not None and (node.graph if node is not None else value.graph) is None:
             return False
     return True
 

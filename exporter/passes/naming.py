@@ -18,14 +18,17 @@ class Namer:
     """Hands out names that no value, and no node, of a graph has.
 
     Args:
-        graph: The graph; what gets a name in another way from then on isn't known.
+        graph: The graph of a model; what gets a name in another way from then on isn't known. The names in its
+            subgraphs are taken, too.
     """
 
     def __init__(self, graph: ir.Graph) -> None:
         self._graph = graph
-        self._values: set[str | None] = {v.name for v in (*graph.inputs, *graph.initializers.values()) if v.name}
-        self._values |= {output.name for node in graph for output in node.outputs if output.name}
-        self._nodes: set[str | None] = {node.name for node in graph if node.name}
+        self._values: set[str | None] = set()
+        for each in (graph, *graph.subgraphs()):
+            self._values |= {v.name for v in (*each.inputs, *each.initializers.values()) if v.name}
+        self._values |= {output.name for node in graph.all_nodes() for output in node.outputs if output.name}
+        self._nodes: set[str | None] = {node.name for node in graph.all_nodes() if node.name}
 
     def value(self, name: str) -> str:
         """The name, with the suffix _1, _2, ... where it is taken."""
@@ -40,7 +43,7 @@ class Namer:
         self._values.discard(name)
 
     def constant(self, name: str, array: npt.NDArray[Any]) -> ir.Value:
-        """A new initializer."""
+        """A new initializer of the model's graph, which its subgraphs see."""
         unique = self.value(name)
         tensor = ir.tensor(np.require(array, requirements="C"), name=unique)
         value = ir.Value(name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
@@ -51,7 +54,8 @@ class Namer:
         """Removes an initializer that nothing uses any more, so that its memory and its name are free."""
         unused = value.is_initializer() and not value.uses() and not value.is_graph_output()
         if unused and not value.is_graph_input() and value.name is not None:
-            del self._graph.initializers[value.name]
+            assert value.graph is not None
+            del value.graph.initializers[value.name]
             self.release(value.name)
             value.const_value = None
 

@@ -1,4 +1,4 @@
-"""Zero padding as part of the convolution after it."""
+"""Zero padding as part of the convolution or of the maximum pool after it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from exporter.ir.edit import constant_array, remove_dead
 from exporter.ir.ops import is_op
 from exporter.passes.affine import Array
 
-__all__ = ["merge_pads"]
+__all__ = ["is_not_negative", "merge_pads"]
 
 
 def merge_pads(model: ir.Model) -> None:
     """Conv(Pad(x)) becomes Conv(x) with larger pads, if the Pad adds zeros to spatial axes only and takes nothing away.
 
-    Pooling is left alone: its padding isn't zeros. A Pad that others use too stays for them.
+    So does MaxPool(Pad(x)) where x is never negative: the padding of the pool itself never wins, and zeros then don't
+    either, as long as no window has nothing else. Other pools are left alone. A Pad that others use too stays for them.
     """
     for node in list(model.graph):
-        if not is_op(node, "Conv"):
+        if not is_op(node, "Conv", "MaxPool"):
             continue
         while (merged := _merged(node)) is not None:
             source, pads = merged
@@ -28,7 +29,7 @@ def merge_pads(model: ir.Model) -> None:
 
 
 def _merged(conv: ir.Node) -> tuple[ir.Value, list[int]] | None:
-    """What the convolution can read directly, and its pads then."""
+    """What the convolution or pool can read directly, and its pads then."""
     pad = None if conv.inputs[0] is None else conv.inputs[0].producer()
     if pad is None or not is_op(pad, "Pad") or pad.graph is not conv.graph:
         return None
@@ -43,9 +44,35 @@ def _merged(conv: ir.Node) -> tuple[ir.Value, list[int]] | None:
         return None
     own = conv.attributes.get("pads")
     before = np.zeros_like(widths[:, 1:-1]) if own is None else np.array(own.as_ints()).reshape(2, -1)
+    pads = before + widths[:, 1:-1]
+    if is_op(conv, "MaxPool") and not (_all_windows_meet(conv, pads) and is_not_negative(source)):
+        return None
     if automatic is not None:
         del conv.attributes["auto_pad"]
-    return source, [int(i) for i in (before + widths[:, 1:-1]).reshape(-1)]
+    return source, [int(i) for i in pads.reshape(-1)]
+
+
+def _all_windows_meet(pool: ir.Node, pads: Array) -> bool:
+    """Whether each window has an element of the tensor itself, with these pads [2, space]."""
+    return "ceil_mode" not in pool.attributes and bool(np.all(pads < pool.attributes["kernel_shape"].as_ints()))
+
+
+_NOT_NEGATIVE = frozenset({"Abs", "Exp", "HardSigmoid", "Relu", "Sigmoid", "Softmax", "Softplus"})
+_NOT_NEGATIVE_IF_INPUTS_ARE = frozenset({"AveragePool", "Concat", "Identity", "MaxPool", "Transpose"})
+_FAR = 8
+
+
+def is_not_negative(value: ir.Value, far: int = _FAR) -> bool:
+    """Whether a tensor is made by an op whose results can't be negative, `far` nodes before it at most."""
+    node = value.producer()
+    if node is None or not far or not is_op(node, node.op_type):
+        return False
+    if node.op_type in _NOT_NEGATIVE_IF_INPUTS_ARE:
+        return all(v is not None and is_not_negative(v, far - 1) for v in node.inputs)
+    if node.op_type == "Clip":
+        least = constant_array(node.inputs[1]) if len(node.inputs) > 1 else None
+        return least is not None and bool(np.all(least >= 0))
+    return node.op_type in _NOT_NEGATIVE
 
 
 def _adds_zeros(pad: ir.Node) -> bool:

@@ -11,12 +11,12 @@ import onnx_ir as ir
 from exporter.ir.edit import constant_array
 from exporter.passes.naming import Namer
 
-__all__ = ["BROADCASTING", "Permuted", "is_permutable", "permuted_parameters"]
+__all__ = ["BROADCASTING", "ELEMENTWISE", "Permuted", "is_permutable", "permuted_parameters"]
 
 Permuted = tuple[dict[int, ir.Value], dict[str, Any]]
 """Parameter inputs and attributes that change."""
 
-_ELEMENTWISE = frozenset(
+ELEMENTWISE = frozenset(
     {
         "Abs",
         "Cast",
@@ -51,6 +51,7 @@ _ELEMENTWISE = frozenset(
         "ThresholdedRelu",
     }
 )
+"""Ops of one tensor, and perhaps numbers, that work on each element by itself."""
 
 BROADCASTING = frozenset(
     {
@@ -82,9 +83,7 @@ _Rule = Callable[[ir.Node, Sequence[int], Namer], Permuted | None]
 
 def is_permutable(node: ir.Node) -> bool:
     """Whether there is a rule for an op; its parameters may still not be constant."""
-    return node.domain == "" and (
-        node.op_type in _ELEMENTWISE or node.op_type in BROADCASTING or node.op_type in _RULES
-    )
+    return node.domain == "" and (node.op_type in ELEMENTWISE or node.op_type in BROADCASTING or node.op_type in _RULES)
 
 
 def permuted_parameters(node: ir.Node, order: Sequence[int], namer: Namer) -> Permuted | None:
@@ -92,7 +91,7 @@ def permuted_parameters(node: ir.Node, order: Sequence[int], namer: Namer) -> Pe
 
     The result's axes move in the same way; an op that changes the number of axes is not handled here.
     """
-    if node.domain == "" and (node.op_type in _ELEMENTWISE or node.op_type in BROADCASTING):
+    if node.domain == "" and (node.op_type in ELEMENTWISE or node.op_type in BROADCASTING):
         return {}, {}
     rule = _RULES.get(node.op_type) if node.domain == "" else None
     return None if rule is None else rule(node, order, namer)

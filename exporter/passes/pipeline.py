@@ -18,6 +18,7 @@ from exporter.passes.identities import remove_identities
 from exporter.passes.leaky_relus import merge_absolute_leaky_relus, merge_leaky_relus
 from exporter.passes.pads import merge_pads
 from exporter.passes.reshapes import join_reshapes
+from exporter.passes.slices import join_slices
 from exporter.passes.transposes import move_transposes
 from exporter.report import FoldOutcome
 
@@ -46,6 +47,7 @@ AFTER: tuple[Pass, ...] = (
     join_reshapes,
     remove_identities,
     join_concats,
+    join_slices,
     merge_pads,
     merge_clips,
     share_constants,

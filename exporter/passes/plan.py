@@ -71,6 +71,7 @@ class Planner:
         constants: Its constants.
         sites: All sites in it.
         ledger: What linear ops have taken so far.
+        whole: What the graph is called in reasons: "model" or "subgraph".
     """
 
     def __init__(
@@ -79,7 +80,10 @@ class Planner:
         constants: Constants,
         sites: Mapping[ir.Node, Site],
         ledger: Ledger,
+        *,
+        whole: str = "model",
     ) -> None:
+        self._whole = whole
         self._graph = graph
         self._constants = constants
         self._sites = sites
@@ -118,7 +122,9 @@ class Planner:
             plan.constants.append((user, index, affine))
             return
         if node is None:
-            raise Refused(f"{value.name} is an input of the model")
+            raise Refused(f"{value.name} is an input of the {self._whole}")
+        if node.graph is not self._graph:
+            raise Refused(f"{value.name} comes from outside of the subgraph")
         self._only_user(value, node)
         if is_site(node):
             self._up_into_site(plan, self._sites[node], affine)
@@ -168,7 +174,7 @@ class Planner:
 
     def _only_user(self, value: ir.Value, node: ir.Node) -> None:
         if value.is_graph_output():
-            raise Refused(f"the result of {label(node)} is the output {value.name} of the model")
+            raise Refused(f"the result of {label(node)} is the output {value.name} of the {self._whole}")
         users = readers(value)
         if len(users) > 1:
             raise Refused(f"the result of {label(node)} has {len(users)} users")
@@ -180,7 +186,7 @@ class Planner:
         if affine.is_identity:
             return
         if value.is_graph_output():
-            raise Refused(f"{value.name} is an output of the model")
+            raise Refused(f"{value.name} is an output of the {self._whole}")
         for user, index in readers(value):
             self._visit()
             if user.graph is not self._graph:

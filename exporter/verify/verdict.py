@@ -102,7 +102,8 @@ class Verdict:
         for check in self.checks:
             verdict = "good" if check.ok else "OFF "
             where = f"{check.engine}: {check.output}"
-            lines.append(f"  {verdict} {where:{width}}  error {check.error:.2g}, limit {check.limit:.2g}")
+            numbers = f"error {check.error:.2g}, noise {check.noise:.2g}, limit {check.limit:.2g}"
+            lines.append(f"  {verdict} {where:{width}}  {numbers}")
         lines.extend(_site_lines(self.sites))
         lines.extend(f"  not checked: {problem}" for problem in self.problems)
         lines.extend(f"  not compared: output {name}, of which the truth is not known" for name in self.skipped)

@@ -126,6 +126,8 @@ LAYERS: dict[str, Layer] = {
     "dense": lambda net, x: net.dense(x, out=4, bias=True),
     "batch norm": lambda net, x: net.batch_norm(x),
     "another batch norm": lambda net, x: net.batch_norm(x, given={"gamma": [0.5, *[2] * (_channels(x) - 1)]}),
+    "dead channels": lambda net, x: net.batch_norm(x, given={"gamma": np.arange(_channels(x)) % 2}),
+    "dead norm": lambda net, x: net.batch_norm(x, given={"gamma": 0.0}),
     "bias": lambda net, x: net.op("Sub", x, net.normal("bias", _channels(x))),
     "factor": _factor,
     "rows": _rows,
@@ -256,6 +258,7 @@ PLANTED: dict[str, tuple[Callable[[], Any], list[str]]] = {
         ["relu", "batch norm", "depthwise"],
     ),
     "shift through padding": (_shift_taken, ["relu", "batch norm", "padded conv"]),
+    "constants through padding": (_shift_taken, ["conv", "dead channels", "tanh", "padded conv"]),
     "negative scale through max pooling": (
         lambda: mock.patch.object(carriers, "_monotone", _no_sign),
         ["conv", "max pool", "factor"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,17 @@ def test_a_gamma_of_zero_switches_a_channel_off() -> None:
     (sentence,) = diagnose([_norm(gamma=0.0), _norm("alive", gamma=1e-6)], None)
     assert "could be pruned" in sentence
     assert "(bn: 1 of 4)" in sentence
+
+
+@pytest.mark.parametrize(("steps", "said"), [(5, True), (43, True), (44, False), (100, False)])
+def test_few_steps_with_an_unknown_decay(steps: int, said: bool) -> None:
+    """With 0.9, the least that is usual, 44 steps leave less than one per cent."""
+    norm = replace(_norm(variance=0.9), momentum=None)
+    found = diagnose([norm], steps)
+    assert [("may still carry" in s, "isn't in the file" in s) for s in found] == [(True, True)] * said
+
+
+def test_statistics_from_elsewhere_carry_nothing() -> None:
+    """A variance below the share that began with 1 was restored: nothing is said."""
+    assert diagnose([replace(_norm(variance=0.1), momentum=None)], 5) == []
+    assert diagnose([_norm(variance=0.1)], 5) == []

@@ -66,7 +66,8 @@ def _check_statistics(ctx: LayerContext, epsilon: float) -> None:
             f"batch norm {ctx.name}: the variance stored as {key} is negative, {float(variance.min()):g} at least"
         )
     if mean is not None and variance is not None:
-        ctx.findings.norms[ctx.name] = NormValues(ctx.name, epsilon, gamma, mean, variance)
+        momentum = ctx.settings.number("momentum", 0.99)
+        ctx.findings.norms[ctx.name] = NormValues(ctx.name, epsilon, gamma, mean, variance, momentum)
 
 
 def _record(ctx: LayerContext, channels: int, epsilon: float) -> None:

@@ -48,6 +48,7 @@ def lower_keras(
     *,
     name: str,
     input_shapes: Mapping[str, Sequence[int | None]] | None = None,
+    steps: int | None = None,
 ) -> LoweredKeras:
     """The inference function of a Keras model as channels-last IR.
 
@@ -56,6 +57,7 @@ def lower_keras(
         weights: Its weights by path.
         name: The graph's name.
         input_shapes: Shapes of inputs by name, batch included, in place of the configuration's.
+        steps: How many steps it was trained for, if that is known.
 
     Raises:
         UnsupportedError: For layers and settings without translation, all in one.
@@ -74,7 +76,7 @@ def lower_keras(
     lowering.weights.raise_missing()
     finished = builder.finish(_named_outputs(model, outputs))
     findings = lowering.findings
-    warnings = (*findings.warnings, *diagnose(list(findings.norms.values()), None))
+    warnings = (*findings.warnings, *diagnose(list(findings.norms.values()), steps))
     return LoweredKeras(finished, tuple(findings.batch_norms.values()), warnings)
 
 

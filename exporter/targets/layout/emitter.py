@@ -26,6 +26,9 @@ class Emitter:
         outputs: The values of the IR that are the graph's outputs; their names are kept for them.
         opset: The opset in whose way ops are written.
         around: The emitter of the graph around this one, if this is a subgraph.
+
+    Attributes:
+        shapes: The Shape of values of this graph, where there is one already.
     """
 
     def __init__(self, outputs: Iterable[ir.Value], opset: int, around: Emitter | None = None) -> None:
@@ -33,6 +36,7 @@ class Emitter:
         self.nodes: list[ir.Node] = []
         self.inputs: list[ir.Value] = []
         self.initializers: list[ir.Value] = [] if around is None else around.initializers
+        self.shapes: dict[ir.Value, ir.Value] = {}
         self._around = around
         self._stored: dict[ir.Value, dict[Order, ir.Value]] = {}
         self._names: set[str] = set() if around is None else around._names

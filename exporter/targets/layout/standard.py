@@ -117,7 +117,10 @@ def _shape(site: Site) -> None:
         return site.emit(site.node.op_type, [x], site.attributes())
     start, end = (site.node.attributes.get_int(name, None) for name in ("start", "end"))
     places = [order.index(axis) for axis in range(len(order))[start:end]]
-    sizes = site.inner("Shape", [x], {})
+    assert x is not None
+    sizes = site.emitter.shapes.get(x)
+    if sizes is None:
+        sizes = site.emitter.shapes[x] = site.inner("Shape", [x], {})
     return site.emit("Gather", [sizes, site.emitter.ints(places)], {"axis": 0})
 
 

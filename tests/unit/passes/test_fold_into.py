@@ -11,6 +11,7 @@ from tests.unit.passes.nets import Build, Layer, Net, fold
 EXACT = 1e-12
 
 IMAGE = ("N", 8, 8, 4)
+_SINGLE = ir.DataType.FLOAT.value
 
 
 def _conv_transpose(net: Net, x: ir.Value, group: int) -> ir.Value:
@@ -173,16 +174,16 @@ def test_unusual_statistics_are_folded_too(given: dict[str, float]) -> None:
 
 
 def test_mixed_precision() -> None:
-    """A convolution in float16, normalised in float32, and cast back: one float16 convolution."""
+    """A kernel of float32 that is used in float16, normalised in float32, and cast back: one float16 convolution."""
 
     def build(net: Net, x: ir.Value) -> ir.Value:
-        y = net.op("Cast", net.conv(x), to=ir.DataType.FLOAT.value)
-        net.dtype = ir.DataType.FLOAT
+        kernel = net.op("Cast", net.normal("conv/kernel", 3, 3, 4, 6), to=ir.DataType.FLOAT16.value)
+        y = net.op("Cast", net.op("Conv", net.op("Cast", x, to=ir.DataType.FLOAT16.value), kernel, None), to=_SINGLE)
         return net.op("Relu", net.op("Cast", net.batch_norm(y), to=ir.DataType.FLOAT16.value))
 
-    folded = fold(build, IMAGE, dtype=ir.DataType.FLOAT16)
-    assert folded.ops == ["Conv", "Relu"]
-    assert folded.weight("conv/kernel").dtype == np.float16
+    folded = fold(build, IMAGE, dtype=ir.DataType.FLOAT)
+    assert folded.ops == ["Cast", "Conv", "Relu"]
+    assert [value.dtype for value in folded.model.graph.initializers.values()] == [ir.DataType.FLOAT16] * 2
     assert folded.error < 4 * float(np.finfo(np.float16).eps)
 
 

@@ -52,6 +52,122 @@ def test_an_op_that_does_nothing_goes(op: str, keep: bool) -> None:
     assert folded.error == 0
 
 
+def test_a_wider_type_and_back_is_nothing_before_an_output() -> None:
+    """It keeps its name."""
+
+    def build(net: Net, x: ir.Value) -> dict[str, ir.Value]:
+        wide = net.op("Cast", net.op("Relu", x), to=ir.DataType.DOUBLE.value)
+        return {"z": net.op("Cast", wide, to=ir.DataType.FLOAT.value)}
+
+    folded = fold(build, IMAGE, dtype=ir.DataType.FLOAT)
+    assert folded.ops == ["Relu"]
+    assert [value.name for value in folded.model.graph.outputs] == ["z"]
+    assert folded.error == 0
+
+
+def test_the_opposite_of_a_condition_is_no_op() -> None:
+    """The two choices change places."""
+
+    def build(net: Net, x: ir.Value) -> ir.Value:
+        negative = net.op("Less", x, net.weight("zero", 0.0))
+        return net.op("Where", net.op("Not", negative), net.op("Relu", x), net.weight("one", 1.0))
+
+    folded = fold(build, IMAGE)
+    assert sorted(folded.ops) == ["Less", "Relu", "Where"]
+    assert folded.error == 0
+
+
+@pytest.mark.parametrize(("number", "left"), [(0, 1), (1, 2)])
+@pytest.mark.parametrize("first", [True, False])
+def test_zero_added_to_integers_is_nothing(number: int, left: int, first: bool) -> None:
+    """Whichever comes first; 1 is something, and so is 0 where it has another shape or the numbers are floats."""
+
+    def build(net: Net, x: ir.Value) -> ir.Value:
+        whole = net.op("Cast", x, to=ir.DataType.INT64.value)
+        operands = [net.ints(number), whole] if first else [whole, net.ints(number)]
+        return net.op("Add", *operands)
+
+    folded = fold(build, ("N", 4))
+    assert len(folded.ops) == left
+    assert folded.error == 0
+    grown = fold(lambda net, x: net.op("Add", net.op("Cast", x, to=7), net.b.constant(np.zeros((3, 1, 4), int))), (4,))
+    assert grown.ops == ["Cast", "Add"]
+
+
+POSITIVE: dict[str, Layer] = {
+    "Relu": lambda net, x: net.op("Relu", x),
+    "Clip": lambda net, x: net.op("Clip", x, net.weight("low", 0.0), net.weight("high", 6.0)),
+    "Concat": lambda net, x: net.op("Concat", net.op("Relu", x), net.op("Sigmoid", x), axis=-1),
+}
+SIGNED: dict[str, Layer] = {
+    "Tanh": lambda net, x: net.op("Tanh", x),
+    "Clip": lambda net, x: net.op("Clip", x, net.weight("low", -1.0), net.weight("high", 6.0)),
+    "Concat": lambda net, x: net.op("Concat", net.op("Relu", x), net.op("Tanh", x), axis=-1),
+}
+
+
+def _padded_pool(net: Net, x: ir.Value, *, width: int = 1, value: float = 0.0) -> ir.Value:
+    pads = net.ints(0, width, width, 0, 0, width, width, 0)
+    return net.op("MaxPool", net.op("Pad", x, pads, net.weight("value", value)), kernel_shape=[3, 3], strides=[2, 2])
+
+
+@pytest.mark.parametrize("positive", POSITIVE)
+def test_zeros_around_what_is_not_negative_go_into_a_maximum_pool(positive: str) -> None:
+    """Its own padding never wins, and neither do zeros there."""
+    folded = fold(lambda net, x: _padded_pool(net, POSITIVE[positive](net, x)), IMAGE)
+    assert "Pad" not in folded.ops
+    assert folded.error == 0
+
+
+@pytest.mark.parametrize("signed", SIGNED)
+def test_zeros_around_negative_numbers_stay(signed: str) -> None:
+    """There a zero is the maximum."""
+    folded = fold(lambda net, x: _padded_pool(net, SIGNED[signed](net, x)), IMAGE)
+    assert "Pad" in folded.ops
+    assert folded.error == 0
+
+
+@pytest.mark.parametrize(("width", "value"), [(3, 0.0), (1, 0.5)])
+def test_padding_that_may_win_a_window_stays(width: int, value: float) -> None:
+    """A window of padding alone is 0, and not less than everything; another number may be the largest."""
+    folded = fold(lambda net, x: _padded_pool(net, net.op("Relu", x), width=width, value=value), IMAGE)
+    assert "Pad" in folded.ops
+    assert folded.error == 0
+
+
+def _slice(net: Net, x: ir.Value, start: int, end: int, axis: int, step: int = 1) -> ir.Value:
+    return net.op("Slice", x, net.ints(start), net.ints(end), net.ints(axis), net.ints(step))
+
+
+def test_slices_along_several_axes_are_one() -> None:
+    """Three in a row, one of them backwards."""
+
+    def build(net: Net, x: ir.Value) -> ir.Value:
+        y = _slice(net, _slice(net, net.op("Relu", x), 1, 7, 1), 6, 1, -2, -1)
+        return net.op("Slice", y, net.ints(1), net.ints(2**62), net.ints(3))
+
+    folded = fold(build, IMAGE)
+    assert folded.ops == ["Relu", "Slice"]
+    assert folded.error == 0
+
+
+@pytest.mark.parametrize("why", ["the same axis", "two users", "an output"])
+def test_slices_that_are_not_one(why: str) -> None:
+    """Of the same axis, or where somebody needs what is between."""
+
+    def build(net: Net, x: ir.Value) -> dict[str, ir.Value]:
+        y = _slice(net, net.op("Relu", x), 1, 7, 1)
+        z = _slice(net, y, 1, 4, 1 if why == "the same axis" else 2)
+        outputs = {"z": z}
+        if why == "two users":
+            outputs["u"] = net.op("Tanh", y)
+        return {"y": y, **outputs} if why == "an output" else outputs
+
+    folded = fold(build, IMAGE)
+    assert folded.ops.count("Slice") == 2
+    assert folded.error == 0
+
+
 @pytest.mark.parametrize("op", SOMETHING)
 def test_an_op_that_does_something_stays(op: str) -> None:
     """The same ops with one number changed."""

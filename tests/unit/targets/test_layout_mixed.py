@@ -114,6 +114,16 @@ def test_shapes_are_told_in_tensorflow_order() -> None:
     assert exported.ops["Transpose"] == 1
 
 
+def test_the_shape_of_a_tensor_is_taken_once() -> None:
+    """Parts of the shape of one channels-first tensor come from one Shape."""
+    net = Net()
+    y = net.conv(net.input("x", "N", None, None, 3), 4)
+    first, second = net.op("Shape", y, start=0, end=2), net.op("Shape", y, start=2, end=4)
+    exported = export(net.finish(y=y, first=first, second=second))
+    exported.assert_same()
+    assert exported.ops["Shape"] == 1
+
+
 def test_tensors_of_lower_rank_keep_their_region() -> None:
     """Rows averaged away and an axis put in: 1-D and 2-D convolutions together have one layout."""
     net = Net()

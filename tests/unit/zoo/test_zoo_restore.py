@@ -243,3 +243,24 @@ def test_what_no_architecture_has_is_named_with_the_nearest(mobilenet: dict[str,
     with pytest.raises(MissingError, match=r"it holds the weights alone \(1 tensors\)") as caught:
         restore(MemoryStore({"a": np.zeros(3, np.float32)}), Options())
     assert "nearest" not in str(caught.value)
+
+
+def test_what_the_statistics_tell(mobilenet: dict[str, Array]) -> None:
+    """Never updated, few steps, a tiny variance, a dead gamma: each a warning that names the batch norm."""
+    layer = "MobilenetV1/Conv2d_0/BatchNorm"
+    mean, variance, gamma = (mobilenet[f"{layer}/{part}"] for part in ("moving_mean", "moving_variance", "gamma"))
+    first = np.arange(variance.size) == 0
+    planted: dict[str, tuple[dict[str, Array], str]] = {
+        "never": ({"moving_mean": 0 * mean, "moving_variance": 0 * variance + 1}, "1 of 27 batch norms are exactly 0"),
+        "tiny": ({"moving_variance": np.where(first, 0, variance), "gamma": gamma + 100}, "amplify their input"),
+        "dead": ({"gamma": np.where(first, 0, gamma).astype(np.float32)}, f"{layer}: 1 of {gamma.size}"),
+    }
+    assert _restore(mobilenet).warnings == ()
+    for changed, sentence in planted.values():
+        arrays = {f"{layer}/{part}": array.astype(np.float32) for part, array in changed.items()}
+        (said,) = _restore(mobilenet | arrays).warnings
+        assert sentence in said
+        assert layer in said
+    wide = {key: array + 1 for key, array in mobilenet.items() if key.endswith("moving_variance")}
+    (said,) = _restore(mobilenet | wide | {"global_step": np.array(9, np.int64)}).warnings
+    assert "after only 9 steps the moving statistics of 27 batch norms may still carry 38.7 % or more" in said
