@@ -130,6 +130,11 @@ else:
     TrackableObjectGraph = message("TrackableObjectGraph")
     VariableDef = message("VariableDef")
 
+_EMPTY = b"\n\0"
+"""Field 1, as the nodes of a graph are, of length 0."""
+
+_MOST_EMPTY = 1_000_000
+
 M = TypeVar("M", bound=Message)
 
 
@@ -143,7 +148,11 @@ def parse(cls: type[M], data: bytes, *, what: str) -> M:
 
     Raises:
         CorruptError: The bytes aren't such a message: cut off, nested deeper than 100, a name that isn't UTF-8.
+        LimitError: More than half of it are empty messages, each of which takes fifty times its size in memory.
     """
+    empty = data.count(_EMPTY)
+    if empty > _MOST_EMPTY and 4 * empty > len(data):
+        raise LimitError(f"it consists of empty messages, {empty} of them", where=(what,))
     try:
         return cls.FromString(data)
     except DecodeError as error:

@@ -69,6 +69,16 @@ def _varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
+def test_a_bomb_of_empty_messages() -> None:
+    """A hundred megabytes of them would take five gigabytes; a million in a file that has other content is read."""
+    node = b"\x0a\x0c\x0a\x02ab\x12\x06NoOpXX"
+    with pytest.raises(LimitError, match="1200000 of them"):
+        parse(tf_protos.GraphDef, node + b"\x0a\x00" * 1_200_000, what="file g.pb")
+    assert len(parse(tf_protos.GraphDef, node + b"\x0a\x00" * 1000, what="file g.pb").node) == 1001
+    values = parse(tf_protos.TensorProto, b"\x22\xf0\x93\x09" + b"\x0a\x00\x01" * 50_000 + bytes(0), what="t")
+    assert len(values.tensor_content) == 150_000
+
+
 def test_text_skips_what_the_table_leaves_out() -> None:
     """Fields of newer versions and Any values are no error beside known ones."""
     text = 'meta_info_def { any_info { [type.googleapis.com/a.B] { x: 1 } } tags: "serve" new_field: 3 }'
