@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from exporter.inference.conditions import IFS
 from exporter.inference.groups import DATA_SOURCES, GRADIENT_OPS, LAYER_OPS, NO_VALUE, PLACEHOLDERS
+from exporter.inference.loops import LOOP_STATE
 from exporter.inference.loss import LossArithmetic
 from exporter.inference.markers import ASSIGN_OPS, BOOL, SHAPE_OPS, assigns, behind, variable_behind
 from exporter.inference.ranks import hinted_shape, ranks
@@ -202,6 +203,8 @@ class EndSearch:
     def _is_leftover(self, node: Node) -> bool:
         """A check, the result of a condition that updates variables, the copy that a custom gradient leaves behind."""
         if node.op == "CheckNumerics" or node.attribute("T") in _NOT_NUMBERS:
+            return True
+        if node.op in (LOOP_STATE, "NextIteration"):
             return True
         if node.op not in ("Identity", *IFS):
             return False

@@ -16,6 +16,7 @@ from exporter.formats.records import Array
 from exporter.inference.conditions import IFS, Condition, find_conditions, open_switches, original, take
 from exporter.inference.findings import Findings
 from exporter.inference.inline import CALLS, Inliner
+from exporter.inference.loops import open_loops
 from exporter.inference.markers import BOOL, over_batch, training_op
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import FunctionCall, Node, Ref
@@ -42,10 +43,11 @@ def resolve_flags(rewriter: Rewriter, inliner: Inliner, outputs: list[Ref], find
 
 
 def _expand_calls(rewriter: Rewriter, inliner: Inliner, outputs: Iterable[Ref]) -> bool:
+    """Calls of functions, and loops."""
     calls = [node for node in rewriter.order(outputs) if node.op in CALLS]
     for node in calls:
         inliner.expand(node)
-    return bool(calls)
+    return open_loops(rewriter, inliner, rewriter.order(outputs, controls=True)) or bool(calls)
 
 
 def _resolve_known(rewriter: Rewriter, inliner: Inliner, condition: Condition) -> bool:

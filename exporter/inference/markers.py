@@ -13,6 +13,7 @@ __all__ = [
     "MOMENTS",
     "RANDOM_OPS",
     "SHAPE_OPS",
+    "STEPWISE",
     "VARIABLE_READS",
     "assigns",
     "behind",
@@ -65,6 +66,9 @@ ASSIGN_OPS = frozenset(
         "AssignVariableOp",
     }
 )
+
+STEPWISE = "runs_in_every_step_of"
+"""The attribute that names the loop of an op that gives something else at each step, whatever it is given."""
 
 SHAPE_OPS = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 

@@ -27,6 +27,10 @@ class Rewriter:
     def __contains__(self, name: str) -> bool:
         return name in self._added or name in self.graph.nodes
 
+    def added(self) -> list[str]:
+        """The names of nodes that were added, or put in the place of others."""
+        return list(self._added)
+
     def node(self, name: str) -> Node:
         """A node by name; KeyError if there is none."""
         found = self._added.get(name)

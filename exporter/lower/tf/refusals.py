@@ -32,7 +32,9 @@ class Refusals:
 
     def add(self, op: str, node: str, reason: str | None) -> None:
         """Notes a node; without a reason its whole op type is unknown."""
-        self._nodes.setdefault((op, reason), []).append(node)
+        names = self._nodes.setdefault((op, reason), [])
+        if node not in names:
+            names.append(node)
 
     def check(self) -> None:
         """UnsupportedError if anything was noted: each op type with how many, the first names, and the reason."""
