@@ -13,9 +13,17 @@ from dataclasses import dataclass
 
 from exporter.inference.conditions import IFS
 from exporter.inference.groups import DATA_SOURCES, GRADIENT_OPS, LAYER_OPS, NO_VALUE, PLACEHOLDERS
-from exporter.inference.loops import LOOP_STATE
 from exporter.inference.loss import LossArithmetic
-from exporter.inference.markers import ASSIGN_OPS, BOOL, SHAPE_OPS, assigns, behind, variable_behind
+from exporter.inference.markers import (
+    ASSIGN_OPS,
+    BOOL,
+    LOOP_RESULT,
+    LOOP_STATE,
+    SHAPE_OPS,
+    assigns,
+    behind,
+    variable_behind,
+)
 from exporter.inference.ranks import hinted_shape, ranks
 from exporter.inference.rewriter import Rewriter
 from exporter.inference.watching import Watching
@@ -204,8 +212,10 @@ class EndSearch:
         """A check, the result of a condition that updates variables, the copy that a custom gradient leaves behind."""
         if node.op == "CheckNumerics" or node.attribute("T") in _NOT_NUMBERS:
             return True
-        if node.op in (LOOP_STATE, "NextIteration"):
-            return True
+        if node.op == LOOP_RESULT:
+            return bool(node.attribute("of_while", False))
+        if node.op in (LOOP_STATE, "NextIteration") or node.attribute("loop") is not None:
+            return not self._is_loop_result(node)
         if node.op not in ("Identity", *IFS):
             return False
         made = node if node.op in IFS else self.rewriter.producer(self.rewriter.inputs(node)[0])
@@ -214,6 +224,10 @@ class EndSearch:
             return any(assigns(self.rewriter, call) for call in calls)
         beside = self.by_node.get(made.name, [])
         return any(user.op == "IdentityN" for user in beside)
+
+    def _is_loop_result(self, node: Node) -> bool:
+        """Whether it is the copy of a variable that the steps of a loop change."""
+        return self.rewriter.producer(self.rewriter.inputs(node)[0]).op == LOOP_RESULT
 
     def _fed_to_shared_layers(self) -> list[Ref]:
         """What is fed to layers that also see an input directly: a generator's output, beside the real images."""

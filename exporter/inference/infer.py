@@ -19,7 +19,7 @@ from exporter.inference.flags import resolve_flags
 from exporter.inference.inline import Inliner
 from exporter.inference.inputs import cut_input, find_inputs, use_defaults
 from exporter.inference.loops import with_open_loops
-from exporter.inference.markers import RANDOM_OPS, behind, variable_behind
+from exporter.inference.markers import ASSIGN_OPS, RANDOM_OPS, STEPWISE, behind, variable_behind
 from exporter.inference.model import InferenceModel, Input, Output
 from exporter.inference.names import find_tensor
 from exporter.inference.nesting import nest_loops
@@ -87,7 +87,8 @@ class _Inference:
         parameters = recognise(rewriter, outputs, self._channels)
         inputs = self._named_inputs(find_inputs(rewriter, outputs, given, findings))
         nodes = self._final_nodes(inputs, outputs)
-        graph = Graph({node.name: node for node in nest_loops(nodes)}, self.graph.functions)
+        nested = nest_loops(nodes, self._assigned(nodes, updates))
+        graph = Graph({node.name: node for node in nested}, self.graph.functions)
         batch_norms = self._describe(parameters, graph)
         there = {node.name for node in nodes}
         model = InferenceModel(
@@ -237,6 +238,18 @@ class _Inference:
         nodes = self.rewriter.order(outputs, stop=stop)
         cut = {ref.node for ref in stop}
         return [Node(n.name, n.op, self.rewriter.inputs(n), (), n.attributes) for n in nodes if n.name not in cut]
+
+    def _assigned(self, nodes: list[Node], updates: Updates) -> dict[str, tuple[str, ...]]:
+        """For each loop the needed variables that its steps assign to; moving statistics aren't updated at inference."""
+        names, statistics = {node.name for node in nodes}, {variable for _, variable in updates.averaged()}
+        found: dict[str, tuple[str, ...]] = {}
+        for name in dict.fromkeys((*self.graph.nodes, *self.rewriter.added())):
+            node = self.rewriter.node(name)
+            loop = node.attribute(STEPWISE) if node.op in ASSIGN_OPS else None
+            variable = None if loop is None else variable_behind(self.rewriter, node.inputs[0])
+            if variable in names and variable not in statistics:
+                found[str(loop)] = (*found.get(str(loop), ()), str(variable))
+        return found
 
     def _used_variables(self, graph: Graph) -> Mapping[str, Variable]:
         """The variables of the final graph, each checked when it is read."""

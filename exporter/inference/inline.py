@@ -7,13 +7,16 @@ from typing import Any
 
 from exporter.errors import CorruptError, LimitError, MissingError
 from exporter.inference.groups import DATA_SOURCES
-from exporter.inference.markers import RANDOM_OPS, STEPWISE
+from exporter.inference.markers import ASSIGN_OPS, RANDOM_OPS, STEPWISE
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import FunctionBody, FunctionCall, Node, Ref
 
-__all__ = ["CALLS", "Inliner"]
+__all__ = ["CALLS", "STEPWISE_OPS", "Inliner"]
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+
+STEPWISE_OPS = ASSIGN_OPS | DATA_SOURCES | RANDOM_OPS
+"""Ops that do something else at each step of a loop, whatever they are given."""
 
 _DEEPEST = 64
 _MOST_NODES = 5_000_000
@@ -91,6 +94,6 @@ class Inliner:
 
 
 def _attributes(node: Node, loop: str | None) -> Mapping[str, Any]:
-    """What gives something else at each step of a loop, whatever it is given, has the loop noted."""
-    stepwise = loop is not None and node.op in DATA_SOURCES | RANDOM_OPS
+    """With the loop noted in what does something else at each step of it."""
+    stepwise = loop is not None and node.op in STEPWISE_OPS
     return {**node.attributes, STEPWISE: loop} if stepwise else node.attributes

@@ -13,16 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from exporter.inference.groups import DATA_SOURCES
-from exporter.inference.inline import Inliner
-from exporter.inference.markers import RANDOM_OPS, STEPWISE
+from exporter.inference.inline import STEPWISE_OPS, Inliner
+from exporter.inference.markers import LOOP_RESULT, LOOP_STATE, STEPWISE
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Graph, Node, Ref
 
-__all__ = ["COLLECTORS", "LOOP_RESULT", "LOOP_STATE", "WHILES", "loop_of", "open_loops", "with_open_loops"]
-
-LOOP_STATE = "LoopState"
-LOOP_RESULT = "LoopResult"
+__all__ = ["COLLECTORS", "WHILES", "open_loops", "with_open_loops"]
 
 WHILES = frozenset({"While", "StatelessWhile"})
 COLLECTORS = {
@@ -34,16 +30,12 @@ COLLECTORS = {
 }
 """Ops that hand out what the steps of a loop have made, and which of their inputs that is."""
 
-_COPIES = frozenset({"Enter", "RefEnter", "LoopCond"})
+_ENTERS = frozenset({"Enter", "RefEnter"})
+_COPIES = _ENTERS | {"LoopCond"}
 _MERGES = frozenset({"Merge", "RefMerge"})
 _SWITCHES = frozenset({"Switch", "RefSwitch"})
 _EXITS = frozenset({"Exit", "RefExit"})
 _ENDS = frozenset({"NextIteration", "RefNextIteration"})
-
-
-def loop_of(node: Node) -> str:
-    """The loop of a `LoopState` or `LoopResult`."""
-    return str(node.attribute("loop"))
 
 
 def with_open_loops(graph: Graph) -> tuple[Graph, Mapping[Ref, Ref]]:
@@ -63,6 +55,10 @@ def with_open_loops(graph: Graph) -> tuple[Graph, Mapping[Ref, Ref]]:
     plain = (rewriter.node(name) for name in names)
     opened = {n.name: Node(n.name, n.op, rewriter.inputs(n), n.controls, n.attributes) for n in plain}
     aliases = {old: rewriter.resolve(new) for old, new in results.items()}
+    for node in graph:
+        if node.op == "Identity" and node.inputs[0] in aliases:
+            attributes = {**node.attributes, "loop": node.inputs[0].node}
+            opened[node.name] = Node(node.name, node.op, opened[node.name].inputs, node.controls, attributes)
     return Graph(opened, graph.functions, graph.collections), aliases
 
 
@@ -98,7 +94,7 @@ def _open_while(rewriter: Rewriter, inliner: Inliner, node: Node) -> dict[Ref, R
     (condition,) = inliner.inline(node, node.attribute("cond"), states, loop=node.name)
     results: dict[Ref, Ref] = {}
     for port, (state, before, after) in enumerate(zip(states, initial, following, strict=True)):
-        attributes = {"loop": node.name, "T": types[port] if port < len(types) else None}
+        attributes = {"loop": node.name, "T": types[port] if port < len(types) else None, "of_while": True}
         rewriter.put(Node(state.node, LOOP_STATE, (before, after), (), attributes))
         result = rewriter.add(f"{node.name}/result_{port}", LOOP_RESULT, (state, condition), **attributes)
         results[Ref(node.name, port)] = result
@@ -141,7 +137,7 @@ class _Frames:
         self._conditions: dict[str, Ref] = {}
         self.loops: dict[str, str] = {}
         merges = {node.name: node for node in nodes if node.op in _MERGES and self._end(node) is not None}
-        frames: dict[object, str] = {}
+        frames = self._frames = dict[object, str]()
         names = _names([node.name for node in nodes if node.op == "LoopCond"])
         for node in nodes:
             condition = self._loop_condition(node)
@@ -172,27 +168,29 @@ class _Frames:
         return self._rewriter.producer(self._rewriter.inputs(merge)[1 - end]).attribute("frame_name")
 
     def mark_stepwise(self) -> None:
-        """Notes the loop in what gives something else at each step and may depend on no loop variable."""
+        """Notes the loop in what does something else at each step and may depend on no loop variable."""
+        inside = self._inside()
         for node in self._nodes:
-            if node.op in DATA_SOURCES | RANDOM_OPS:
-                loop = self._around(node)
-                if loop is not None:
-                    self._rewriter.put(_marked(self._rewriter.node(node.name), loop))
+            if node.op in STEPWISE_OPS and node.name in inside:
+                attributes = {**node.attributes, STEPWISE: inside[node.name]}
+                self._rewriter.put(Node(node.name, node.op, node.inputs, node.controls, attributes))
 
-    def _around(self, node: Node) -> str | None:
-        """The loop in which a node runs: that of the first loop variable behind it, by values or by order."""
-        pending, seen = [node.name], set[str]()
+    def _inside(self) -> dict[str, str]:
+        """The loop, or one around it, of what runs in a frame: all that comes after its start, by values or order."""
+        users: dict[str, list[Node]] = {}
+        for node in self._nodes:
+            for name in (*(ref.node for ref in self._rewriter.inputs(node)), *node.controls):
+                users.setdefault(name, []).append(node)
+        entered = {n.name: self._frames.get(n.attribute("frame_name")) for n in self._nodes if n.op in _ENTERS}
+        found = {name: loop for name, loop in entered.items() if loop is not None} | self.loops
+        pending = list(found)
         while pending:
             name = pending.pop()
-            if name in seen or name not in self._rewriter:
-                continue
-            seen.add(name)
-            other = self._rewriter.node(name)
-            if name in self.loops:
-                return self.loops[name]
-            if other.op not in _EXITS and other.op != LOOP_RESULT:
-                pending += [ref.node for ref in self._rewriter.inputs(other)] + list(other.controls)
-        return None
+            for user in users.get(name, ()):
+                if user.name not in found and user.op not in _EXITS:
+                    found[user.name] = found[name]
+                    pending.append(user.name)
+        return found
 
     def open(self) -> None:
         """Writes the loops as `LoopState` and `LoopResult`."""
@@ -236,10 +234,6 @@ class _Frames:
         loop = self.loops[state.node]
         attributes = {**node.attributes, "loop": loop}
         self._rewriter.put(Node(node.name, LOOP_RESULT, (state, self._conditions[loop]), node.controls, attributes))
-
-
-def _marked(node: Node, loop: str) -> Node:
-    return Node(node.name, node.op, node.inputs, node.controls, {**node.attributes, STEPWISE: loop})
 
 
 def _names(conditions: Sequence[str]) -> dict[str, str]:

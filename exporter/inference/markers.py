@@ -10,6 +10,8 @@ __all__ = [
     "BOOL",
     "COSMETIC",
     "FUSED_BATCH_NORMS",
+    "LOOP_RESULT",
+    "LOOP_STATE",
     "MOMENTS",
     "RANDOM_OPS",
     "SHAPE_OPS",
@@ -17,6 +19,7 @@ __all__ = [
     "VARIABLE_READS",
     "assigns",
     "behind",
+    "loop_of",
     "over_batch",
     "training_op",
     "variable_behind",
@@ -68,7 +71,7 @@ ASSIGN_OPS = frozenset(
 )
 
 STEPWISE = "runs_in_every_step_of"
-"""The attribute that names the loop of an op that gives something else at each step, whatever it is given."""
+"""The attribute that names the loop of an op that does something else at each step, whatever it is given."""
 
 SHAPE_OPS = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 
@@ -76,6 +79,12 @@ COSMETIC = frozenset(
     {"Identity", "Squeeze", "Reshape", "ExpandDims", "Cast", "StopGradient", "EnsureShape", "Snapshot"}
 )
 """Ops that leave the numbers of a statistic as they are."""
+
+LOOP_STATE = "LoopState"
+"""A loop variable at the start of a step: its value before the loop, and after the step before."""
+
+LOOP_RESULT = "LoopResult"
+"""A loop variable after the last step: its `LOOP_STATE`, and whether there is another step."""
 
 MOMENTS = frozenset({"Mean", "Sum"})
 
@@ -93,6 +102,11 @@ def training_op(node: Node) -> str | None:
     if node.op in FUSED_BATCH_NORMS and node.attribute("is_training", True):
         return "batch statistics are used"
     return None
+
+
+def loop_of(node: Node) -> str:
+    """The loop of a `LOOP_STATE` or `LOOP_RESULT`."""
+    return str(node.attribute("loop"))
 
 
 def assigns(rewriter: Rewriter, call: FunctionCall) -> bool:

@@ -16,7 +16,7 @@ BATCH_NORM = "BatchNorm"
 
 LOOP = "Loop"
 """The op type of a loop: inputs are the loop variables before the first step, outputs what they are after the last one;
-attribute `body` (`LoopBody`)."""
+attributes `body` (`LoopBody`) and `assigned`, the variables that its steps assign to and the model reads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from exporter.errors import CorruptError
-from exporter.inference.loops import LOOP_RESULT, LOOP_STATE, loop_of
+from exporter.inference.markers import LOOP_RESULT, LOOP_STATE, loop_of
 from exporter.inference.model import LOOP, LoopBody
 from exporter.sources.graph import Node, Ref
 
@@ -18,18 +18,19 @@ __all__ = ["all_nodes", "nest_loops"]
 _DEEPEST = 16
 
 
-def nest_loops(nodes: Sequence[Node]) -> list[Node]:
+def nest_loops(nodes: Sequence[Node], assigned: Mapping[str, tuple[str, ...]]) -> list[Node]:
     """The nodes in topological order, loops as `Loop` nodes; each `LoopResult` is an Identity of a result.
 
     Args:
         nodes: All that is needed, in an order that is topological but for the cycles of loops.
+        assigned: For loops that assign to variables that are needed, which; in their nodes' attribute `assigned`.
 
     Raises:
         CorruptError: Loops that are neither one after the other nor one in the other, or nested more than 16 deep.
     """
     if not any(node.op == LOOP_STATE for node in nodes):
         return list(nodes)
-    return _Nesting(nodes).level(None)
+    return _Nesting(nodes, assigned).level(None)
 
 
 def all_nodes(nodes: Iterable[Node]) -> list[Node]:
@@ -43,7 +44,8 @@ def all_nodes(nodes: Iterable[Node]) -> list[Node]:
 
 
 class _Nesting:
-    def __init__(self, nodes: Sequence[Node]) -> None:
+    def __init__(self, nodes: Sequence[Node], assigned: Mapping[str, tuple[str, ...]]) -> None:
+        self._assigned = assigned
         self._nodes = {node.name: node for node in nodes}
         self._states: dict[str, list[Node]] = {}
         self._results: dict[str, list[Node]] = {}
@@ -144,7 +146,7 @@ class _Nesting:
             tuple(Ref(state.name) for state in states), tuple(self.level(loop)), next(iter(conditions)), following
         )
         inputs = tuple(state.inputs[0] for state in states)
-        return Node(self._names[loop], LOOP, inputs, (), {"body": body})
+        return Node(self._names[loop], LOOP, inputs, (), {"body": body, "assigned": self._assigned.get(loop, ())})
 
 
 def _sorted(needs: Mapping[str, Iterable[str]]) -> list[str]:

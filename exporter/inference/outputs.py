@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from exporter.errors import UsageError
 from exporter.inference.ends import CHOICES, End, EndSearch
 from exporter.inference.findings import Findings
-from exporter.inference.loops import COLLECTORS, LOOP_RESULT, loop_of
-from exporter.inference.markers import COSMETIC, RANDOM_OPS, SHAPE_OPS
+from exporter.inference.markers import COSMETIC, LOOP_RESULT, RANDOM_OPS, SHAPE_OPS, loop_of
 from exporter.inference.ranks import hinted_shape
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Ref
@@ -22,8 +21,6 @@ _NOISE = (
     | {"Select", "SelectV2", "StridedSlice", "Sub", "ZerosLike"}
 )
 """What dropout is made of."""
-
-_FORMS = COSMETIC | {"Transpose"}
 
 _LISTED = 12
 
@@ -65,31 +62,36 @@ def _without_unused_noise(search: EndSearch, ends: list[End], findings: Findings
     return kept
 
 
-def _without_unused_variables(search: EndSearch, ends: list[End]) -> list[End]:
-    """Without loop variables that nothing uses after the loop, if other variables of it are what the loop is for."""
-    made = {end.ref: _loop_behind(search.rewriter, end.ref) for end in ends}
+def _without_unused_variables(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
+    """Without loop variables that nothing uses after the loop, if there is another result of it."""
+    plain = {end.ref: _loop_of_variable(search.rewriter, end.ref) for end in ends}
     used = {
         loop_of(node)
         for end in ends
-        if made[end.ref] is None
+        if plain[end.ref] is None
         for node in search.rewriter.order([end.ref])
         if node.op == LOOP_RESULT
     }
-    left = [end for end in ends if made[end.ref] not in used]
-    return [end for end in left if made[end.ref] is None or search.ranks.get(end.ref.node) != 0] or left
+    kept = []
+    for end in ends:
+        if plain[end.ref] in used:
+            _set_aside(findings, end, "a loop variable that nothing uses after the loop")
+        elif plain[end.ref] is None or search.ranks.get(end.ref.node) != 0:
+            kept.append(end)
+    return kept
 
 
-def _loop_behind(rewriter: Rewriter, ref: Ref) -> str | None:
-    """The loop that a tensor is a variable of, as it is or with the steps in another place."""
+def _loop_of_variable(rewriter: Rewriter, ref: Ref) -> str | None:
+    """The loop that a tensor is a variable of."""
     node = rewriter.producer(ref)
-    while node.op in _FORMS or node.op in COLLECTORS:
-        node = rewriter.producer(rewriter.inputs(node)[COLLECTORS.get(node.op, 0)])
+    while node.op in COSMETIC:
+        node = rewriter.producer(rewriter.inputs(node)[0])
     return loop_of(node) if node.op == LOOP_RESULT else None
 
 
 def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]:
     """All ends of one network; auxiliary heads, which only a loss uses, are set aside."""
-    ends = _without_unused_variables(search, ends)
+    ends = _without_unused_variables(search, ends, findings)
     results = [end for end in ends if not end.only_loss]
     if results and len({end.sources for end in results}) == 1:
         if any(end.is_fed for end in ends):

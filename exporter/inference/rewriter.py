@@ -102,7 +102,7 @@ class Rewriter:
                 node = self.node(name)
                 needed = [ref.node for ref in self.inputs(node) if ref not in stop]
                 if controls:
-                    needed += [control for control in node.controls if control in self]
+                    needed += [control for control in node.controls if control in self and Ref(control) not in stop]
                 pending.append(node)
                 pending.extend(other for other in reversed(needed) if other not in entered)
         return list(done.values())

@@ -156,7 +156,7 @@ class Builder:
             graph.outputs.append(value)
 
     def loop(
-        self, trips: ir.Value | None, going: ir.Value | None, initial: Sequence[ir.Value], body: ir.Graph
+        self, trips: ir.Value | None, going: ir.Value, initial: Sequence[ir.Value], body: ir.Graph
     ) -> tuple[ir.Value, ...]:
         """An ONNX `Loop`: the last values of the loop variables, then what each step gives, stacked.
 

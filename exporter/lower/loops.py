@@ -48,7 +48,9 @@ class Driver(Protocol):
         """The same, or None."""
         ...
 
-    def compute(self, nodes: Sequence[Node], given: Mapping[Ref, Operand], wanted: Sequence[Ref]) -> list[Operand] | None:
+    def compute(
+        self, nodes: Sequence[Node], given: Mapping[Ref, Operand], wanted: Sequence[Ref]
+    ) -> list[Operand] | None:
         """Lowers nodes once more, where some tensors are others; None if one of the nodes can't be lowered."""
         ...
 
@@ -234,14 +236,16 @@ class _Loop:
 
     def lower(self) -> tuple[Operand, ...] | None:
         """Lowers the body until the shapes of the loop variables are those of every step."""
-        going = None
+        assigned = self.node.attribute("assigned", ())
+        if assigned:
+            raise RefusalError(f"it assigns to {', '.join(assigned)}, which the model reads")
+        going = self.builder.constant(np.array(True))
         if self.trips is None:
             first = self._condition(self.initial)
             if first is None:
                 return None
             going = self.builder.op("Reshape", first, self.builder.constant(np.zeros(0, np.int64)))
         for _ in range(_ATTEMPTS):
-            before = list(self.initial)
             step = self._step()
             if step is None:
                 return None
@@ -250,8 +254,6 @@ class _Loop:
             self.builder.discard(step.graph)
         else:
             raise RefusalError("the shapes of its loop variables change from step to step")
-        if [type(a) for a in before] != [type(a) for a in step.following]:
-            raise RefusalError("a TensorArray becomes a tensor, or a tensor a TensorArray, from step to step")
         return self._finish(going, step)
 
     def _condition(self, states: Sequence[Operand]) -> ir.Value | None:
@@ -336,6 +338,8 @@ class _Loop:
         news = False
         for index in self.carried:
             before, after = self.initial[index], following[index]
+            if isinstance(before, TensorList) != isinstance(after, TensorList):
+                raise RefusalError("a TensorArray becomes a tensor, or a tensor a TensorArray, from step to step")
             if isinstance(before, TensorList) and isinstance(after, TensorList):
                 if before.grows or after.size is not before.size:
                     raise RefusalError("a TensorArray changes its size, and not by one element at each step")
@@ -350,7 +354,7 @@ class _Loop:
                 self.dims[index] = common
         return news
 
-    def _finish(self, going: ir.Value | None, step: _Step) -> tuple[Operand, ...]:
+    def _finish(self, going: ir.Value, step: _Step) -> tuple[Operand, ...]:
         """The node and what its results stand for."""
         initial = [self._handed_on(self.initial[i]) for i in self.carried]
         values = self.builder.loop(self.trips, going, initial, step.graph)

@@ -11,13 +11,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
+from exporter.inference.conditions import GUARDED
 from exporter.ir.builder import Builder
 from exporter.ir.dims import UNKNOWN, Dim, Dims, same_dim, to_shape
 from exporter.lower.tf.context import NodeContext, RefusalError
 from exporter.lower.tf.dtypes import dtype_of_number
 from exporter.lower.tf.vectors import as_int64, cast, scalar, vector
 
-__all__ = ["LIST_OPS", "PASSING", "SELECTS", "ListFunction", "Operand", "TensorList", "merged_dims", "padded", "same_number", "select", "tensor_of"]
+__all__ = [
+    "LIST_OPS",
+    "PASSING",
+    "SELECTS",
+    "ListFunction",
+    "Operand",
+    "TensorList",
+    "merged_dims",
+    "padded",
+    "same_number",
+    "select",
+    "tensor_of",
+]
 
 PASSING = frozenset({"Identity", "IdentityN", "StopGradient", "Snapshot", "PreventGradient"})
 SELECTS = frozenset({"Select", "SelectV2"})
@@ -210,6 +223,10 @@ def _of(ctx: NodeContext, whole: ir.Value) -> TensorList:
 
 
 def _get(ctx: NodeContext, held: TensorList, index: ir.Value) -> ir.Value:
+    """One element; where nobody wants it, it may be one behind the end."""
+    if ctx.node.attribute(GUARDED, False):
+        last = ctx.op("Sub", cast(ctx, held.size, ctx.dtype(index)), ctx.const(np.ones((), ctx.numpy_dtype(index))))
+        index = ctx.op("Min", index, last)
     return ctx.op("Gather", tensor_of(ctx.builder, held), index, axis=0)
 
 
@@ -301,9 +318,7 @@ LIST_OPS: dict[str, ListFunction] = {
     "TensorArrayConcatV3": lambda ctx, inputs: _concat(ctx, _list(inputs[1])),
     "TensorArrayGatherV3": lambda ctx, inputs: _gather(ctx, _list(inputs[2]), _tensor(inputs[1])),
     "TensorArrayReadV3": lambda ctx, inputs: _get(ctx, _list(inputs[2]), _tensor(inputs[1])),
-    "TensorArrayScatterV3": lambda ctx, inputs: _scatter(
-        ctx, _list(inputs[3]), _tensor(inputs[1]), _tensor(inputs[2])
-    ),
+    "TensorArrayScatterV3": lambda ctx, inputs: _scatter(ctx, _list(inputs[3]), _tensor(inputs[1]), _tensor(inputs[2])),
     "TensorArraySizeV3": lambda ctx, inputs: _length(ctx, _list(inputs[1])),
     "TensorArrayV3": _array,
     "TensorArrayWriteV3": lambda ctx, inputs: _set(ctx, _list(inputs[3]), _tensor(inputs[1]), _tensor(inputs[2])),
