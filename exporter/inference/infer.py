@@ -240,7 +240,7 @@ class _Inference:
         return [Node(n.name, n.op, self.rewriter.inputs(n), (), n.attributes) for n in nodes if n.name not in cut]
 
     def _assigned(self, nodes: list[Node], updates: Updates) -> dict[str, tuple[str, ...]]:
-        """For each loop the needed variables that its steps assign to; moving statistics aren't updated at inference."""
+        """For each loop the needed variables that its steps assign to, but for moving statistics."""
         names, statistics = {node.name for node in nodes}, {variable for _, variable in updates.averaged()}
         found: dict[str, tuple[str, ...]] = {}
         for name in dict.fromkeys((*self.graph.nodes, *self.rewriter.added())):

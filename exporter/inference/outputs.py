@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from exporter.errors import UsageError
 from exporter.inference.ends import CHOICES, End, EndSearch
 from exporter.inference.findings import Findings
+from exporter.inference.loops import COLLECTORS
 from exporter.inference.markers import COSMETIC, LOOP_RESULT, RANDOM_OPS, SHAPE_OPS, loop_of
 from exporter.inference.ranks import hinted_shape
 from exporter.inference.rewriter import Rewriter
@@ -63,29 +64,30 @@ def _without_unused_noise(search: EndSearch, ends: list[End], findings: Findings
 
 
 def _without_unused_variables(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
-    """Without loop variables that nothing uses after the loop, if there is another result of it."""
-    plain = {end.ref: _loop_of_variable(search.rewriter, end.ref) for end in ends}
-    used = {
-        loop_of(node)
-        for end in ends
-        if plain[end.ref] is None
-        for node in search.rewriter.order([end.ref])
-        if node.op == LOOP_RESULT
-    }
-    kept = []
-    for end in ends:
-        if plain[end.ref] in used:
-            _set_aside(findings, end, "a loop variable that nothing uses after the loop")
-        elif plain[end.ref] is None or search.ranks.get(end.ref.node) != 0:
-            kept.append(end)
-    return kept
+    """Without what a loop gives and nothing uses, if something is computed from other results of that loop.
+
+    Otherwise without its variables, if it gives something step by step; and never with counters.
+    """
+    kept = ends
+    for forms in (COSMETIC | {"Transpose"} | COLLECTORS.keys(), COSMETIC):
+        plain = {end.ref: _loop_behind(search.rewriter, end.ref, forms) for end in kept}
+        used = {loop for end in kept if plain[end.ref] is None for loop in _loops_before(search.rewriter, end.ref)}
+        for end in kept:
+            if plain[end.ref] in used:
+                _set_aside(findings, end, "nothing uses it after the loop that it comes from")
+        kept = [end for end in kept if plain[end.ref] not in used]
+    return [end for end in kept if plain.get(end.ref) is None or search.ranks.get(end.ref.node) != 0]
 
 
-def _loop_of_variable(rewriter: Rewriter, ref: Ref) -> str | None:
-    """The loop that a tensor is a variable of."""
+def _loops_before(rewriter: Rewriter, ref: Ref) -> set[str]:
+    return {loop_of(node) for node in rewriter.order([ref]) if node.op == LOOP_RESULT}
+
+
+def _loop_behind(rewriter: Rewriter, ref: Ref, forms: Collection[str]) -> str | None:
+    """The loop that a tensor is a result of, behind ops that give it another form."""
     node = rewriter.producer(ref)
-    while node.op in COSMETIC:
-        node = rewriter.producer(rewriter.inputs(node)[0])
+    while node.op in forms:
+        node = rewriter.producer(rewriter.inputs(node)[COLLECTORS.get(node.op, 0)])
     return loop_of(node) if node.op == LOOP_RESULT else None
 
 

@@ -147,7 +147,7 @@ class Builder:
         return value
 
     def body_outputs(self, values: Iterable[ir.Value]) -> None:
-        """The outputs of the subgraph that is being built; what it hasn't made itself, or twice, becomes an Identity."""
+        """The outputs of the subgraph that is being built; what others made, or is there twice, as an Identity."""
         graph = self._into[-1]
         for value in values:
             producer = value.producer()
@@ -174,7 +174,7 @@ class Builder:
         return self._append("Loop", [trips, going, *initial], {"body": body}, results)
 
     def size(self, dim: Dim) -> ir.Value | None:
-        """A dimension as an int64 vector of one element; None if no tensor that can be used here is known to have it."""
+        """A dimension as an int64 vector of one element; None if no tensor in reach is known to have it."""
         if isinstance(dim, int):
             return self.constant(np.array([dim], np.int64))
         for value in self._visible_values():

@@ -1,7 +1,7 @@
 """Loops as ONNX's `Loop`.
 
-A condition that compares a counter with a number known before the loop becomes the number of steps, and the counter that
-of the step. A TensorArray that each step writes at its own number becomes what the steps give, stacked; other loop
+A condition that compares a counter with a number known before the loop becomes the number of steps, and the counter
+that of the step. A TensorArray that each step writes at its own number becomes what the steps give, stacked; other loop
 variables are handed on from step to step, TensorArrays as one tensor.
 """
 
@@ -183,7 +183,11 @@ class _Loop:
         limits = self._limits(self.body.condition)
         if not limits:
             return None
-        counts = [self._distance(start, limit) for start, limit in limits]
+        counts: list[ir.Value] = []
+        for start, limit in limits:
+            count = self._distance(start, limit)
+            if not any(same_number(self.builder, count, other) for other in counts):
+                counts.append(count)
         return counts[0] if len(counts) == 1 else self.builder.op("Min", *counts)
 
     def _limits(self, ref: Ref) -> list[tuple[ir.Value, ir.Value]] | None:
@@ -374,12 +378,8 @@ class _Loop:
         held = self.initial[index]
         assert isinstance(held, TensorList)
         dims = self.builder.shape(value)
-        count = None if self.trips is None else self.builder.elements(self.trips)
-        if dims is not None and count is not None and count.size == 1:
-            number = count.reshape(-1)[0]
-            first = number if isinstance(number, ir.SymbolicDim) else max(int(number), 0)
-            value.shape = to_shape((first, *dims[1:]))
         element = merged_dims(held.element, None if dims is None else dims[1:])
+        value = self._of_any_count(value, element)
         if held.grows:
             size = self.builder.elements(held.size)
             if size is None or size.dtype == object or size.any():
@@ -390,6 +390,22 @@ class _Loop:
         if self.trips is None or not same_number(self.builder, self.trips, held.size):
             value = padded(self.builder, held, value)
         return replace(held, element=element, whole=value)
+
+    def _of_any_count(self, value: ir.Value, element: Dims | None) -> ir.Value:
+        """What the steps gave, in its shape even where there was no step to tell it, if that is known otherwise."""
+        count = None if self.trips is None else self.builder.elements(self.trips)
+        number = None if count is None or count.size != 1 else count.reshape(-1)[0]
+        first = number if isinstance(number, ir.SymbolicDim) else UNKNOWN if number is None else max(int(number), 0)
+        if element is None:
+            return value
+        sizes = [self.builder.size(dim) for dim in element]
+        known = [size for size in sizes if size is not None]
+        if len(known) == len(sizes) and not (isinstance(first, int) and first > 0):
+            value.shape = to_shape((UNKNOWN,) * (1 + len(element)))
+            steps = self.builder.op("Shape", value, start=0, end=1)
+            value = self.builder.op("Reshape", value, self.builder.op("Concat", steps, *known, axis=0))
+        value.shape = to_shape((first, *element))
+        return value
 
     def _after(self, index: int) -> ir.Value:
         """A counter after the last step."""
