@@ -167,13 +167,16 @@ def _record(folder: Path) -> None:
         save_arrays(folder / f"{name}.npz", {"input/x": x} | {f"output/{key}": y for key, y in outputs.items()})
 
 
-def _save_keras(folder: Path, maker: Callable[[], list[Any]]) -> None:
+def _save_keras(folder: Path, maker: Callable[[], list[Any]], *, legacy: bool) -> None:
     import tensorflow as tf
 
     model = tf.keras.Sequential([tf.keras.Input((None, _WIDTH), name="x"), *maker()])
     random = np.random.default_rng(0)
     for weight in model.weights:
         weight.assign(weight + 0.2 * random.standard_normal(weight.shape))
+    if not legacy:
+        model.export(str(folder / "model"), verbose=False)
+        return
     spec = tf.TensorSpec([None, None, _WIDTH], tf.float32, "x")
     call = tf.function(lambda x: {"y": model(x, training=False)}, input_signature=[spec])
     tf.saved_model.save(model, str(folder / "model"), signatures=call)
@@ -193,7 +196,7 @@ def main(folder: Path) -> None:
     """Makes all of them for the Keras that is chosen."""
     legacy = os.environ.get("TF_USE_LEGACY_KERAS") == "1"
     for name, maker in KERAS.items():
-        _save_keras(folder / f"{name}_keras{2 if legacy else 3}", maker)
+        _save_keras(folder / f"{name}_keras{2 if legacy else 3}", maker, legacy=legacy)
     for name, function in ({} if legacy else FUNCTIONS).items():
         _save_function(folder / name, function)
     for made in sorted(folder.iterdir()):
