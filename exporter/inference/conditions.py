@@ -7,7 +7,7 @@ op   Select(pred, a, b), SelectV2: both sides computed, one taken
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -182,12 +182,15 @@ def take_both(rewriter: Rewriter, inliner: Inliner, condition: Condition) -> Non
     rewriter.redirect(Ref(node.name, 0), rewriter.add(f"{node.name}/select", "SelectV2", operands))
 
 
-def one_sided(rewriter: Rewriter, then: Iterable[Ref], other: Iterable[Ref]) -> tuple[list[Node], list[Node]]:
-    """What is computed for the one alone, and what for the other, within the step of the loops around them."""
-    both = rewriter.order([*then, *other], controls=True)
-    starts = frozenset(Ref(node.name) for node in both if node.op == LOOP_STATE)
-    first = {node.name: node for node in rewriter.order(then, stop=starts, controls=True)}
-    second = {node.name: node for node in rewriter.order(other, stop=starts, controls=True)}
+def one_sided(rewriter: Rewriter, then: Sequence[Ref], other: Sequence[Ref]) -> tuple[list[Node], list[Node]]:
+    """What is computed for the one alone, and what for the other, within one step of the loops around them."""
+    sides = [{node.name: node for node in rewriter.order(refs, controls=True)} for refs in (then, other)]
+    starts = frozenset(Ref(node.name) for side in sides for node in side.values() if node.op == LOOP_STATE)
+    if starts:
+        sides = [
+            {node.name: node for node in rewriter.order(refs, stop=starts, controls=True)} for refs in (then, other)
+        ]
+    first, second = sides
     return (
         [node for name, node in first.items() if name not in second],
         [node for name, node in second.items() if name not in first],

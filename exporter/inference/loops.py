@@ -116,6 +116,8 @@ def _pass_invariant(rewriter: Rewriter, state: Ref, result: Ref) -> None:
 
 def _open_frames(rewriter: Rewriter, nodes: Sequence[Node]) -> bool:
     """Loops of version 1, by the structure of their frames."""
+    if not any(node.op == "LoopCond" for node in nodes):
+        return False
     frames = _Frames(rewriter, nodes)
     if not frames.loops:
         return False

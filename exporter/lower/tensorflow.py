@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
-from exporter.errors import CorruptError, MissingError
+from exporter.errors import CorruptError, LimitError, MissingError
 from exporter.inference.markers import STEPWISE
 from exporter.inference.model import LOOP, InferenceModel, Input, Output
+from exporter.inference.nesting import all_nodes
 from exporter.ir.builder import Builder
 from exporter.lower.loops import lower_loop
 from exporter.lower.tf import OPS
@@ -24,6 +25,9 @@ __all__ = ["lower_tensorflow"]
 
 _INCONSISTENT = (ValueError, IndexError, OverflowError, ZeroDivisionError)
 """What shape inference and the evaluation of shape arithmetic raise for tensors that don't go together."""
+
+_LOWERED_ANYWAY, _LOWERED_PER_NODE = 10_000, 64
+"""How many nodes may be lowered: those of loops several times, of loops in loops many times."""
 
 _IGNORED = frozenset({"Assert", "NoOp"})
 
@@ -55,6 +59,7 @@ class _Lowering:
         self.values: dict[Ref, Operand] = {}
         self.failed: set[str] = set()
         self.named: set[ir.Value] = set()
+        self.left = _LOWERED_ANYWAY + _LOWERED_PER_NODE * len(all_nodes(model.graph))
         for entry in model.inputs:
             self._add_input(entry)
 
@@ -70,6 +75,9 @@ class _Lowering:
         """Lowers one node, or notes why it can't be; what needs a node that couldn't be is left out."""
         if node.op in _IGNORED:
             return
+        self.left -= 1
+        if self.left < 0:
+            raise LimitError("its loops are nested so deeply that they can't be followed", where=(f"node {node.name}",))
         if STEPWISE in node.attributes:
             self._refuse(node, f"it runs in every step of the loop {node.attribute(STEPWISE)}")
             return

@@ -93,7 +93,7 @@ def _looping(b: Builder, x: ir.Value) -> tuple[ir.Graph, ir.Value]:
     with b.body("body") as graph:
         b.body_input("step", ir.DataType.INT64, ())
         going = b.body_input("going", ir.DataType.BOOL, ())
-        state = b.body_input("state", FLOAT, ("N", 2))
+        state = b.body_input("state", FLOAT, b.shape(x))
         b.op("Neg", state)
         b.body_outputs([going, b.op("Tanh", b.op("Add", state, x))])
     trips = b.constant(np.array(3, np.int64))
@@ -126,7 +126,9 @@ def test_subgraphs_are_checked() -> None:
     model = b.finish({"z": z, "result": result})
     next(iter(graph)).replace_input_with(1, y)
     edit.check(model)
-    model.graph.remove(y.producer())
+    producer = y.producer()
+    assert producer is not None
+    model.graph.remove(producer)
     with pytest.raises(AssertionError, match="not defined"):
         edit.check(model)
 
