@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from exporter.errors import UsageError
 from exporter.inference.ends import CHOICES, End, EndSearch
 from exporter.inference.findings import Findings
-from exporter.inference.loops import COLLECTORS
-from exporter.inference.markers import COSMETIC, LOOP_RESULT, RANDOM_OPS, SHAPE_OPS, loop_of
+from exporter.inference.loop_ends import is_counter, loop_leftovers
+from exporter.inference.markers import RANDOM_OPS, SHAPE_OPS
 from exporter.inference.ranks import hinted_shape
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Ref
@@ -63,37 +63,12 @@ def _without_unused_noise(search: EndSearch, ends: list[End], findings: Findings
     return kept
 
 
-def _without_unused_variables(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
-    """Without what a loop gives and nothing uses, if something is computed from other results of that loop.
-
-    Otherwise without its variables, if it gives something step by step; and never with counters.
-    """
-    kept = ends
-    for forms in (COSMETIC | {"Transpose"} | COLLECTORS.keys(), COSMETIC):
-        plain = {end.ref: _loop_behind(search.rewriter, end.ref, forms) for end in kept}
-        used = {loop for end in kept if plain[end.ref] is None for loop in _loops_before(search.rewriter, end.ref)}
-        for end in kept:
-            if plain[end.ref] in used:
-                _set_aside(findings, end, "nothing uses it after the loop that it comes from")
-        kept = [end for end in kept if plain[end.ref] not in used]
-    return [end for end in kept if plain.get(end.ref) is None or search.ranks.get(end.ref.node) != 0]
-
-
-def _loops_before(rewriter: Rewriter, ref: Ref) -> set[str]:
-    return {loop_of(node) for node in rewriter.order([ref]) if node.op == LOOP_RESULT}
-
-
-def _loop_behind(rewriter: Rewriter, ref: Ref, forms: Collection[str]) -> str | None:
-    """The loop that a tensor is a result of, behind ops that give it another form."""
-    node = rewriter.producer(ref)
-    while node.op in forms:
-        node = rewriter.producer(rewriter.inputs(node)[COLLECTORS.get(node.op, 0)])
-    return loop_of(node) if node.op == LOOP_RESULT else None
-
-
 def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]:
     """All ends of one network; auxiliary heads, which only a loss uses, are set aside."""
-    ends = _without_unused_variables(search, ends, findings)
+    for end, reason in loop_leftovers(search, ends):
+        _set_aside(findings, end, reason)
+        ends = [other for other in ends if other is not end]
+    ends = [end for end in ends if not is_counter(search, end)]
     results = [end for end in ends if not end.only_loss]
     if results and len({end.sources for end in results}) == 1:
         if any(end.is_fed for end in ends):
