@@ -14,6 +14,7 @@ from exporter.sources.graph import Node, Ref
 __all__ = ["is_counter", "loop_leftovers"]
 
 _FORMS = COSMETIC | COLLECTORS.keys() | {"StridedSlice", "Transpose"}
+_UNUSED = "nothing uses it after the loop that it comes from"
 _VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 
 

@@ -7,52 +7,23 @@ variables are handed on from step to step, TensorArrays as one tensor.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import onnx_ir as ir
 
-from exporter.inference.model import LoopBody
+from exporter.inference.model import LOOP
 from exporter.inference.nesting import all_nodes
-from exporter.ir.builder import Builder
 from exporter.ir.dims import UNKNOWN, Dims, same_dim, to_shape
+from exporter.lower.loop_form import Driver, LoopForm
 from exporter.lower.tf.context import RefusalError
 from exporter.lower.tf.lists import Operand, TensorList, merged_dims, padded, same_number, tensor_of
-from exporter.sources.graph import Node, Ref
+from exporter.sources.graph import Node
 
-__all__ = ["Driver", "lower_loop"]
+__all__ = ["lower_loop"]
 
 _ATTEMPTS = 8
-
-_WRITES = {"TensorArrayWriteV3": (3, 1, 2), "TensorListSetItem": (0, 1, 2)}
-"""Which inputs of an op that writes an element are the list, the number and the element."""
-
-_PUSHES = {"TensorListPushBack": (0, 1)}
-"""Which inputs of an op that appends an element are the list and the element."""
-
-_SUMS = frozenset({"Add", "AddV2"})
-
-
-class Driver(Protocol):
-    """What lowers the nodes around a loop, and those in it."""
-
-    builder: Builder
-
-    def operand(self, ref: Ref) -> Operand:
-        """What a tensor has become; RefusalError if nothing has."""
-        ...
-
-    def known(self, ref: Ref) -> Operand | None:
-        """The same, or None."""
-        ...
-
-    def compute(
-        self, nodes: Sequence[Node], given: Mapping[Ref, Operand], wanted: Sequence[Ref]
-    ) -> list[Operand] | None:
-        """Lowers nodes once more, where some tensors are others; None if one of the nodes can't be lowered."""
-        ...
 
 
 def lower_loop(driver: Driver, node: Node) -> tuple[Operand, ...] | None:
@@ -62,14 +33,6 @@ def lower_loop(driver: Driver, node: Node) -> tuple[Operand, ...] | None:
         RefusalError: The loop itself can't be said in ONNX.
     """
     return _Loop(driver, node).lower()
-
-
-@dataclass(frozen=True, slots=True)
-class _Scan:
-    """A list that each step adds one element to: the tensor that is written, and the nodes that only do that."""
-
-    item: Ref
-    nodes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,158 +48,10 @@ class _Loop:
         self.driver = driver
         self.builder = driver.builder
         self.node = node
-        self.body: LoopBody = node.attribute("body")
-        self.made = {inner.name: inner for inner in self.body.nodes}
-        self.initial = [self._initial(ref) for ref in node.inputs]
+        self.form = form = LoopForm(driver, node)
+        self.body, self.trips, self.carried, self.scans = form.body, form.trips, form.carried, form.scans
+        self.initial = form.initial
         self.dims = [self.builder.shape(value) if isinstance(value, ir.Value) else None for value in self.initial]
-        self.users = self._all_users()
-        self.counters = {i: start for i in range(len(self.initial)) if (start := self._start(i)) is not None}
-        self.trips = self._trips()
-        self.scans = {i: scan for i in range(len(self.initial)) if (scan := self._scan(i)) is not None}
-        counted = self.counters if self.trips is not None else {}
-        self.carried = [i for i in range(len(self.initial)) if i not in self.scans and i not in counted]
-
-    def _initial(self, ref: Ref) -> Operand:
-        value = self.driver.operand(ref)
-        if isinstance(value, ir.Value) and value.dtype is None:
-            raise RefusalError(f"the element type of the loop variable {ref} is not known")
-        return value
-
-    # What the graph says
-
-    def _source(self, ref: Ref) -> Ref:
-        """The tensor behind copies that are made in the body."""
-        node = self.made.get(ref.node)
-        while node is not None and node.op == "Identity":
-            ref = node.inputs[0]
-            node = self.made.get(ref.node)
-        return ref
-
-    def _all_users(self) -> dict[Ref, list[tuple[str, int]]]:
-        """What reads each tensor, copies aside: name and position; "following" and "condition" are the loop's own."""
-        found: dict[Ref, list[tuple[str, int]]] = {}
-        inner = all_nodes(self.body.nodes)
-        bodies = [node.attribute("body") for node in inner if node.op == "Loop"]
-        reads = [(node.name, i, ref) for node in inner for i, ref in enumerate(node.inputs) if node.op != "Identity"]
-        reads += [("following", i, ref) for i, ref in enumerate(self.body.following)]
-        reads += [("condition", 0, self.body.condition)]
-        reads += [("inner", 0, ref) for body in bodies for ref in (*body.following, body.condition)]
-        for name, position, ref in reads:
-            found.setdefault(self._source(ref), []).append((name, position))
-        for node in inner:
-            if node.op == "Identity" and node.name not in self.made:
-                found.setdefault(self._source(node.inputs[0]), []).append((node.name, 0))
-        return found
-
-    def _number(self, ref: Ref) -> int | bool | None:
-        """The value of a scalar that is known before the loop."""
-        ref = self._source(ref)
-        value = None if ref.node in self.made or ref in self.body.states else self.driver.known(ref)
-        known = self.builder.elements(value) if isinstance(value, ir.Value) else None
-        if known is None or known.size != 1 or known.dtype == object:
-            return None
-        number: int | bool = known.reshape(-1)[0].item()
-        return number
-
-    def _start(self, index: int) -> ir.Value | None:
-        """What an integer that each step adds 1 to begins with."""
-        value, node = self.initial[index], self.made.get(self._source(self.body.following[index]).node)
-        if not isinstance(value, ir.Value) or value.dtype not in (ir.DataType.INT32, ir.DataType.INT64):
-            return None
-        if node is None or node.op not in _SUMS or self.builder.shape(value) != ():
-            return None
-        state = self.body.states[index]
-        for position in (0, 1):
-            if self._source(node.inputs[position]) == state and self._number(node.inputs[1 - position]) == 1:
-                return value
-        return None
-
-    def _scan(self, index: int) -> _Scan | None:
-        """A list that nothing reads in the loop, and that each step writes one element of, the first at 0."""
-        held, state = self.initial[index], self.body.states[index]
-        users = self.users.get(state, [])
-        if not isinstance(held, TensorList) or held.whole is not None or len(users) != 1:
-            return None
-        node = self.made.get(users[0][0])
-        if node is None or self.users.get(Ref(node.name)) != [("following", index)]:
-            return None
-        if node.op in _PUSHES and users[0][1] == _PUSHES[node.op][0] and held.grows:
-            item = node.inputs[_PUSHES[node.op][1]]
-        elif node.op in _WRITES and users[0][1] == _WRITES[node.op][0] and self._is_step(node.inputs[1]):
-            item = node.inputs[_WRITES[node.op][2]]
-        else:
-            return None
-        copies = {other.name for other in self.body.nodes if self._source(Ref(other.name)) in (state, Ref(node.name))}
-        return _Scan(item, frozenset({*copies, node.name}))
-
-    def _is_step(self, ref: Ref) -> bool:
-        """Whether a number is that of the step, from 0."""
-        source = self._source(ref)
-        if source not in self.body.states:
-            return False
-        start = self.counters.get(self.body.states.index(source))
-        known = None if start is None else self.builder.elements(start)
-        return known is not None and known.dtype != object and not known.any()
-
-    def _trips(self) -> ir.Value | None:
-        """How many steps there are, an int64 scalar, if counters alone say so."""
-        limits = self._limits(self.body.condition)
-        if not limits:
-            return None
-        counts: list[ir.Value] = []
-        for start, limit in limits:
-            count = self._distance(start, limit)
-            if not any(same_number(self.builder, count, other) for other in counts):
-                counts.append(count)
-        return counts[0] if len(counts) == 1 else self.builder.op("Min", *counts)
-
-    def _limits(self, ref: Ref) -> list[tuple[ir.Value, ir.Value]] | None:
-        """Start and end of the counters that are compared; an empty list for what is true, None for anything else."""
-        if self._number(ref) is True:
-            return []
-        node = self.made.get(self._source(ref).node)
-        if node is None:
-            return None
-        if node.op == "LogicalAnd":
-            sides = [self._limits(side) for side in node.inputs]
-            return None if sides[0] is None or sides[1] is None else [*sides[0], *sides[1]]
-        if node.op == "LogicalOr":
-            others = [side for side in node.inputs if self._number(side) is not False and not self._is_false(side)]
-            return self._limits(others[0]) if len(others) == 1 else None
-        return self._compared(node)
-
-    def _is_false(self, ref: Ref) -> bool:
-        """A conjunction with something that is known to be false."""
-        node = self.made.get(self._source(ref).node)
-        return node is not None and node.op == "LogicalAnd" and any(self._number(r) is False for r in node.inputs)
-
-    def _compared(self, node: Node) -> list[tuple[ir.Value, ir.Value]] | None:
-        """`counter < limit`, or `limit > counter`."""
-        if node.op not in ("Less", "Greater"):
-            return None
-        pair = [self._source(ref) for ref in (node.inputs if node.op == "Less" else node.inputs[::-1])]
-        if pair[0] not in self.body.states or pair[1] in self.body.states or pair[1].node in self.made:
-            return None
-        start, limit = self.counters.get(self.body.states.index(pair[0])), self.driver.known(pair[1])
-        if start is None or not isinstance(limit, ir.Value) or self.builder.shape(limit) not in ((), (1,)):
-            return None
-        return [(start, limit)]
-
-    def _distance(self, start: ir.Value, limit: ir.Value) -> ir.Value:
-        limit = self._int64(limit)
-        known = self.builder.elements(start)
-        if known is not None and known.dtype != object and not known.any():
-            return limit
-        return self.builder.op("Sub", limit, self._int64(start))
-
-    def _int64(self, value: ir.Value) -> ir.Value:
-        if self.builder.shape(value) != ():
-            value = self.builder.op("Reshape", value, self.builder.constant(np.zeros(0, np.int64)))
-        if value.dtype == ir.DataType.INT64:
-            return value
-        return self.builder.op("Cast", value, to=ir.DataType.INT64.value)
-
-    # What it becomes
 
     def lower(self) -> tuple[Operand, ...] | None:
         """Lowers the body until the shapes of the loop variables are those of every step."""
@@ -274,12 +89,12 @@ class _Loop:
         needed: set[str] = set()
         pending = [self.body.condition.node]
         while pending:
-            node = self.made.get(pending.pop())
+            node = self.form.made.get(pending.pop())
             if node is not None and node.name not in needed:
                 needed.add(node.name)
                 inner = all_nodes([node])
                 pending += [ref.node for other in inner for ref in other.inputs]
-                bodies = [other.attribute("body") for other in inner if other.op == "Loop"]
+                bodies = [other.attribute("body") for other in inner if other.op == LOOP]
                 pending += [ref.node for body in bodies for ref in (*body.following, body.condition)]
         return [node for node in self.body.nodes if node.name in needed]
 
@@ -328,11 +143,10 @@ class _Loop:
 
     def _counted(self, index: int, number: ir.Value) -> ir.Value:
         """A counter from the number of the step."""
-        start = self.counters[index]
+        start = self.form.counters[index]
         assert start.dtype is not None
-        known = self.builder.elements(start)
-        if known is None or known.dtype == object or known.any():
-            number = self.builder.op("Add", number, self._int64(start))
+        if not self.form.starts_at_0(index):
+            number = self.builder.op("Add", number, self.form.int64(start))
         if start.dtype == ir.DataType.INT64:
             return number
         return self.builder.op("Cast", number, to=start.dtype.value)
@@ -368,7 +182,7 @@ class _Loop:
             results[index] = replace(before, whole=value) if isinstance(before, TensorList) else value
         for index, value in zip(self.scans, values[len(self.carried) :], strict=True):
             results[index] = self._scanned(index, value)
-        for index in self.counters:
+        for index in self.form.counters:
             if index not in results:
                 results[index] = self._after(index)
         return tuple(results[index] for index in range(len(self.initial)))
@@ -410,10 +224,10 @@ class _Loop:
     def _after(self, index: int) -> ir.Value:
         """A counter after the last step."""
         assert self.trips is not None
-        start = self.counters[index]
+        start = self.form.counters[index]
         assert start.dtype is not None
         steps = self.builder.op("Max", self.trips, self.builder.constant(np.array(0, np.int64)))
-        end = self.builder.op("Add", self._int64(start), steps)
+        end = self.builder.op("Add", self.form.int64(start), steps)
         return end if start.dtype == ir.DataType.INT64 else self.builder.op("Cast", end, to=start.dtype.value)
 
 

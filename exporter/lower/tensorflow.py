@@ -16,7 +16,8 @@ from exporter.lower.loops import lower_loop
 from exporter.lower.tf import OPS
 from exporter.lower.tf.context import Memory, NodeContext, RefusalError
 from exporter.lower.tf.dtypes import dtype_of_number
-from exporter.lower.tf.lists import LIST_OPS, PASSING, SELECTS, Operand, TensorList, select
+from exporter.lower.tf.list_ops import LIST_OPS, PASSING, SELECTS, select
+from exporter.lower.tf.lists import Operand, TensorList
 from exporter.lower.tf.refusals import Refusals
 from exporter.sources.graph import Node, Ref
 from exporter.sources.model import Variable
