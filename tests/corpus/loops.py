@@ -121,6 +121,14 @@ def _variational(training: bool) -> Model:
     return _recurrent([x, lengths], y, flags=(Flag(keep, 0.8, 1.0),))
 
 
+def _keras(training: bool) -> Model:
+    """Keras layers, which leave a step before each loop and its last result behind."""
+    x = _sequences()
+    y = tf.keras.layers.LSTM(4, return_sequences=True, dropout=0.2, recurrent_dropout=0.2)(x, training=training)
+    y = tf.keras.layers.Bidirectional(tf.keras.layers.GRU(3, return_sequences=True))(y)
+    return _recurrent([x], tf.layers.dense(tf.reduce_mean(y, 1), 3))
+
+
 def _static(training: bool) -> Model:
     """Unrolled: no loop at all, but conditions on lengths."""
     x, lengths = tf.placeholder(tf.float32, [None, _STEPS, _WIDTH], "sequences"), _lengths()
@@ -281,16 +289,19 @@ def _flagged(training: bool) -> Model:
     flag = tf.placeholder(tf.bool, [], "is_training")
     dense = tf.layers.Dense(6)
     dense.build([None, 6])
-    mean, variance = (
-        tf.get_variable("moving_mean", [6], trainable=False),
-        tf.get_variable("moving_variance", [6], trainable=False, initializer=tf.ones_initializer()),
-    )
+    moving_mean = tf.get_variable("moving_mean", [6], trainable=False)
+    ones = tf.ones_initializer()
+    moving_variance = tf.get_variable("moving_variance", [6], initializer=ones, trainable=False)
 
     def step(i: Any, y: Any) -> Any:
         y = dense(y)
         y = tf.cond(flag, lambda: y + tf.random_normal(tf.shape(y), stddev=0.1), lambda: y)
-        y = tf.nn.batch_normalization(y, mean, variance, None, None, 1e-3)
-        return i + 1, tf.nn.relu(y)
+        mean, variance = tf.cond(
+            flag,
+            lambda: tf.nn.moments(y, [0]),
+            lambda: (tf.identity(moving_mean), tf.identity(moving_variance)),
+        )
+        return i + 1, tf.nn.relu(tf.nn.batch_normalization(y, mean, variance, None, None, 1e-3))
 
     _, y = tf.while_loop(lambda i, y: i < 3, step, (0, x))
     return model(x, tf.layers.dense(y, 3), [Flag(flag, True, False)])
@@ -352,6 +363,7 @@ _LOOPS: dict[str, Build] = {
     "decoder": _decoder,
     "flagged": _flagged,
     "growing": _growing,
+    "keras": _keras,
     "last_state": _last_state,
     "mapped": _mapped,
     "nested": _nested,
