@@ -14,6 +14,7 @@ from typing import Any
 from runtime.errors import RunError
 from runtime.kernels import KERNELS
 from runtime.kernels.base import Array
+from runtime.kernels.control import complete
 
 __all__ = ["Graph", "Node", "evaluate", "execute"]
 
@@ -105,7 +106,8 @@ def _call(node: Node, inputs: Sequence[Array | None], scope: Mapping[str, Array]
     if node.captures or any(isinstance(value, Graph) for value in attributes.values()):
         attributes = {key: _bound(value, scope) for key, value in attributes.items()}
     try:
-        return KERNELS[node.op](inputs, attributes)
+        results = KERNELS[node.op](inputs, attributes)
+        return complete(results, len(node.outputs)) if node.op == "Loop" else results
     except (ValueError, TypeError, IndexError) as error:
         shapes = ", ".join("none" if x is None else f"{x.dtype}{list(x.shape)}" for x in inputs)
         raise RunError(f"node {node.name!r} ({node.op}) can't work on {shapes}: {error}") from error

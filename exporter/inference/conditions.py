@@ -7,19 +7,36 @@ op   Select(pred, a, b), SelectV2: both sides computed, one taken
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from exporter.inference.inline import Inliner
+from exporter.inference.markers import LOOP_STATE
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
 
-__all__ = ["IFS", "SELECTS", "Condition", "find_conditions", "open_switches", "original", "take", "take_both"]
+__all__ = [
+    "GUARDED",
+    "IFS",
+    "SELECTS",
+    "Condition",
+    "find_conditions",
+    "one_sided",
+    "open_switches",
+    "original",
+    "take",
+    "take_both",
+]
 
 IFS = frozenset({"If", "StatelessIf"})
 SELECTS = frozenset({"Select", "SelectV2"})
+
+GUARDED = "on_one_side"
+"""The attribute of what reads a TensorArray for one side of a condition alone."""
+
+_READS = frozenset({"TensorArrayReadV3", "TensorListGetItem"})
 
 _COPIES = frozenset({"Identity", "Switch", "StopGradient", "Snapshot", "RefSwitch"})
 
@@ -141,7 +158,11 @@ def open_switches(rewriter: Rewriter, nodes: Iterable[Node]) -> None:
 
 
 def take_both(rewriter: Rewriter, inliner: Inliner, condition: Condition) -> None:
-    """A condition on data becomes a SelectV2 of both sides: the same numbers, since neither has side effects."""
+    """A condition on data becomes a SelectV2 of both sides: the same numbers, since neither has side effects.
+
+    What reads a TensorArray on one side is noted to be `GUARDED`: where the other side is taken, the element that it
+    asks for need not be there.
+    """
     node = condition.node
     if node.op in SELECTS:
         return
@@ -149,11 +170,36 @@ def take_both(rewriter: Rewriter, inliner: Inliner, condition: Condition) -> Non
         arguments = rewriter.inputs(node)[1:]
         then = inliner.inline(node, node.attribute("then_branch"), arguments)
         other = inliner.inline(node, node.attribute("else_branch"), arguments)
+        _guard(rewriter, then, other)
         for port, (a, b) in enumerate(zip(then, other, strict=True)):
             selected = rewriter.add(f"{node.name}/select", "SelectV2", (condition.predicate, a, b))
             rewriter.redirect(Ref(node.name, port), selected)
         return
     assert condition.if_true is not None
     assert condition.if_false is not None
+    _guard(rewriter, [condition.if_true], [condition.if_false])
     operands = (condition.predicate, condition.if_true, condition.if_false)
     rewriter.redirect(Ref(node.name, 0), rewriter.add(f"{node.name}/select", "SelectV2", operands))
+
+
+def one_sided(rewriter: Rewriter, then: Sequence[Ref], other: Sequence[Ref]) -> tuple[list[Node], list[Node]]:
+    """What is computed for the one alone, and what for the other, within one step of the loops around them."""
+    sides = [{node.name: node for node in rewriter.order(refs, controls=True)} for refs in (then, other)]
+    starts = frozenset(Ref(node.name) for side in sides for node in side.values() if node.op == LOOP_STATE)
+    if starts:
+        sides = [
+            {node.name: node for node in rewriter.order(refs, stop=starts, controls=True)} for refs in (then, other)
+        ]
+    first, second = sides
+    return (
+        [node for name, node in first.items() if name not in second],
+        [node for name, node in second.items() if name not in first],
+    )
+
+
+def _guard(rewriter: Rewriter, then: list[Ref], other: list[Ref]) -> None:
+    for nodes in one_sided(rewriter, then, other):
+        for node in nodes:
+            if node.op in _READS:
+                attributes = {**node.attributes, GUARDED: True}
+                rewriter.put(Node(node.name, node.op, node.inputs, node.controls, attributes))

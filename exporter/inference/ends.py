@@ -17,6 +17,8 @@ from exporter.inference.loss import LossArithmetic
 from exporter.inference.markers import (
     ASSIGN_OPS,
     BOOL,
+    LOOP_RESULT,
+    LOOP_STATE,
     SHAPE_OPS,
     assigns,
     behind,
@@ -211,6 +213,10 @@ class EndSearch:
         """A check, the result of a condition that updates variables, the copy that a custom gradient leaves behind."""
         if node.op == "CheckNumerics" or node.attribute("T") in _NOT_NUMBERS:
             return True
+        if node.op == LOOP_RESULT:
+            return bool(node.attribute("of_while", False))
+        if node.op in (LOOP_STATE, "NextIteration") or node.attribute("loop") is not None:
+            return not self._is_loop_result(node)
         if node.op not in ("Identity", *IFS):
             return False
         made = node if node.op in IFS else self.rewriter.producer(self.rewriter.inputs(node)[0])
@@ -219,6 +225,10 @@ class EndSearch:
             return any(assigns(self.rewriter, call) for call in calls)
         beside = self.by_node.get(made.name, [])
         return any(user.op == "IdentityN" for user in beside)
+
+    def _is_loop_result(self, node: Node) -> bool:
+        """Whether it is the copy of a variable that the steps of a loop change."""
+        return self.rewriter.producer(self.rewriter.inputs(node)[0]).op == LOOP_RESULT
 
     def _fed_to_shared_layers(self) -> list[Ref]:
         """What is fed to layers that also see an input directly: a generator's output, beside the real images."""

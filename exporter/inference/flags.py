@@ -13,10 +13,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from exporter.formats.records import Array
-from exporter.inference.conditions import IFS, Condition, find_conditions, open_switches, original, take
+from exporter.inference.conditions import IFS, Condition, find_conditions, one_sided, open_switches, original, take
 from exporter.inference.findings import Findings
 from exporter.inference.inline import CALLS, Inliner
-from exporter.inference.markers import BOOL, over_batch, training_op
+from exporter.inference.loops import open_loops
+from exporter.inference.markers import BOOL, LOOP_STATE, over_batch, training_op
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import FunctionCall, Node, Ref
 
@@ -42,10 +43,11 @@ def resolve_flags(rewriter: Rewriter, inliner: Inliner, outputs: list[Ref], find
 
 
 def _expand_calls(rewriter: Rewriter, inliner: Inliner, outputs: Iterable[Ref]) -> bool:
+    """Calls of functions, and loops."""
     calls = [node for node in rewriter.order(outputs) if node.op in CALLS]
     for node in calls:
         inliner.expand(node)
-    return bool(calls)
+    return open_loops(rewriter, inliner, rewriter.order(outputs, controls=True)) or bool(calls)
 
 
 def _resolve_known(rewriter: Rewriter, inliner: Inliner, condition: Condition) -> bool:
@@ -142,9 +144,7 @@ def _sides(rewriter: Rewriter, condition: Condition) -> tuple[list[Node], list[N
         return _without(then, other), _without(other, then)
     assert condition.if_true is not None
     assert condition.if_false is not None
-    true_side = {node.name: node for node in rewriter.order([condition.if_true], controls=True)}
-    false_side = {node.name: node for node in rewriter.order([condition.if_false], controls=True)}
-    return _without(true_side, false_side), _without(false_side, true_side)
+    return one_sided(rewriter, [condition.if_true], [condition.if_false])
 
 
 def _without(nodes: Mapping[str, Node], others: Mapping[str, Node]) -> list[Node]:
@@ -166,7 +166,8 @@ def _branch(rewriter: Rewriter, node: Node, branch: str) -> dict[str, Node]:
             pending += [ref.node for ref in body.nodes[name].inputs] if name in body.nodes else []
     given = [arguments[name] for name in arguments if name in seen]
     inner = {f"{node.name}/{branch}/{inner.name}": inner for inner in _body(rewriter, call)}
-    return inner | {outer.name: outer for outer in rewriter.order(given, controls=True)}
+    starts = frozenset(Ref(outer.name) for outer in rewriter.order(given, controls=True) if outer.op == LOOP_STATE)
+    return inner | {outer.name: outer for outer in rewriter.order(given, stop=starts, controls=True)}
 
 
 def _body(rewriter: Rewriter, call: FunctionCall, depth: int = 8) -> list[Node]:

@@ -12,15 +12,17 @@ from exporter.formats.dtypes import BY_NAME, DATA_TYPES
 from exporter.formats.records import Array
 from exporter.inference.batch_norm import Parameters, recognise
 from exporter.inference.blends import resolve_blends
-from exporter.inference.conditions import find_conditions, open_switches, take_both
+from exporter.inference.conditions import IFS, Condition, find_conditions, open_switches, take_both
 from exporter.inference.dropout import drop_noise
 from exporter.inference.findings import Findings
 from exporter.inference.flags import resolve_flags
 from exporter.inference.inline import Inliner
 from exporter.inference.inputs import cut_input, find_inputs, use_defaults
-from exporter.inference.markers import RANDOM_OPS, behind, variable_behind
+from exporter.inference.loops import with_open_loops
+from exporter.inference.markers import ASSIGN_OPS, RANDOM_OPS, STEPWISE, behind, variable_behind
 from exporter.inference.model import InferenceModel, Input, Output
 from exporter.inference.names import find_tensor
+from exporter.inference.nesting import nest_loops
 from exporter.inference.options import Options
 from exporter.inference.outputs import find_outputs
 from exporter.inference.records import describe
@@ -56,10 +58,12 @@ def to_inference(source: SourceModel, options: Options) -> Inferred:
 class _Inference:
     def __init__(self, source: SourceModel, graph: Graph, options: Options) -> None:
         self.source = source
-        self.graph = graph
+        self.graph, results = with_open_loops(graph)
         self.options = options
         self.findings = Findings()
-        self.rewriter = Rewriter(graph)
+        self.rewriter = Rewriter(self.graph)
+        for old, new in results.items():
+            self.rewriter.redirect(old, new)
         self.variables: dict[str, Variable] = dict(source.variables)
         self.input_names: dict[Ref, str] = {}
         self.signature = choose_signature(source, graph, options)
@@ -71,7 +75,7 @@ class _Inference:
         names = self._outputs(list(given))
         outputs = [ref for _, ref in names]
         inliner = Inliner(rewriter)
-        resolve_flags(rewriter, inliner, outputs, findings)
+        self._resolve_conditions(inliner, outputs)
         resolve_blends(rewriter, outputs, findings)
         updates = Updates(rewriter, frozenset(node.name for node in rewriter.order(outputs)))
         use_moving_statistics(rewriter, outputs, updates, self._checkpoint(), findings, keep=self.options.keeps)
@@ -82,14 +86,17 @@ class _Inference:
         self._use_averages(updates, outputs)
         parameters = recognise(rewriter, outputs, self._channels)
         inputs = self._named_inputs(find_inputs(rewriter, outputs, given, findings))
-        graph = self._final_graph(inputs, outputs)
+        nodes = self._final_nodes(inputs, outputs)
+        nested = nest_loops(nodes, self._assigned(nodes, updates))
+        graph = Graph({node.name: node for node in nested}, self.graph.functions)
         batch_norms = self._describe(parameters, graph)
+        there = {node.name for node in nodes}
         model = InferenceModel(
             graph,
             tuple(inputs),
             tuple(Output(name, rewriter.resolve(ref)) for name, ref in names),
             self._used_variables(graph),
-            {p.node: record.name for p, record in batch_norms if p.node in graph},
+            {p.node: record.name for p, record in batch_norms if p.node in there},
         )
         return model, tuple(record for _, record in batch_norms), findings
 
@@ -162,14 +169,26 @@ class _Inference:
 
         return Checkpoint(keys, variable)
 
+    def _resolve_conditions(self, inliner: Inliner, outputs: list[Ref]) -> None:
+        """Resolves what is known or about training; the functions of an `If` on data are opened to look into them."""
+        while True:
+            resolve_flags(self.rewriter, inliner, outputs, self.findings)
+            calls = [c for c in find_conditions(self.rewriter, outputs) if c.node.op in IFS]
+            for condition in calls:
+                self._keep(inliner, condition)
+            if not calls:
+                return
+
+    def _keep(self, inliner: Inliner, condition: Condition) -> None:
+        reason = f"it depends on {condition.predicate}, which is data"
+        self.findings.decide("condition", condition.node.name, "kept", reason)
+        take_both(self.rewriter, inliner, condition)
+
     def _keep_conditions_on_data(self, inliner: Inliner, outputs: list[Ref]) -> None:
         """Conditions that are left depend on data: both sides are computed and one is selected."""
         for condition in find_conditions(self.rewriter, outputs):
-            if condition.node.op in ("Merge", "RefMerge", "If", "StatelessIf"):
-                self.findings.decide(
-                    "condition", condition.node.name, "kept", f"it depends on {condition.predicate}, which is data"
-                )
-                take_both(self.rewriter, inliner, condition)
+            if condition.node.op in ("Merge", "RefMerge"):
+                self._keep(inliner, condition)
         switches = [node for node in self.rewriter.order(outputs) if node.op in ("Switch", "RefSwitch")]
         open_switches(self.rewriter, switches)
 
@@ -213,13 +232,24 @@ class _Inference:
         node = self.rewriter.node(behind(self.rewriter, ref).node)
         return int(np.size(node.attribute("value"))) if node.op == "Const" else None
 
-    def _final_graph(self, inputs: list[Input], outputs: list[Ref]) -> Graph:
+    def _final_nodes(self, inputs: list[Input], outputs: list[Ref]) -> list[Node]:
         """Only what the outputs need, inputs in their final meaning, control inputs gone."""
         stop = frozenset(entry.ref for entry in inputs)
         nodes = self.rewriter.order(outputs, stop=stop)
         cut = {ref.node for ref in stop}
-        plain = [Node(n.name, n.op, self.rewriter.inputs(n), (), n.attributes) for n in nodes if n.name not in cut]
-        return Graph({node.name: node for node in plain}, self.graph.functions)
+        return [Node(n.name, n.op, self.rewriter.inputs(n), (), n.attributes) for n in nodes if n.name not in cut]
+
+    def _assigned(self, nodes: list[Node], updates: Updates) -> dict[str, tuple[str, ...]]:
+        """For each loop the needed variables that its steps assign to, but for moving statistics."""
+        names, statistics = {node.name for node in nodes}, {variable for _, variable in updates.averaged()}
+        found: dict[str, tuple[str, ...]] = {}
+        for name in dict.fromkeys((*self.graph.nodes, *self.rewriter.added())):
+            node = self.rewriter.node(name)
+            loop = node.attribute(STEPWISE) if node.op in ASSIGN_OPS else None
+            variable = None if loop is None else variable_behind(self.rewriter, node.inputs[0])
+            if variable in names and variable not in statistics:
+                found[str(loop)] = (*found.get(str(loop), ()), str(variable))
+        return found
 
     def _used_variables(self, graph: Graph) -> Mapping[str, Variable]:
         """The variables of the final graph, each checked when it is read."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from exporter.errors import CorruptError, LimitError, MissingError
+from exporter.inference.groups import DATA_SOURCES
+from exporter.inference.markers import ASSIGN_OPS, RANDOM_OPS, STEPWISE
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import FunctionBody, FunctionCall, Node, Ref
 
-__all__ = ["CALLS", "Inliner"]
+__all__ = ["CALLS", "STEPWISE_OPS", "Inliner"]
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+
+STEPWISE_OPS = ASSIGN_OPS | DATA_SOURCES | RANDOM_OPS
+"""Ops that do something else at each step of a loop, whatever they are given."""
 
 _DEEPEST = 64
 _MOST_NODES = 5_000_000
@@ -22,10 +28,19 @@ class Inliner:
     def __init__(self, rewriter: Rewriter) -> None:
         self._rewriter = rewriter
         self._depth: dict[str, int] = {}
+        self._loops: dict[str, str] = {}
         self._count = 0
 
-    def inline(self, node: Node, function: FunctionCall, arguments: Sequence[Ref]) -> list[Ref]:
+    def inline(
+        self, node: Node, function: FunctionCall, arguments: Sequence[Ref], *, loop: str | None = None
+    ) -> list[Ref]:
         """Adds the body's nodes under `<node>/<name in the function>`; returns what the function returns.
+
+        Args:
+            node: What calls the function.
+            function: Its name.
+            arguments: What it is given.
+            loop: The loop of which the function is a step, where it is one.
 
         Raises:
             CorruptError: It passes more or fewer arguments than the function takes.
@@ -44,9 +59,12 @@ class Inliner:
             raise LimitError(
                 f"function calls are nested more than {_DEEPEST} deep or grow beyond {_MOST_NODES} nodes"
             ).within(f"node {node.name}")
-        return self._copy(node, body, dict(zip(body.arguments, arguments, strict=True)), depth)
+        given = dict(zip(body.arguments, arguments, strict=True))
+        return self._copy(node, body, given, depth, loop or self._loops.get(node.name))
 
-    def _copy(self, call: Node, body: FunctionBody, arguments: dict[str, Ref], depth: int) -> list[Ref]:
+    def _copy(
+        self, call: Node, body: FunctionBody, arguments: dict[str, Ref], depth: int, loop: str | None
+    ) -> list[Ref]:
         names = {name: self._free_name(f"{call.name}/{name}") for name in body.nodes}
 
         def outside(ref: Ref) -> Ref:
@@ -56,8 +74,10 @@ class Inliner:
         for name, node in body.nodes.items():
             inputs = tuple(outside(ref) for ref in node.inputs)
             controls = tuple(names[control] for control in node.controls)
-            self._rewriter.put(Node(names[name], node.op, inputs, controls, node.attributes))
+            self._rewriter.put(Node(names[name], node.op, inputs, controls, _attributes(node, loop)))
             self._depth[names[name]] = depth
+            if loop is not None:
+                self._loops[names[name]] = loop
         return [outside(ref) for ref in body.outputs]
 
     def _free_name(self, name: str) -> str:
@@ -71,3 +91,9 @@ class Inliner:
         """A plain call: its results are the function's."""
         for port, ref in enumerate(self.inline(node, node.attribute("f"), self._rewriter.inputs(node))):
             self._rewriter.redirect(Ref(node.name, port), ref)
+
+
+def _attributes(node: Node, loop: str | None) -> Mapping[str, Any]:
+    """With the loop noted in what does something else at each step of it."""
+    stepwise = loop is not None and node.op in STEPWISE_OPS
+    return {**node.attributes, STEPWISE: loop} if stepwise else node.attributes

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from exporter.errors import UnsupportedError, UsageError
 from exporter.inference.findings import Findings
 from exporter.inference.groups import DATA_SOURCES, PLACEHOLDERS
-from exporter.inference.markers import BOOL, RANDOM_OPS, has_computed_default
+from exporter.inference.loops import COLLECTORS
+from exporter.inference.markers import BOOL, RANDOM_OPS, STEPWISE, has_computed_default
 from exporter.inference.model import Input
 from exporter.inference.ranks import hinted_shape
 from exporter.inference.rewriter import Rewriter
@@ -18,9 +19,6 @@ __all__ = ["cut_input", "find_inputs", "use_defaults"]
 _UINT8 = 4
 _FLOAT = 1
 _STRING = 7
-
-_COLLECTORS = frozenset({"TensorArrayGatherV3", "TensorArrayGatherV2", "TensorArrayConcatV3", "TensorListStack"})
-"""Ops that hand out what the steps of a loop have made."""
 
 _Shape = tuple[int | None, ...] | None
 
@@ -97,8 +95,10 @@ def find_inputs(
 
 def _is_source(rewriter: Rewriter, node: Node) -> bool:
     """A placeholder, what queues and decoders give out, and what a loop over decoders has collected."""
-    if node.op in _COLLECTORS:
+    if node.op in COLLECTORS:
         return any(other.op in DATA_SOURCES for other in rewriter.order([Ref(node.name)]))
+    if STEPWISE in node.attributes:
+        return False
     return node.op in DATA_SOURCES or (node.op in PLACEHOLDERS and node.attribute("dtype") != _STRING)
 
 

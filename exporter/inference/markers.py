@@ -11,13 +11,17 @@ __all__ = [
     "BOOL",
     "COSMETIC",
     "FUSED_BATCH_NORMS",
+    "LOOP_RESULT",
+    "LOOP_STATE",
     "MOMENTS",
     "RANDOM_OPS",
     "SHAPE_OPS",
+    "STEPWISE",
     "VARIABLE_READS",
     "assigns",
     "behind",
     "has_computed_default",
+    "loop_of",
     "over_batch",
     "training_op",
     "variable_behind",
@@ -68,12 +72,21 @@ ASSIGN_OPS = frozenset(
     }
 )
 
+STEPWISE = "runs_in_every_step_of"
+"""The attribute that names the loop of an op that does something else at each step, whatever it is given."""
+
 SHAPE_OPS = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 
 COSMETIC = frozenset(
     {"Identity", "Squeeze", "Reshape", "ExpandDims", "Cast", "StopGradient", "EnsureShape", "Snapshot"}
 )
 """Ops that leave the numbers of a statistic as they are."""
+
+LOOP_STATE = "LoopState"
+"""A loop variable at the start of a step: its value before the loop, and after the step before."""
+
+LOOP_RESULT = "LoopResult"
+"""A loop variable after the last step: its `LOOP_STATE`, and whether there is another step."""
 
 MOMENTS = frozenset({"Mean", "Sum"})
 
@@ -91,6 +104,11 @@ def training_op(node: Node) -> str | None:
     if node.op in FUSED_BATCH_NORMS and node.attribute("is_training", True):
         return "batch statistics are used"
     return None
+
+
+def loop_of(node: Node) -> str:
+    """The loop of a `LOOP_STATE` or `LOOP_RESULT`."""
+    return str(node.attribute("loop"))
 
 
 def assigns(rewriter: Rewriter, call: FunctionCall) -> bool:

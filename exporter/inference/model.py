@@ -5,14 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exporter.sources.graph import Graph, Ref
+from exporter.sources.graph import Graph, Node, Ref
 from exporter.sources.model import Variable
 
-__all__ = ["BATCH_NORM", "InferenceModel", "Input", "Output"]
+__all__ = ["BATCH_NORM", "LOOP", "InferenceModel", "Input", "LoopBody", "Output"]
 
 BATCH_NORM = "BatchNorm"
 """The op type of a batch norm that was recognised in arithmetic: inputs x, gamma, beta, mean, variance (each of shape
 [C]); attributes `epsilon` (float), `axis` (int, of the channels in x) and `batch_norm` (its name)."""
+
+LOOP = "Loop"
+"""The op type of a loop: inputs are the loop variables before the first step, outputs what they are after the last one;
+attributes `body` (`LoopBody`) and `assigned`, the variables that its steps assign to and the model reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopBody:
+    """A step of a loop.
+
+    Attributes:
+        states: The loop variables at the start of a step; no node provides these tensors.
+        nodes: In topological order, inner loops among them; they may use every tensor of the graph around the loop.
+        condition: Computed from `states`: whether there is another step.
+        following: The loop variables after a step.
+    """
+
+    states: tuple[Ref, ...]
+    nodes: tuple[Node, ...]
+    condition: Ref
+    following: tuple[Ref, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +70,7 @@ class InferenceModel:
             known are resolved. A recognised batch norm is a `BATCH_NORM` node or a `FusedBatchNorm*` node with
             `is_training` false; a `FusedBatchNorm*` with `is_training` true keeps its own statistics on purpose.
             `Switch`/`Merge`/`If` on data have become `Select` of both branches. Nodes that an `Input` replaces are
-            left out.
+            left out. Loops are `LOOP` nodes, whose nodes are in the body and not here.
         inputs: In the order they are to have.
         outputs: In the order they are to have.
         variables: By node name (`VariableV2`, `Variable`, `VarHandleOp` nodes of the graph).

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from exporter.errors import UsageError
 from exporter.inference.ends import CHOICES, End, EndSearch
 from exporter.inference.findings import Findings
+from exporter.inference.loop_ends import is_counter, loop_leftovers
 from exporter.inference.markers import RANDOM_OPS, SHAPE_OPS
 from exporter.inference.ranks import hinted_shape
 from exporter.inference.rewriter import Rewriter
@@ -64,6 +65,10 @@ def _without_unused_noise(search: EndSearch, ends: list[End], findings: Findings
 
 def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]:
     """All ends of one network; auxiliary heads, which only a loss uses, are set aside."""
+    for end, reason in loop_leftovers(search, ends):
+        _set_aside(findings, end, reason)
+        ends = [other for other in ends if other is not end]
+    ends = [end for end in ends if not is_counter(search, end)]
     results = [end for end in ends if not end.only_loss]
     if results and len({end.sources for end in results}) == 1:
         if any(end.is_fed for end in ends):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from exporter.inference.groups import LABEL_LOSSES
+from exporter.inference.loops import COLLECTORS
+from exporter.inference.markers import LOOP_RESULT, LOOP_STATE
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
 
@@ -13,7 +15,10 @@ __all__ = ["hinted_shape", "ranks"]
 _REDUCTIONS = frozenset({"Mean", "Sum", "Max", "Min", "Prod", "All", "Any"})
 _VARIABLES = frozenset({"VariableV2", "Variable"})
 _UNCLEAR = frozenset({"StridedSlice", "Gather", "GatherV2", "OneHot", "If", "StatelessIf", "Fill", "Range"})
-_FIRST_ALONE = frozenset({"Transpose", "Pad", "PadV2", "MirrorPad", "Tile", "Slice", "BiasAdd", "FusedBatchNormV3"})
+_FIRST_ALONE = frozenset(
+    {"Transpose", "Pad", "PadV2", "MirrorPad", "Tile", "Slice", "BiasAdd", "FusedBatchNormV3"}
+    | {LOOP_STATE, LOOP_RESULT}
+)
 _FOUR = frozenset({"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "MaxPool", "AvgPool", "LRN"})
 
 
@@ -68,6 +73,8 @@ def _derived(node: Node, first: int | None, known: list[int | None]) -> int | No
     """From the ranks of the inputs: broadcasting, unless the op is known to do something else."""
     if node.op in LABEL_LOSSES:
         return None if first is None else first - 1
+    if node.op in COLLECTORS:
+        return None
     if node.op in ("ExpandDims", "Pack"):
         return None if first is None else first + 1
     if node.op == "Unpack":

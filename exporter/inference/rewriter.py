@@ -27,6 +27,10 @@ class Rewriter:
     def __contains__(self, name: str) -> bool:
         return name in self._added or name in self.graph.nodes
 
+    def added(self) -> list[str]:
+        """The names of nodes that were added, or put in the place of others."""
+        return list(self._added)
+
     def node(self, name: str) -> Node:
         """A node by name; KeyError if there is none."""
         found = self._added.get(name)
@@ -98,7 +102,7 @@ class Rewriter:
                 node = self.node(name)
                 needed = [ref.node for ref in self.inputs(node) if ref not in stop]
                 if controls:
-                    needed += [control for control in node.controls if control in self]
+                    needed += [control for control in node.controls if control in self and Ref(control) not in stop]
                 pending.append(node)
                 pending.extend(other for other in reversed(needed) if other not in entered)
         return list(done.values())

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from exporter.ir import edit, elements, shapes
-from exporter.ir.dims import UNKNOWN, Dims, dims_of, product, same_dim, to_shape
+from exporter.ir.dims import UNKNOWN, Dim, Dims, dims_of, product, same_dim, to_shape
 from exporter.ir.elements import Elements
 from exporter.ir.ops import CHANNELS_LAST, OPSET, domain_of
 from runtime.kernels import KERNELS
@@ -40,6 +40,8 @@ class Builder:
 
     def __init__(self, name: str) -> None:
         self.graph = ir.Graph([], [], nodes=[], opset_imports={"": OPSET, CHANNELS_LAST: 1}, name=name)
+        self._into = [self.graph]
+        self._names_before: dict[ir.Graph, frozenset[str]] = {}
         self._elements: dict[ir.Value, Elements] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
         self._names: set[str] = set()
@@ -121,6 +123,66 @@ class Builder:
         """The dimensions of a value; None where not even the rank is known."""
         return None if value.shape is None else tuple(value.shape.dims)
 
+    @contextmanager
+    def body(self, name: str) -> Iterator[ir.Graph]:
+        """A subgraph that nodes go into until the end of the block; constants and weights stay in the graph around."""
+        graph = ir.Graph([], [], nodes=[], name=name)
+        self._names_before[graph] = frozenset(self._names)
+        self._into.append(graph)
+        try:
+            yield graph
+        finally:
+            self._into.pop()
+
+    def discard(self, graph: ir.Graph) -> None:
+        """Gives up a subgraph, which no node must have yet; its names are free again."""
+        edit.disconnect(graph)
+        self._names = {*self._names_before.pop(graph), *map(str, self.graph.initializers)}
+
+    def body_input(self, name: str, dtype: ir.DataType | None, dims: Dims | None) -> ir.Value:
+        """An input of the subgraph that is being built."""
+        type_ = None if dtype is None else ir.TensorType(dtype)
+        value = ir.Value(name=self._unique(name), shape=to_shape(dims), type=type_)
+        self._into[-1].inputs.append(value)
+        return value
+
+    def body_outputs(self, values: Iterable[ir.Value]) -> None:
+        """The outputs of the subgraph that is being built; what others made, or is there twice, as an Identity."""
+        graph = self._into[-1]
+        for value in values:
+            producer = value.producer()
+            if producer is None or producer.graph is not graph or value in graph.outputs:
+                value = self._append("Identity", [value], {}, [(value.dtype, self.shape(value))])[0]
+            graph.outputs.append(value)
+
+    def loop(
+        self, trips: ir.Value | None, going: ir.Value, initial: Sequence[ir.Value], body: ir.Graph
+    ) -> tuple[ir.Value, ...]:
+        """An ONNX `Loop`: the last values of the loop variables, then what each step gives, stacked.
+
+        Args:
+            trips: How many steps there are at most, an int64 scalar.
+            going: Whether there is a first step, a bool scalar.
+            initial: The loop variables before the first step.
+            body: (step, going, *variables) -> (going, *variables, *scans).
+        """
+        count = len(initial)
+        results = [(value.dtype, self.shape(value)) for value in body.inputs[2:]]
+        for scan in body.outputs[1 + count :]:
+            dims = self.shape(scan)
+            results.append((scan.dtype, None if dims is None else (UNKNOWN, *dims)))
+        return self._append("Loop", [trips, going, *initial], {"body": body}, results)
+
+    def size(self, dim: Dim) -> ir.Value | None:
+        """A dimension as an int64 vector of one element; None if no tensor in reach is known to have it."""
+        if isinstance(dim, int):
+            return self.constant(np.array([dim], np.int64))
+        for value in self._visible_values():
+            for axis, other in enumerate(self.shape(value) or ()):
+                if same_dim(other, dim):
+                    return self.op("Shape", value, start=axis, end=axis + 1)
+        return None
+
     def rename(self, value: ir.Value, name: str) -> None:
         """Gives a node's result a name of its own, made unique if it is taken."""
         if value.name != name:
@@ -150,10 +212,14 @@ class Builder:
         return value
 
     def _all_values(self) -> Iterator[ir.Value]:
-        yield from self.graph.inputs
         yield from self.graph.initializers.values()
-        for node in self.graph:
-            yield from node.outputs
+        yield from self._visible_values()
+
+    def _visible_values(self) -> Iterator[ir.Value]:
+        for graph in self._into:
+            yield from graph.inputs
+            for node in graph:
+                yield from node.outputs
 
     def _known(self, value: ir.Value | None) -> shapes.Known | None:
         if value is None:
@@ -227,7 +293,7 @@ class Builder:
             output.name = self._unique(f"{self._source}/{op_type}")
             output.shape = to_shape(dims)
             output.type = None if dtype is None else ir.TensorType(dtype)
-        self.graph.append(node)
+        self._into[-1].append(node)
         return tuple(node.outputs)
 
     def _unique(self, name: str, *, among: str = "") -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-__all__ = ["check", "constant_array", "make_initializer", "remove_dead", "replace"]
+__all__ = ["check", "constant_array", "disconnect", "make_initializer", "remove_dead", "replace", "subgraphs"]
 
 
 def constant_array(value: ir.Value | None) -> npt.NDArray[Any] | None:
@@ -53,34 +54,70 @@ def _replace_by_identity(graph: ir.Graph, value: ir.Value, new_value: ir.Value) 
     ir.convenience.replace_all_uses_with(value, output, replace_graph_outputs=True)
 
 
+def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
+    """The subgraphs of a node, not those in them."""
+    for attribute in node.attributes.values():
+        if attribute.type == ir.AttributeType.GRAPH:
+            yield attribute.as_graph()
+
+
+def disconnect(graph: ir.Graph) -> None:
+    """Lets the nodes of a graph that isn't wanted any more, and of its subgraphs, use nothing."""
+    graph.outputs.clear()
+    for node in graph:
+        for inner in subgraphs(node):
+            disconnect(inner)
+        for index in range(len(node.inputs)):
+            node.replace_input_with(index, None)
+
+
 def remove_dead(model: ir.Model) -> None:
-    """Removes nodes whose results nothing uses, and initializers that no node uses."""
+    """Removes nodes whose results nothing uses, also in subgraphs, and initializers that no node uses."""
     graph = model.graph
+    _remove_dead_nodes(graph)
+    for name, value in list(graph.initializers.items()):
+        if not value.uses() and not value.is_graph_output():
+            del graph.initializers[name]
+
+
+def _remove_dead_nodes(graph: ir.Graph) -> None:
+    """Last ones first, so that what only they use is dead when its turn comes."""
     kept_outputs = set(graph.outputs)
     for node in reversed(graph):
-        if not any(output.uses() or output in kept_outputs for output in node.outputs):
-            graph.remove(node, safe=True)
-    for name, value in list(graph.initializers.items()):
-        if not value.uses() and value not in kept_outputs:
-            del graph.initializers[name]
+        inner = list(subgraphs(node))
+        if any(output.uses() or output in kept_outputs for output in node.outputs):
+            for body in inner:
+                _remove_dead_nodes(body)
+            continue
+        for body in inner:
+            disconnect(body)
+        graph.remove(node, safe=True)
 
 
 def check(model: ir.Model) -> None:
     """Raises AssertionError where an invariant of the IR is broken: a bug of ours, never of a model.
 
-    Every value is produced before it is used, by one node, input or initializer of this graph; names are unique; the
-    outputs exist and their dtype is known.
+    Every value is produced before it is used, by one node, input or initializer of its graph or of one around it; names
+    are unique in a graph; the outputs exist and their dtype is known; subgraphs make their outputs themselves.
     """
-    graph = model.graph
+    _check_graph(model.graph, frozenset())
+    for output in model.graph.outputs:
+        assert output.dtype is not None, f"output {output.name} has no dtype"
+
+
+def _check_graph(graph: ir.Graph, around: frozenset[ir.Value]) -> None:
     known: set[ir.Value] = {*graph.inputs, *graph.initializers.values()}
     for node in graph:
         for value in node.inputs:
-            assert value is None or value in known, f"{node.name}: input {value.name} is not defined before it"
+            assert value is None or value in known or value in around, (
+                f"{node.name}: input {value.name} is not defined before it"
+            )
+        for inner in subgraphs(node):
+            _check_graph(inner, around | known)
         for output in node.outputs:
             assert output not in known, f"{node.name}: {output.name} is defined twice"
             known.add(output)
     for output in graph.outputs:
         assert output in known, f"output {output.name} is not computed"
-        assert output.dtype is not None, f"output {output.name} has no dtype"
     names = [value.name for value in known if value.name]
     assert len(names) == len(set(names)), "two values have the same name"

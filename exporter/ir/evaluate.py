@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from exporter.errors import UnsupportedError, UsageError
 from runtime.kernels import KERNELS
+from runtime.kernels.control import complete
 
 __all__ = ["Constants", "attributes_of", "evaluate", "evaluate_node"]
 
@@ -212,6 +213,8 @@ def _run(
             if attribute.type == ir.AttributeType.GRAPH:
                 attributes[name] = _body(attribute.as_graph(), known, dtype)
         results = KERNELS[node.op_type]([None if v is None else fetch(v) for v in node.inputs], attributes)
+        if node.op_type == "Loop":
+            results = complete(results, len(node.outputs))
         for result, array in zip(node.outputs, results, strict=False):
             known[result] = array
             if see is not None:

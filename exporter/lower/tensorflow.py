@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
-from exporter.errors import CorruptError, MissingError
-from exporter.inference.model import InferenceModel, Input, Output
+from exporter.errors import CorruptError, LimitError, MissingError
+from exporter.inference.markers import STEPWISE
+from exporter.inference.model import LOOP, InferenceModel, Input, Output
+from exporter.inference.nesting import all_nodes
 from exporter.ir.builder import Builder
+from exporter.lower.loops import lower_loop
 from exporter.lower.tf import OPS
-from exporter.lower.tf.context import Lowered, Memory, NodeContext, RefusalError
+from exporter.lower.tf.context import Memory, NodeContext, RefusalError
 from exporter.lower.tf.dtypes import dtype_of_number
+from exporter.lower.tf.list_ops import LIST_OPS, PASSING, SELECTS, select
+from exporter.lower.tf.lists import Operand, TensorList
 from exporter.lower.tf.refusals import Refusals
 from exporter.sources.graph import Node, Ref
 from exporter.sources.model import Variable
@@ -20,6 +26,9 @@ __all__ = ["lower_tensorflow"]
 
 _INCONSISTENT = (ValueError, IndexError, OverflowError, ZeroDivisionError)
 """What shape inference and the evaluation of shape arithmetic raise for tensors that don't go together."""
+
+_LOWERED_ANYWAY, _LOWERED_PER_NODE = 10_000, 64
+"""How many nodes may be lowered: those of loops several times, of loops in loops many times."""
 
 _IGNORED = frozenset({"Assert", "NoOp"})
 
@@ -48,9 +57,10 @@ class _Lowering:
         self.builder = Builder(name)
         self.refusals = Refusals()
         self.memory = Memory()
-        self.values: dict[Ref, ir.Value] = {}
+        self.values: dict[Ref, Operand] = {}
         self.failed: set[str] = set()
         self.named: set[ir.Value] = set()
+        self.left = _LOWERED_ANYWAY + _LOWERED_PER_NODE * len(all_nodes(model.graph))
         for entry in model.inputs:
             self._add_input(entry)
 
@@ -66,8 +76,13 @@ class _Lowering:
         """Lowers one node, or notes why it can't be; what needs a node that couldn't be is left out."""
         if node.op in _IGNORED:
             return
-        function = OPS.get(node.op)
-        if function is None:
+        self.left -= 1
+        if self.left < 0:
+            raise LimitError("its loops are nested so deeply that they can't be followed", where=(f"node {node.name}",))
+        if STEPWISE in node.attributes:
+            self._refuse(node, f"it runs in every step of the loop {node.attribute(STEPWISE)}")
+            return
+        if node.op not in OPS and node.op not in LIST_OPS and node.op != LOOP:
             self._refuse(node, None)
             return
         if any(ref.node in self.failed and ref not in self.values for ref in node.inputs):
@@ -75,22 +90,62 @@ class _Lowering:
             return
         try:
             with self.builder.source(node.name):
-                self._keep(node, function(self._context(node)))
+                lowered = lower_loop(self, node) if node.op == LOOP else self._lowered(node)
         except RefusalError as refusal:
             self._refuse(node, str(refusal))
         except _INCONSISTENT as error:
             raise CorruptError(f"{node.op}: {error}", where=(f"node {node.name}",)) from error
+        else:
+            if lowered is None:
+                self.failed.add(node.name)
+            else:
+                self._keep(node, lowered)
+
+    def _lowered(self, node: Node) -> Operand | tuple[Operand, ...]:
+        """What a node becomes that is no loop."""
+        operands = tuple(self.operand(ref) for ref in node.inputs)
+        tensors = tuple(operand for operand in operands if isinstance(operand, ir.Value))
+        ctx = self._context(node, tensors)
+        if node.op in LIST_OPS:
+            return LIST_OPS[node.op](ctx, operands)
+        if len(tensors) == len(operands):
+            return OPS[node.op](ctx)
+        if node.op in PASSING:
+            return operands
+        if node.op in SELECTS:
+            return select(ctx, operands)
+        raise RefusalError("it works on a TensorArray")
+
+    def compute(
+        self, nodes: Sequence[Node], given: Mapping[Ref, Operand], wanted: Sequence[Ref]
+    ) -> list[Operand] | None:
+        """Lowers the nodes of a loop's step on these tensors; None if one of them can't be."""
+        around = self.values
+        names = {node.name for node in nodes}
+        self.values = {ref: value for ref, value in around.items() if ref.node not in names} | dict(given)
+        try:
+            for node in nodes:
+                self.lower(node)
+            if any(ref not in self.values and ref.node in self.failed for ref in wanted):
+                return None
+            return [self.operand(ref) for ref in wanted]
+        finally:
+            self.values = around
+
+    def known(self, ref: Ref) -> Operand | None:
+        """What a tensor has become, if anything."""
+        return self.values.get(ref)
 
     def finish(self) -> ir.Model:
         """The model, with its outputs."""
         for output in self.model.outputs:
             self._check_output(output)
         self.refusals.check()
-        return self.builder.finish({output.name: self._value(output.ref) for output in self.model.outputs})
+        return self.builder.finish({output.name: self._tensor(output.ref) for output in self.model.outputs})
 
     def _check_output(self, output: Output) -> None:
         try:
-            self._value(output.ref)
+            self._tensor(output.ref)
         except RefusalError as refusal:
             self.refusals.add(self.model.graph.nodes[output.ref.node].op, output.name, str(refusal))
 
@@ -98,17 +153,24 @@ class _Lowering:
         self.refusals.add(node.op, node.name, reason)
         self.failed.add(node.name)
 
-    def _context(self, node: Node) -> NodeContext:
+    def _context(self, node: Node, inputs: tuple[ir.Value, ...]) -> NodeContext:
         return NodeContext(
             builder=self.builder,
             node=node,
-            inputs=tuple(self._value(ref) for ref in node.inputs),
+            inputs=inputs,
             variable=self._variable(node),
             batch_norm=self.model.batch_norms.get(node.name),
             memory=self.memory,
         )
 
-    def _value(self, ref: Ref) -> ir.Value:
+    def _tensor(self, ref: Ref) -> ir.Value:
+        found = self.operand(ref)
+        if isinstance(found, TensorList):
+            raise RefusalError("it is a TensorArray")
+        return found
+
+    def operand(self, ref: Ref) -> Operand:
+        """What a tensor has become; RefusalError if nothing has."""
         found = self.values.get(ref)
         if found is not None:
             return found
@@ -124,12 +186,12 @@ class _Lowering:
             raise MissingError(f"variable {node.name} has no value in the source")
         return self.model.variables[node.name]
 
-    def _keep(self, node: Node, lowered: Lowered) -> None:
+    def _keep(self, node: Node, lowered: Operand | tuple[Operand, ...]) -> None:
         """Notes a node's results, and names those after it that no node before has had."""
         values = lowered if isinstance(lowered, tuple) else (lowered,)
         for port, value in enumerate(values):
             self.values.setdefault(Ref(node.name, port), value)
-            if value.producer() is not None and value not in self.named:
+            if isinstance(value, ir.Value) and value.producer() is not None and value not in self.named:
                 self.builder.rename(value, str(Ref(node.name, port)))
                 self.named.add(value)
 

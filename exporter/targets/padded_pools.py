@@ -19,7 +19,7 @@ _NEVER_NEGATIVE = frozenset({"Relu", "Sigmoid", "Softmax", "HardSigmoid", "Thres
 
 def keep_padding_apart(model: ir.Model) -> None:
     """Puts the Max in front of each max pool over padded values that may be negative."""
-    for node in list(model.graph):
+    for node in list(model.graph.all_nodes()):
         value = node.inputs[0] if node.op_type == "MaxPool" else None
         producer = None if value is None else value.producer()
         if value is not None and producer is not None and producer.op_type == "Pad" and _may_be_negative(producer):
@@ -42,5 +42,6 @@ def _separate(graph: ir.Graph, pool: ir.Node, value: ir.Value) -> None:
     node = ir.node("Max", [value, lowest], name=f"{pool.name}/padded", metadata_props=dict(pool.metadata_props))
     output = node.outputs[0]
     output.name, output.shape, output.type = f"{pool.name}/padded", value.shape, value.type
-    graph.insert_before(pool, node)
+    assert pool.graph is not None
+    pool.graph.insert_before(pool, node)
     pool.replace_input_with(0, output)

@@ -8,7 +8,7 @@ import numpy as np
 
 from runtime.kernels.base import Array, Function
 
-__all__ = ["OPS"]
+__all__ = ["OPS", "complete"]
 
 Body = Callable[..., "tuple[Array, ...]"]
 
@@ -21,7 +21,8 @@ def if_(condition: Array, *, then_branch: Body, else_branch: Body) -> tuple[Arra
 def loop(count: Array | None, condition: Array | None, *state: Array, body: Body) -> tuple[Array, ...]:
     """body(step, condition, *state) -> (condition, *state, *scans), until count is reached or the condition is false.
 
-    The outputs are the last state, then each scan stacked along a new first axis.
+    The outputs are the last state, then each scan stacked along a new first axis; without a single step there are no
+    scans among them, see `complete`.
     """
     limit = None if count is None else int(count.reshape(-1)[0])
     going = condition is None or bool(condition.reshape(-1)[0])
@@ -33,6 +34,11 @@ def loop(count: Array | None, condition: Array | None, *state: Array, body: Body
         state, step = tuple(results[: len(state)]), step + 1
         scans.append(tuple(results[len(state) :]))
     return (*state, *(np.stack(values) for values in zip(*scans)))
+
+
+def complete(results: tuple[Array, ...], count: int) -> tuple[Array, ...]:
+    """As many results as a node has outputs: scans of a loop that made no step are float32 arrays of shape [0]."""
+    return results + (np.zeros(0, np.float32),) * (count - len(results))
 
 
 def scan(

@@ -31,6 +31,7 @@ MODULES = (
     "batch_norm_handmade",
     "dropout",
     "control_flow",
+    "loops",
     "inputs",
     "training",
     "saving",

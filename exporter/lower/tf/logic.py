@@ -17,7 +17,20 @@ def select(ctx: NodeContext) -> ir.Value:
     if dims is not None and len(dims) == 1 and (rank := ctx.rank(yes)) > 1:
         shape = ctx.int64([-1] + [1] * (rank - 1))
         condition = ctx.op("Reshape", condition, shape)
-    return ctx.op("Where", condition, yes, no)
+    return _chosen(ctx, condition, yes, no)
+
+
+def select_v2(ctx: NodeContext) -> ir.Value:
+    """`SelectV2`: everything broadcasts."""
+    condition, yes, no = ctx.inputs
+    return _chosen(ctx, condition, yes, no)
+
+
+def _chosen(ctx: NodeContext, condition: ir.Value, yes: ir.Value, no: ir.Value) -> ir.Value:
+    """`Where`, which runtimes don't have for truth values."""
+    if yes.dtype != ir.DataType.BOOL:
+        return ctx.op("Where", condition, yes, no)
+    return ctx.op("Or", ctx.op("And", condition, yes), ctx.op("And", ctx.op("Not", condition), no))
 
 
 def approximate_equal(ctx: NodeContext) -> ir.Value:
@@ -42,5 +55,5 @@ OPS: dict[str, OpFunction] = {
     "LogicalOr": same("Or"),
     "NotEqual": chain("Equal", "Not"),
     "Select": select,
-    "SelectV2": same("Where"),
+    "SelectV2": select_v2,
 }

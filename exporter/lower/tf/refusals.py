@@ -13,9 +13,9 @@ _HINTS: dict[str, str] = {
     "Switch": "A branch on data can't be exported",
     "Merge": "A branch on data can't be exported",
     "StatelessIf": "A branch on data can't be exported",
-    "While": "A loop on data can't be exported",
-    "StatelessWhile": "A loop on data can't be exported",
-    "Enter": "A loop on data can't be exported",
+    "While": "A loop with parts missing can't be exported",
+    "StatelessWhile": "A loop with parts missing can't be exported",
+    "Enter": "A loop with parts missing can't be exported",
     "Placeholder": "A placeholder that isn't an input needs --set NAME=VALUE, or has to be named by --input",
     "RandomUniform": "Randomness that is part of the model can't be exported",
     "RandomStandardNormal": "Randomness that is part of the model can't be exported",
@@ -32,7 +32,9 @@ class Refusals:
 
     def add(self, op: str, node: str, reason: str | None) -> None:
         """Notes a node; without a reason its whole op type is unknown."""
-        self._nodes.setdefault((op, reason), []).append(node)
+        names = self._nodes.setdefault((op, reason), [])
+        if node not in names:
+            names.append(node)
 
     def check(self) -> None:
         """UnsupportedError if anything was noted: each op type with how many, the first names, and the reason."""

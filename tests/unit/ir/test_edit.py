@@ -86,3 +86,73 @@ def test_two_values_of_one_name_are_found() -> None:
     y.name = "z"
     with pytest.raises(AssertionError, match="two values have the same name"):
         edit.check(model)
+
+
+def _looping(b: Builder, x: ir.Value) -> tuple[ir.Graph, ir.Value]:
+    """Three times the tanh of what is there and of a dead Neg; the body and the result."""
+    with b.body("body") as graph:
+        b.body_input("step", ir.DataType.INT64, ())
+        going = b.body_input("going", ir.DataType.BOOL, ())
+        state = b.body_input("state", FLOAT, b.shape(x))
+        b.op("Neg", state)
+        b.body_outputs([going, b.op("Tanh", b.op("Add", state, x))])
+    trips = b.constant(np.array(3, np.int64))
+    (y,) = b.loop(trips, b.constant(np.array(True)), [x], graph)
+    return graph, y
+
+
+def test_dead_nodes_of_subgraphs_go() -> None:
+    """And what only a subgraph uses stays."""
+    b, _x, y, z = _chain()
+    graph, result = _looping(b, y)
+    model = b.finish({"result": result})
+    assert [node.op_type for node in model.graph] == ["Relu", "Loop"]
+    assert [node.op_type for node in graph] == ["Add", "Tanh", "Identity"]
+    assert not z.uses()
+
+
+def test_a_dead_loop_lets_go_of_what_it_uses() -> None:
+    """What only its body has used is dead with it."""
+    b, x, y, _ = _chain()
+    _looping(b, y)
+    model = b.finish({"z": b.op("Exp", x)})
+    assert [node.op_type for node in model.graph] == ["Exp"]
+
+
+def test_subgraphs_are_checked() -> None:
+    """A body that uses what comes after it."""
+    b, x, y, z = _chain()
+    graph, result = _looping(b, x)
+    model = b.finish({"z": z, "result": result})
+    next(iter(graph)).replace_input_with(1, y)
+    edit.check(model)
+    producer = y.producer()
+    assert producer is not None
+    model.graph.remove(producer)
+    with pytest.raises(AssertionError, match="not defined"):
+        edit.check(model)
+
+
+def test_a_discarded_body_leaves_nothing() -> None:
+    """Its names are free again, and it uses nothing any more."""
+    b, x, _, z = _chain()
+    with b.body("body") as graph:
+        state = b.body_input("state", FLOAT, (2,))
+        b.op("Add", state, x)
+    before = len(x.uses())
+    b.discard(graph)
+    assert len(x.uses()) == before - 1
+    with b.body("body"):
+        assert b.body_input("state", FLOAT, (2,)).name == "state"
+    b.finish({"z": z})
+
+
+def test_a_size_is_found() -> None:
+    """Of an input, as an int64 vector; None where no tensor has it."""
+    b, x, _, _ = _chain()
+    assert x.shape is not None
+    found = b.size(x.shape[0])
+    assert found is not None
+    assert found.dtype == ir.DataType.INT64
+    assert b.size(ir.SymbolicDim("M")) is None
+    assert b.size(ir.SymbolicDim(None)) is None

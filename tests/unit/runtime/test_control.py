@@ -41,6 +41,15 @@ def test_loop_ends_on_its_condition() -> None:
     assert found["y"] == 16
 
 
+def test_a_loop_without_a_step_has_empty_scans() -> None:
+    """The state is what it was; nobody knows the shape of what a step would have given."""
+    body = Graph(("i", "c", "s"), ("c", "s", "s"), ())
+    node = Node("Loop", "loop", ("n", "", "x"), ("last", "all"), {"body": body})
+    found = evaluate([node], {"n": np.array(0), "x": ONE}, ["last", "all"])
+    np.testing.assert_array_equal(found["last"], ONE)
+    assert found["all"].shape == (0,)
+
+
 def test_scan_runs_over_slices() -> None:
     """A running sum over the columns, from the end."""
     body = Graph(("s", "x"), ("t", "t"), (Node("Add", "add", ("s", "x"), ("t",)),))

@@ -1,0 +1,231 @@
+"""The ops on TensorArrays and TensorLists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.inference.conditions import GUARDED
+from exporter.ir.dims import UNKNOWN, Dims
+from exporter.lower.tf.context import NodeContext, RefusalError
+from exporter.lower.tf.dtypes import dtype_of_number
+from exporter.lower.tf.lists import Operand, TensorList, merged_dims, same_number, tensor_of
+from exporter.lower.tf.vectors import as_int64, cast, scalar, vector
+
+__all__ = ["LIST_OPS", "PASSING", "SELECTS", "ListFunction", "select"]
+
+PASSING = frozenset({"Identity", "IdentityN", "StopGradient", "Snapshot", "PreventGradient"})
+"""Ops that give on lists as they are."""
+
+SELECTS = frozenset({"Select", "SelectV2"})
+
+ListFunction = Callable[[NodeContext, tuple[Operand, ...]], Operand | tuple[Operand, ...]]
+"""Lowers a node that takes or gives lists; the context has the tensors among its inputs only."""
+
+
+def _is_all(ctx: NodeContext, indices: ir.Value, held: TensorList) -> bool:
+    """Whether indices are 0, 1, ... to the end of the list."""
+    known = ctx.builder.elements(indices)
+    if known is not None and known.dtype != object:
+        size = ctx.builder.elements(held.size)
+        return bool(size is not None and np.array_equal(known, np.arange(known.size)) and np.all(size == known.size))
+    node = indices.producer()
+    if node is None or node.op_type != "Range":
+        return False
+    start, limit, delta = node.inputs
+    assert start is not None
+    assert limit is not None
+    assert delta is not None
+    fixed = [ctx.builder.elements(value) for value in (start, delta)]
+    if fixed[0] is None or fixed[1] is None or np.any(fixed[0] != 0) or np.any(fixed[1] != 1):
+        return False
+    return same_number(ctx.builder, limit, held.size)
+
+
+def _list(operand: Operand) -> TensorList:
+    if not isinstance(operand, TensorList):
+        raise RefusalError("it works on a TensorArray that something else than a TensorArray op has made")
+    return operand
+
+
+def _tensor(operand: Operand) -> ir.Value:
+    if isinstance(operand, TensorList):
+        raise RefusalError("it puts a TensorArray into another one")
+    return operand
+
+
+def _dtype(ctx: NodeContext, name: str) -> ir.DataType:
+    number = ctx.integer(name)
+    found = dtype_of_number(number)
+    if found is None:
+        raise RefusalError(f"a TensorArray of TensorFlow's element type {number}")
+    return found
+
+
+def _shape_attribute(ctx: NodeContext, name: str) -> Dims | None:
+    sizes = ctx.node.attribute(name)
+    return None if sizes is None else tuple(UNKNOWN if size is None else int(size) for size in sizes)
+
+
+def _shape_input(ctx: NodeContext, value: Operand) -> Dims | None:
+    """The element shape as a tensor: -1 is an unknown size, a scalar an unknown rank."""
+    known, dims = ctx.builder.elements(_tensor(value)), ctx.shape(_tensor(value))
+    if known is None:
+        length = dims[0] if dims else None
+        return (UNKNOWN,) * length if isinstance(length, int) else None
+    if known.ndim == 0:
+        return None
+    return tuple(n if isinstance(n, ir.SymbolicDim) else UNKNOWN if n < 0 else int(n) for n in known)
+
+
+def _array(ctx: NodeContext, inputs: tuple[Operand, ...]) -> tuple[Operand, ...]:
+    """`TensorArrayV3`."""
+    size, dtype = scalar(ctx, _tensor(inputs[0])), _dtype(ctx, "dtype")
+    grows = ctx.flag("dynamic_size", False)
+    made = TensorList(size, dtype, _shape_attribute(ctx, "element_shape"), grows=grows)
+    return made, made
+
+
+def _reserve(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:
+    """`TensorListReserve`."""
+    size = scalar(ctx, _tensor(inputs[1]))
+    return TensorList(size, _dtype(ctx, "element_dtype"), _shape_input(ctx, inputs[0]))
+
+
+def _empty(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:
+    """`EmptyTensorList`."""
+    zero = ctx.const(np.zeros((), np.int32))
+    return TensorList(zero, _dtype(ctx, "element_dtype"), _shape_input(ctx, inputs[0]), grows=True)
+
+
+def _from_tensor(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:
+    """`TensorListFromTensor`."""
+    return _of(ctx, _tensor(inputs[0]))
+
+
+def _of(ctx: NodeContext, whole: ir.Value) -> TensorList:
+    dims = ctx.shape(whole)
+    size = ctx.op("Shape", whole, start=0, end=1)
+    size = scalar(ctx, cast(ctx, size, ir.DataType.INT32))
+    return TensorList(size, ctx.dtype(whole), None if dims is None else dims[1:], whole)
+
+
+def _get(ctx: NodeContext, held: TensorList, index: ir.Value) -> ir.Value:
+    """One element; where nobody wants it, it may be one behind the end."""
+    if ctx.node.attribute(GUARDED, False):
+        last = ctx.op("Sub", cast(ctx, held.size, ctx.dtype(index)), ctx.const(np.ones((), ctx.numpy_dtype(index))))
+        index = ctx.op("Min", index, last)
+    return ctx.op("Gather", tensor_of(ctx.builder, held), index, axis=0)
+
+
+def _set(ctx: NodeContext, held: TensorList, index: ir.Value, item: ir.Value) -> TensorList:
+    """Writes one element."""
+    if held.grows or ctx.flag("resize_if_index_out_of_bounds", False):
+        raise RefusalError("it writes to a TensorArray that may grow, and not at the number of the step")
+    element = merged_dims(held.element, ctx.shape(item))
+    whole = tensor_of(ctx.builder, replace(held, element=element))
+    place = ctx.op("Reshape", as_int64(ctx, index), ctx.int64([1, 1]))
+    written = ctx.op("ScatterND", whole, place, ctx.op("Unsqueeze", item, ctx.int64([0])))
+    return replace(held, element=element, whole=written)
+
+
+def _scatter(ctx: NodeContext, held: TensorList, indices: ir.Value, value: ir.Value) -> TensorList:
+    """Writes several elements."""
+    if held.grows:
+        raise RefusalError("it writes to a TensorArray that may grow, and not at the number of the step")
+    dims = ctx.shape(value)
+    element = merged_dims(held.element, None if dims is None else dims[1:])
+    if _is_all(ctx, indices, held):
+        return replace(held, element=element, whole=value)
+    whole = tensor_of(ctx.builder, replace(held, element=element))
+    places = ctx.op("Unsqueeze", as_int64(ctx, indices), ctx.int64([1]))
+    return replace(held, element=element, whole=ctx.op("ScatterND", whole, places, value))
+
+
+def _gather(ctx: NodeContext, held: TensorList, indices: ir.Value) -> ir.Value:
+    """Several elements as one tensor."""
+    whole = tensor_of(ctx.builder, held)
+    return whole if _is_all(ctx, indices, held) else ctx.op("Gather", whole, indices, axis=0)
+
+
+def _push(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:
+    """`TensorListPushBack`."""
+    held, item = _list(inputs[0]), _tensor(inputs[1])
+    row = ctx.op("Unsqueeze", item, ctx.int64([0]))
+    return _of(ctx, row if held.whole is None else ctx.op("Concat", held.whole, row, axis=0))
+
+
+def _stack(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:
+    """`TensorListStack`; it is told the shape too."""
+    held = _list(inputs[0])
+    return tensor_of(ctx.builder, replace(held, element=merged_dims(held.element, _shape_input(ctx, inputs[1]))))
+
+
+def _concat(ctx: NodeContext, held: TensorList) -> tuple[Operand, ...]:
+    """The elements one after the other along their first axis, and the size of each along that."""
+    whole = tensor_of(ctx.builder, held)
+    dims = ctx.shape(whole)
+    if dims is None or len(dims) < 2 or (not isinstance(dims[1], int) and dims[1].value is None):
+        raise RefusalError("it joins tensors that may be of different sizes")
+    rest = ctx.op("Shape", whole, start=2)
+    joined = ctx.op("Reshape", whole, ctx.op("Concat", ctx.int64([-1]), rest, axis=0))
+    each = ctx.op("Shape", whole, start=1, end=2)
+    return joined, ctx.op("Expand", each, ctx.op("Shape", whole, start=0, end=1))
+
+
+def select(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:
+    """`SelectV2` of two lists: what a condition on data makes of a write in one of its branches."""
+    condition, yes, no = _tensor(inputs[0]), _list(inputs[1]), _list(inputs[2])
+    element = merged_dims(yes.element, no.element)
+    if not same_number(ctx.builder, yes.size, no.size) or yes.grows or no.grows:
+        raise RefusalError("it chooses between TensorArrays of different sizes")
+    wholes = [tensor_of(ctx.builder, replace(held, element=element)) for held in (yes, no)]
+    return replace(yes, element=element, whole=ctx.op("Where", condition, *wholes))
+
+
+def _length(ctx: NodeContext, held: TensorList) -> ir.Value:
+    return cast(ctx, held.size, ir.DataType.INT32)
+
+
+def _element_shape(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:
+    """`TensorListElementShape`."""
+    whole = tensor_of(ctx.builder, _list(inputs[0]))
+    return cast(ctx, ctx.op("Shape", whole, start=1), ctx.element_type("shape_type", 3))
+
+
+def _resize(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:
+    """`TensorListResize`, where it changes nothing."""
+    held = _list(inputs[0])
+    if not same_number(ctx.builder, vector(ctx, _tensor(inputs[1])), held.size):
+        raise RefusalError("it changes the size of a TensorArray")
+    return held
+
+
+LIST_OPS: dict[str, ListFunction] = {
+    "EmptyTensorList": _empty,
+    "TensorArrayConcatV3": lambda ctx, inputs: _concat(ctx, _list(inputs[1])),
+    "TensorArrayGatherV3": lambda ctx, inputs: _gather(ctx, _list(inputs[2]), _tensor(inputs[1])),
+    "TensorArrayReadV3": lambda ctx, inputs: _get(ctx, _list(inputs[2]), _tensor(inputs[1])),
+    "TensorArrayScatterV3": lambda ctx, inputs: _scatter(ctx, _list(inputs[3]), _tensor(inputs[1]), _tensor(inputs[2])),
+    "TensorArraySizeV3": lambda ctx, inputs: _length(ctx, _list(inputs[1])),
+    "TensorArrayV3": _array,
+    "TensorArrayWriteV3": lambda ctx, inputs: _set(ctx, _list(inputs[3]), _tensor(inputs[1]), _tensor(inputs[2])),
+    "TensorListConcatV2": lambda ctx, inputs: _concat(ctx, _list(inputs[0])),
+    "TensorListElementShape": _element_shape,
+    "TensorListFromTensor": _from_tensor,
+    "TensorListGather": lambda ctx, inputs: _gather(ctx, _list(inputs[0]), _tensor(inputs[1])),
+    "TensorListGetItem": lambda ctx, inputs: _get(ctx, _list(inputs[0]), _tensor(inputs[1])),
+    "TensorListLength": lambda ctx, inputs: _length(ctx, _list(inputs[0])),
+    "TensorListPushBack": _push,
+    "TensorListReserve": _reserve,
+    "TensorListResize": _resize,
+    "TensorListScatterIntoExistingList": lambda ctx, inputs: _scatter(
+        ctx, _list(inputs[0]), _tensor(inputs[2]), _tensor(inputs[1])
+    ),
+    "TensorListSetItem": lambda ctx, inputs: _set(ctx, _list(inputs[0]), _tensor(inputs[1]), _tensor(inputs[2])),
+    "TensorListStack": _stack,
+}
+"""Every op on lists that has a translation."""
