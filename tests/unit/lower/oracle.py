@@ -31,7 +31,6 @@ FLOAT32_EPS = 2.0**-23
 def tensorflow() -> Any:
     """TensorFlow, imported without the noise it makes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import tensorflow as tf
