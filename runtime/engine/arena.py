@@ -11,7 +11,7 @@ import numpy as np
 
 from runtime.kernels.base import Array
 
-__all__ = ["Buffer", "allocate"]
+__all__ = ["Buffer", "aligned", "allocate"]
 
 _ALIGNMENT = 64
 
@@ -59,9 +59,16 @@ def allocate(buffers: Sequence[Buffer]) -> int:
         placed.append((start, start + buffer.nbytes, buffer))
         placed.sort(key=lambda entry: entry[:2])
     total = max((end for _, end, _ in placed), default=0)
-    memory = np.zeros(total + _ALIGNMENT, np.uint8)
-    base = -memory.ctypes.data % _ALIGNMENT
+    memory = aligned((total,), np.dtype(np.uint8))
     for begin, _, buffer in placed:
         size = prod(buffer.shape) * buffer.dtype.itemsize
-        buffer.array = memory[base + begin : base + begin + size].view(buffer.dtype).reshape(buffer.shape)
+        buffer.array = memory[begin : begin + size].view(buffer.dtype).reshape(buffer.shape)
     return total
+
+
+def aligned(shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
+    """An array of zeros that begins with a cache line."""
+    size = prod(shape) * dtype.itemsize
+    memory = np.zeros(size + _ALIGNMENT, np.uint8)
+    base = -memory.__array_interface__["data"][0] % _ALIGNMENT
+    return memory[base : base + size].view(dtype).reshape(shape)

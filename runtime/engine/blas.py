@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ONE_THREAD", "describe"]
+__all__ = ["ONE_THREAD", "describe", "small_product"]
 
 _NAMES = (
     ("scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"),
@@ -24,15 +24,52 @@ _NAMES = (
 )
 
 
+_CORES = (
+    "scipy_openblas_get_corename64_",
+    "openblas_get_corename64_",
+    "scipy_openblas_get_corename",
+    "openblas_get_corename",
+)
+_WITHOUT_COPIES = frozenset({b"SkylakeX", b"Cooperlake", b"SapphireRapids"})
+"""OpenBLAS's names of the processors for which it has kernels for small products of float32 that copy no factor."""
+_SMALL = 10**6
+
+
 @cache
-def _functions() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
-    """How to get and set the number, None where there is no way."""
+def small_product(dtype: np.dtype[Any]) -> int:
+    """Multiply-adds up to which a product is calculated without copies of its factors; 0 if there is no such number."""
+    return _SMALL if dtype == np.float32 and _core() in _WITHOUT_COPIES else 0
+
+
+@cache
+def _core() -> bytes:
+    """OpenBLAS's name of this processor."""
+    library = _library()
+    name = next((name for name in _CORES if hasattr(library, name)), None)
+    if name is None:
+        return b""
+    import ctypes
+
+    function = getattr(library, name)
+    function.restype = ctypes.c_char_p
+    return bytes(function() or b"")
+
+
+@cache
+def _library() -> Any:
+    """NumPy's extension with all that it is linked with; None where there is no such thing."""
     try:
         import ctypes
 
-        library = ctypes.CDLL(_extension().__file__)
+        return ctypes.CDLL(_extension().__file__)
     except (ImportError, OSError, AttributeError, TypeError):
         return None
+
+
+@cache
+def _functions() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
+    """How to get and set the number, None where there is no way."""
+    library = _library()
     for getter, setter in _NAMES:
         if hasattr(library, getter) and hasattr(library, setter):
             return getattr(library, getter), getattr(library, setter)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from runtime.kernels.base import Array
 __all__ = ["Bind", "Context", "Spare", "clear_halo"]
 
 _ALL = slice(None)
+_T = TypeVar("_T")
 
 _PRODUCTS, _MOVED = 40.0, 3.0
 """Multiply-adds and elements per nanosecond of one thread, roughly."""
@@ -45,7 +47,7 @@ class Context:
         number: int,
         specs: Mapping[str, Spec],
         homes: Homes,
-        packed: dict[object, Array],
+        packed: dict[object, Any],
         policy: Policy,
     ) -> None:
         self.task = task
@@ -73,6 +75,13 @@ class Context:
     def home(self, name: str) -> Home:
         """Where a value lives."""
         return self._homes.homes[name]
+
+    def made_once(self, key: object, make: Callable[[], _T]) -> _T:
+        """Weights in the form that a kernel wants them, the same for all programs of a model."""
+        if key not in self.packed:
+            self.packed[key] = make()
+        made: _T = self.packed[key]
+        return made
 
     def array(self, name: str) -> Array:
         """A value's memory, or its contents if they are known."""

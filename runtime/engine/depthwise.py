@@ -59,9 +59,7 @@ def convolution(ctx: Context) -> Bind:
 def _repeated(ctx: Context, kernel: Array, repeat: int) -> Array:
     """The weights [kh, kw, ow * C]."""
     key = (ctx.task.node.name, "depthwise", repeat)
-    if key not in ctx.packed:
-        ctx.packed[key] = np.ascontiguousarray(np.tile(kernel, repeat))
-    return ctx.packed[key]
+    return ctx.made_once(key, lambda: np.ascontiguousarray(np.tile(kernel, repeat)))
 
 
 def _lines(x: Array, win: Window) -> Array:

@@ -16,8 +16,9 @@ import numpy as np
 from runtime.engine.choice import conv_window
 from runtime.engine.context import Bind, Context
 from runtime.engine.finish import Step, collapse, finish
+from runtime.engine.packed import Packed, multiply, pack, width_for
 from runtime.engine.team import shared
-from runtime.engine.tiling import blocks, cuts, shares
+from runtime.engine.tiling import blocks, shares
 from runtime.kernels.base import Array
 
 __all__ = ["convolution", "dense", "product"]
@@ -26,6 +27,8 @@ _SMALL = 1 << 20
 """Elements of a matrix that may be kept a second time."""
 _SHORT = 12
 """Numbers in a row of taps that are too few to be copied as one run."""
+_MANY, _FEW = 1024, 48
+"""Rows that a block should have: where BLAS copies the weights for each block, and where it doesn't."""
 
 
 def convolution(ctx: Context) -> Bind:
@@ -62,53 +65,56 @@ def product(ctx: Context, patches: Callable[[], Array], *, upright: bool = False
     matrix = kernel.reshape(-1, kernel.shape[-1])
     if upright and bias is not None:
         matrix, bias = np.concatenate([matrix, bias.reshape(1, -1)]), None
-    if prod(ctx.out.shape[:-1]) == 1 and matrix.size <= _SMALL:
-        matrix = _transposed(ctx, matrix)
     lines_of = _columns if upright else _lines
     depth, filters = matrix.shape
     shape = ctx.out.shape if len(ctx.out.shape) == 4 else (1, 1, prod(ctx.out.shape[:-1]), filters)
-    jobs = _jobs(ctx, shape, depth)
-    largest = max((_rows(shape, part) for job in jobs for part, _ in job), default=0)
+    rows = prod(shape[:-1])
+    threads = ctx.workers(rows * depth * filters, depth * filters)
+    by_columns = threads > 1 and rows < filters
+    weights = _packed(ctx, matrix, rows, threads if by_columns else 1)
+    jobs = _jobs(shape, depth, weights, threads, by_columns=by_columns)
+    largest = max((_rows(shape, part) for job, _ in jobs for part in job), default=0)
     scratch, room = ctx.temporary(len(jobs), largest * depth), ctx.temporary(len(jobs), largest * filters)
     spare = ctx.spare(len(jobs), largest * filters)
 
     def bind() -> list[Step]:
         source, target = patches(), ctx.array(ctx.task.outputs[0]).reshape(shape)
         lists: list[list[Step]] = [[] for _ in jobs]
-        for steps, job, copy, space, more in zip(lists, jobs, scratch.array, room.array, spare):
-            for part, columns in job:
-                rows, goal = _rows(shape, part), target[part][..., columns]
+        for steps, (job, mine), copy, space, more in zip(lists, jobs, scratch.array, room.array, spare):
+            for part in job:
+                rows, goal = _rows(shape, part), target[part][..., mine.columns]
                 lines, copying = lines_of(source[part], rows, depth, copy)
                 width = goal.shape[-1]
                 flat = collapse(goal, rows, width)
                 block = goal if flat is not None else space[: goal.size].reshape(goal.shape)
                 flat = block.reshape(rows, width) if flat is None else flat
-                steps += [*copying, partial(np.matmul, lines, matrix[:, columns], out=flat)]
-                finishes = ctx.finishes(bias, partial(_cut, shape, part, columns), columns)
+                steps += [*copying, *multiply(lines, mine, flat)]
+                finishes = ctx.finishes(bias, partial(_cut, shape, part, mine.columns), mine.columns)
                 steps += finish(block, goal, finishes, more)
         return shared(lists)
 
     return bind
 
 
-def _transposed(ctx: Context, matrix: Array) -> Array:
-    """The matrix by columns, each of which makes a number of a single row's product."""
-    key = (ctx.task.node.name, "transposed")
-    if key not in ctx.packed:
-        ctx.packed[key] = np.ascontiguousarray(matrix.T)
-    return ctx.packed[key].T
+def _packed(ctx: Context, matrix: Array, rows: int, threads: int) -> Packed:
+    """The weights; for a single row and not too many by columns, each of which makes a number of the product."""
+    upright = rows == 1 and matrix.size <= _SMALL
+    width = width_for(matrix.shape[0], matrix.shape[1], rows, matrix.dtype, threads)
+    key = (ctx.task.node.name, "direct", width, upright)
+    return ctx.made_once(key, lambda: pack(np.ascontiguousarray(matrix.T).T if upright else matrix, width))
 
 
-def _jobs(ctx: Context, shape: tuple[int, ...], depth: int) -> list[list[tuple[tuple[slice, slice], slice]]]:
-    """Images, rows and columns of the product for each thread."""
+def _jobs(
+    shape: tuple[int, ...], depth: int, weights: Packed, threads: int, *, by_columns: bool
+) -> list[tuple[list[tuple[slice, slice]], Packed]]:
+    """Images and rows of the product for each thread, and its weights."""
     n, h, w, filters = shape
-    rows = n * h * w
-    threads = ctx.workers(rows * depth * filters, depth * filters)
-    if threads > 1 and rows < filters:
-        every = list(blocks(slice(0, n), slice(0, h), w, depth + filters, least=1024))
-        return [[(part, columns) for part in every] for columns in cuts(filters, threads)]
-    parts = shares(n, h, w, depth + filters, threads=threads, least=1024)
-    return [[(part, slice(0, filters)) for part in job] for job in parts]
+    least = _MANY if weights.whole else _FEW
+    if by_columns:
+        every = list(blocks(slice(0, n), slice(0, h), w, depth + filters, least=least))
+        return [(every, mine) for mine in weights.shares(threads)]
+    parts = shares(n, h, w, depth + filters, threads=threads, least=least)
+    return [(job, weights) for job in parts]
 
 
 def _rows(shape: tuple[int, ...], part: tuple[slice, slice]) -> int:

@@ -93,7 +93,7 @@ def compile_program(
     graph: Graph,
     weights: Mapping[str, Array],
     inputs: Mapping[str, Spec],
-    packed: dict[object, Array],
+    packed: dict[object, Any],
     policy: Policy,
 ) -> Program:
     """The program of a graph for inputs of these shapes.

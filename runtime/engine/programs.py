@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
+from typing import Any
 
 from runtime.engine.choice import Policy
 from runtime.engine.program import Program, compile_program
@@ -35,7 +36,7 @@ class Programs:
         self._graph = graph
         self._weights = weights
         self._policy = policy
-        self._packed: dict[object, Array] = {}
+        self._packed: dict[object, Any] = {}
         self._idle: OrderedDict[object, list[Program]] = OrderedDict()
         self._impossible = False
         self.unlock()

@@ -1,15 +1,17 @@
 """Convolutions with stride 1 by Winograd's minimal filtering: tiles of m outputs per axis from n = m + r - 1 inputs.
 
 With d a tile of the input [n, n] and g the kernel [r, r], for each pair of channels, Y = A^T [(G g G^T) * (B^T d B)] A:
-n * n products instead of m * m * r * r. The two-dimensional transforms are one matrix product each, by Kronecker's
-rule; the sums over input channels are n * n matrix products. The error grows with the tile. With 64 to 512 channels it
-is, in units of the direct convolution's, 1 to 2 for 3 x 3 taps with m = 2, and 5 to 14 with m = 4; for 1 x 3 taps with
-m = 4 it is 3 to 4; for 1 x 7 with m = 2, 3 to 6; for 5 x 5 with m = 2, 4 to 12; for all others, 12 to 31.
+n * n products instead of m * m * r * r. The transforms take one axis after the other, as matrix products with all tiles
+and channels; the sums over input channels are n * n matrix products. The error grows with the tile. With 64 to 512
+channels it is, in units of the direct convolution's, 1 to 2 for 3 x 3 taps with m = 2, and 5 to 14 with m = 4; for
+1 x 3 taps with m = 4 it is 3 to 4; for 1 x 7 with m = 2, 3 to 6; for 5 x 5 with m = 2, 4 to 12; for all others, 12 to 31.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache, partial
+from itertools import cycle
 from math import prod
 from operator import itemgetter
 
@@ -19,6 +21,7 @@ from numpy.lib.stride_tricks import as_strided
 from runtime.engine.choice import Tiles
 from runtime.engine.context import Bind, Context
 from runtime.engine.finish import Step, collapse, finish
+from runtime.engine.packed import Packed, multiply, pack, width_for
 from runtime.engine.team import shared
 from runtime.engine.tiling import cuts, shares
 from runtime.kernels.base import Array
@@ -27,8 +30,8 @@ __all__ = ["convolution", "transforms"]
 
 _STRETCH = 1 << 12
 
-_FEW = 128
-"""Tiles that a product should have: with fewer, packing the weights takes as long."""
+_MANY, _FEW = 128, 48
+"""Tiles that a product should have: where BLAS copies the weights, which takes as long as it, and elsewhere."""
 
 _POINTS = (0.0, 1.0, -1.0, 2.0, -0.5, -2.0, 0.5, -1.5, 0.75)
 """In this order: 2 and -1/2 together have a third of the error of 2 and -2, or of 1/2 and -1/2."""
@@ -60,25 +63,26 @@ def convolution(ctx: Context, tiles: Tiles) -> Bind:
 
     Threads share the tiles. Where those are few, they share the products by points, and only the rest by tiles.
     """
-    kernel, bias = ctx.known(1), ctx.known(2)
+    kernel = ctx.known(1)
     assert kernel is not None
     channels, filters = kernel.shape[2:]
     span, n, (h, w) = prod(tiles.spans), ctx.out.shape[0], tiles.counts
     threads = ctx.workers(span * n * h * w * channels * filters, span * channels * filters)
-    by_points = threads > 1 and n * h * w < _FEW * threads
-    jobs = shares(n, h, w, span * (2 * channels + filters), threads=1 if by_points else threads, least=_FEW)
+    by_points = threads > 1 and n * h * w < _MANY * threads
+    weights = _packed(ctx, tiles, kernel)
+    least = _MANY if weights.whole else _FEW
+    jobs = shares(n, h, w, span * (2 * channels + filters), threads=1 if by_points else threads, least=least)
     largest = max((i.stop - i.start) * (r.stop - r.start) for job in jobs for i, r in job) * w
     source, fill = ctx.padded(ctx.task.node.inputs[0], tiles.pads)
     memory = ctx.temporary(len(jobs), 2, span * largest * max(channels, filters))
     spare = ctx.spare(len(jobs), largest * filters)
-    factors = _packed(ctx, tiles, kernel)
 
     def bind() -> list[Step]:
         view, steps = _view(source(), tiles), fill()
         lists: list[list[Step]] = [[] for _ in jobs]
-        for made, job, (a, b), more in zip(lists, jobs, memory.array, spare):
+        for made, job, both, more in zip(lists, jobs, memory.array, spare):
             for part in job:
-                block = _Block(ctx, tiles, factors, bias, view, part, a, b, more)
+                block = _Block(ctx, tiles, weights, view, part, both, more)
                 if by_points:
                     steps += block.shared(threads)
                 else:
@@ -91,36 +95,34 @@ def convolution(ctx: Context, tiles: Tiles) -> Bind:
 class _Block:
     """The steps for the tiles of some images and rows.
 
-    They go back and forth between two pieces of memory: from the gathered inputs of the tiles [n * n, tiles, C] to
-    transformed ones, to products [n * n, tiles, M], to the outputs [m * m, tiles, M].
+    They go back and forth between two pieces of memory: from the gathered inputs of the tiles [n, n, tiles, C] to those
+    transformed along each axis, to products [n, n, tiles, M], to the outputs [m, m, tiles, M].
     """
 
     def __init__(
         self,
         ctx: Context,
         tiles: Tiles,
-        factors: tuple[Array, Array, Array],
-        bias: Array | None,
+        weights: Packed,
         view: Array,
         part: tuple[slice, slice],
-        a: Array,
-        b: Array,
+        memory: Array,
         spare: Array | None,
     ) -> None:
-        self._ctx, self._tiles, self._bias, self._view, self._part, self._spare = ctx, tiles, bias, view, part, spare
-        self._weights, self._before, self._after = factors
-        span, channels, filters = self._weights.shape
-        count = prod(self._view[:, :, part[0], part[1]].shape[2:5])
-
-        def points(memory: Array, number: int, depth: int) -> Array:
-            return memory[: number * count * depth].reshape(number, count, depth)
-
-        self._gathered, self._spread = points(a, span, channels), points(b, span, channels)
-        self._products, self._outputs = points(a, span, filters), points(b, len(self._after), filters)
+        self._ctx, self._tiles, self._weights, self._view, self._part = ctx, tiles, weights, view, part
+        self._spare, (self._bias, filters) = spare, (ctx.known(2), ctx.out.shape[-1])
+        self._axes = [axis for axis, taps in enumerate(tiles.taps) if taps > 1]
+        seen = view[:, :, part[0], part[1]].shape
+        count, channels, spans = prod(seen[2:5]), seen[5], tiles.spans
+        shapes = [(*spans, count, channels)] * (len(self._axes) + 1) + [(*spans, count, filters)]
+        sizes = [(tiles.sizes[0], spans[1]), tiles.sizes] if len(self._axes) == 2 else [tiles.sizes]
+        shapes += [(*size, count, filters) for size in sizes]
+        self._stages = [piece[: prod(s)].reshape(s) for piece, s in zip(cycle(memory), shapes)]
 
     def steps(self) -> list[Step]:
         """All of them."""
-        return [*self._forward(self._part), *self._multiply(slice(0, len(self._weights))), *self._back(self._part)]
+        points = slice(0, prod(self._tiles.spans))
+        return [*self._forward(self._part), *self._multiply(points), *self._back(self._part)]
 
     def shared(self, threads: int) -> list[Step]:
         """All of them, for threads that wait for each other before and after the products."""
@@ -129,7 +131,7 @@ class _Block:
             pieces = [(piece, rows) for piece in cuts(images.stop, threads, images.start)]
         else:
             pieces = [(images, piece) for piece in cuts(rows.stop, threads, rows.start)]
-        products = cuts(len(self._weights), threads)
+        products = cuts(prod(self._tiles.spans), threads)
         return [
             *shared(list(map(self._forward, pieces))),
             *shared(list(map(self._multiply, products))),
@@ -143,34 +145,41 @@ class _Block:
         return slice(first, first + (piece[0].stop - piece[0].start) * (piece[1].stop - piece[1].start) * w)
 
     def _forward(self, piece: tuple[slice, slice]) -> list[Step]:
-        seen, span, where = self._view[:, :, piece[0], piece[1]], len(self._weights), self._range(piece)
-        gathered, spread = self._gathered[:, where], self._spread[:, where]
-        copies = collapse(gathered, *seen.shape)
+        seen, where = self._view[:, :, piece[0], piece[1]], self._range(piece)
+        stages = [stage[:, :, where] for stage in self._stages[: len(self._axes) + 1]]
+        copies = collapse(stages[0], *seen.shape)
         assert copies is not None
-        matrices = gathered.reshape(span, -1), spread.reshape(span, -1)
-        return [
-            partial(np.copyto, copies, seen),
-            partial(np.matmul, self._before, matrices[0], out=matrices[1]),
-        ]
+        return [partial(np.copyto, copies, seen), *self._transformed(stages, inwards=True)]
+
+    def _transformed(self, stages: Sequence[Array], *, inwards: bool) -> list[Step]:
+        """From each stage to the next by the matrix of the next axis."""
+        steps: list[Step] = []
+        for axis, source, goal in zip(self._axes, stages, stages[1:]):
+            after, _, before = transforms(self._tiles.sizes[axis], self._tiles.taps[axis])
+            matrix = (before if inwards else after).astype(source.dtype)
+            pair = [stage.reshape(*stage.shape[:2], -1) for stage in (source, goal)]
+            pair = [stage.swapaxes(0, 1) for stage in pair] if axis == 0 else pair
+            steps.append(partial(np.matmul, matrix, pair[0], out=pair[1]))
+        return steps
 
     def _multiply(self, points: slice) -> list[Step]:
-        products, at_one = self._products[points], _one(self._tiles)
-        steps: list[Step] = [partial(np.matmul, self._spread[points], self._weights[points], out=products)]
+        spread, products = (
+            stage.reshape(-1, *stage.shape[2:]) for stage in self._stages[len(self._axes) : len(self._axes) + 2]
+        )
+        steps, at_one = multiply(spread[points], self._weights.points(points), products[points]), _one(self._tiles)
         if self._bias is not None and points.start <= at_one < points.stop:
-            goal = self._products[at_one]
-            steps.append(partial(np.add, goal, self._bias, out=goal))
+            steps.append(partial(np.add, products[at_one], self._bias, out=products[at_one]))
         return steps
 
     def _back(self, piece: tuple[slice, slice]) -> list[Step]:
-        where, filters = self._range(piece), self._products.shape[2]
-        products, outputs = self._products[:, where], self._outputs[:, where]
-        shape = (*self._tiles.sizes, *self._view[:, :, piece[0], piece[1]].shape[2:5], filters)
-        matrices = products.reshape(len(products), -1), outputs.reshape(len(outputs), -1)
-        results, y = collapse(outputs, *shape), self._ctx.array(self._ctx.task.outputs[0])
+        where, y = self._range(piece), self._ctx.array(self._ctx.task.outputs[0])
+        stages = [stage[:, :, where] for stage in self._stages[len(self._axes) + 1 :]]
+        filters = y.shape[-1]
+        results = collapse(stages[-1], *self._tiles.sizes, *self._view[:, :, piece[0], piece[1]].shape[2:5], filters)
         assert results is not None
         spare = None if self._spare is None else self._spare[where.start * filters : where.stop * filters]
         return [
-            partial(np.matmul, self._after, matrices[0], out=matrices[1]),
+            *self._transformed(stages, inwards=False),
             *_scatter(self._ctx, results, y, piece, self._tiles, spare),
         ]
 
@@ -189,13 +198,12 @@ def _view(x: Array, tiles: Tiles) -> Array:
     return as_strided(x, shape, strides, writeable=False)
 
 
-def _packed(ctx: Context, tiles: Tiles, kernel: Array) -> tuple[Array, Array, Array]:
-    """The kernel transformed [n * n, C, M], B^T and A^T of both axes, in the kernel's type."""
-    (a, g, b), (a2, g2, b2) = (transforms(m, r) for m, r in zip(tiles.sizes, tiles.taps))
-    key = (ctx.task.node.name, "winograd", tiles.sizes)
-    if key not in ctx.packed:
-        ctx.packed[key] = _transformed(np.kron(g, g2), kernel)
-    return ctx.packed[key], np.kron(b, b2).astype(kernel.dtype), np.kron(a, a2).astype(kernel.dtype)
+def _packed(ctx: Context, tiles: Tiles, kernel: Array) -> Packed:
+    """The kernel transformed, [n * n, C, M]."""
+    width = width_for(kernel.shape[2], kernel.shape[3], ctx.out.shape[0] * prod(tiles.counts), kernel.dtype)
+    key = (ctx.task.node.name, "winograd", tiles.sizes, width)
+    (_, g, _), (_, g2, _) = (transforms(m, r) for m, r in zip(tiles.sizes, tiles.taps))
+    return ctx.made_once(key, lambda: pack(_transformed(np.kron(g, g2), kernel), width))
 
 
 def _transformed(matrix: Array, kernel: Array) -> Array:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from exporter.verify.compare import error, limit
-from runtime.engine import Policy, Spec, Unresolvable, compile_program, context, winograd
+from runtime.engine import Policy, Spec, Unresolvable, blas, compile_program, context, winograd
 from runtime.engine.choice import tiles_for
 from runtime.engine.winograd import transforms
 from runtime.kernels.window import window
@@ -26,14 +26,20 @@ FAST = settings(max_examples=60, deadline=None, derandomize=True, suppress_healt
 THREADS = 1
 
 
-@pytest.fixture(scope="module", autouse=True, params=[(1, 128), (3, 128), (2, 1)], ids=["alone", "three", "two"])
+@pytest.fixture(
+    scope="module", autouse=True, params=[(1, 128, 10**6), (3, 128, 0), (2, 1, 400)], ids=["alone", "three", "two"]
+)
 def sharing(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Everything is run by one thread, and shared by several, however small; Winograd by points and by tiles."""
+    """Everything is run by one thread, and shared by several, however small; Winograd by points and by tiles.
+
+    Products are left whole, or cut until they are small, whatever the processor.
+    """
     global THREADS
     with pytest.MonkeyPatch.context() as patch:
-        THREADS, few = request.param
+        THREADS, many, small = request.param
         patch.setattr(context, "_LEAST", 1e-9)
-        patch.setattr(winograd, "_FEW", few)
+        patch.setattr(winograd, "_MANY", many)
+        patch.setattr(blas, "small_product", lambda dtype: small)
         yield
     THREADS = 1
 

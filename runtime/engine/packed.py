@@ -1,0 +1,126 @@
+"""Matrix products with weights that lie in memory the way that they are multiplied.
+
+Y[rows, M] = X[rows, K] W[K, M], the error being that of a sum of K products in the order that BLAS takes them.
+
+BLAS copies both factors into an order of its own first, which takes as long as the product where there are few rows.
+Some have kernels that do without for small products (`blas.small_product`), and reach with them what they otherwise
+reach for large matrices alone. So W is kept in blocks of columns, and X taken in stretches of rows, such that each pair
+is small; one call of `np.matmul` goes through all of them. Elsewhere there is one block, and one stretch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from runtime.engine import blas
+from runtime.engine.arena import aligned
+from runtime.engine.finish import Step
+from runtime.engine.tiling import cuts
+from runtime.kernels.base import Array
+
+__all__ = ["Packed", "multiply", "pack", "width_for"]
+
+_WIDTHS = (64, 80, 96, 48, 112, 128, 32, 16)
+"""Columns of a block, best first: as many as fill whole vectors, and enough of them to use each row several times."""
+_ROWS, _FEW = 12, 64
+"""Rows that a stretch should have at least, and rows that are better taken in one stretch, of narrower blocks."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Weights [..., K, M] as arrays [..., blocks, K, width], which together have all the columns.
+
+    Attributes:
+        parts: The arrays, each with its first column.
+    """
+
+    parts: tuple[tuple[int, Array], ...]
+
+    def shares(self, count: int) -> list[Packed]:
+        """The blocks, dealt out to at most so many."""
+        found: list[list[tuple[int, Array]]] = [[] for _ in range(count)]
+        for first, blocks in self.parts:
+            for goal, cut in zip(found, cuts(blocks.shape[-3], count)):
+                goal.append((first + cut.start * blocks.shape[-1], blocks[..., cut, :, :]))
+        return [Packed(tuple(parts)) for parts in found if parts]
+
+    @property
+    def columns(self) -> slice:
+        """The columns from the first to the last; they have no gaps as long as only one part was dealt out."""
+        first, (last, blocks) = self.parts[0][0], self.parts[-1]
+        return slice(first, last + blocks.shape[-3] * blocks.shape[-1])
+
+    @property
+    def whole(self) -> bool:
+        """Whether BLAS copies them before it multiplies."""
+        _, blocks = self.parts[0]
+        return bool(blocks.shape[-2] * blocks.shape[-1] > blas.small_product(blocks.dtype))
+
+    def points(self, which: slice) -> Packed:
+        """Those of some of the products, along the first axis."""
+        return Packed(tuple((first, blocks[which]) for first, blocks in self.parts))
+
+
+def pack(matrix: Array, width: int) -> Packed:
+    """Weights [..., K, M] in blocks of that many columns."""
+    columns = matrix.shape[-1]
+    whole = columns // width * width
+    parts = [(0, _blocks(matrix[..., :whole], width))]
+    if whole < columns:
+        parts.append((whole, _blocks(matrix[..., whole:], columns - whole)))
+    return Packed(tuple(parts))
+
+
+def _blocks(matrix: Array, width: int) -> Array:
+    """[..., K, M] as [..., M / width, K, width]; the matrix itself if that is one block."""
+    if matrix.shape[-1] == width and matrix.flags.c_contiguous:
+        return matrix[..., None, :, :]
+    parts = matrix.reshape(*matrix.shape[:-1], -1, width).swapaxes(-2, -3)
+    blocks = aligned(parts.shape, parts.dtype)
+    np.copyto(blocks, parts)
+    return blocks
+
+
+def width_for(depth: int, columns: int, rows: int, dtype: np.dtype[Any], threads: int = 1) -> int:
+    """How many columns a block has, for products of that many rows, and threads that share columns if several."""
+    limit = blas.small_product(dtype) // depth
+    fitting = [width for width in _WIDTHS if width * min(rows, _ROWS) <= limit]
+    if rows <= _FEW:
+        fitting = [width for width in fitting if width * rows <= limit and width >= 32] or fitting
+    if not fitting:
+        return columns // threads if columns % threads == 0 else columns
+    if columns <= max(fitting):
+        return columns
+    return next((width for width in fitting if columns % width == 0), fitting[0])
+
+
+def multiply(x: Array, weights: Packed, out: Array) -> list[Step]:
+    """Steps that make out[..., rows, M] of x [..., rows, K]; `out` begins with the first column of the weights."""
+    steps: list[Step] = []
+    start, rows = weights.parts[0][0], x.shape[-2]
+    for first, blocks in weights.parts:
+        count, depth, width = blocks.shape[-3:]
+        columns = out[..., first - start : first - start + count * width]
+        for part, size in _stretches(rows, depth * width, blas.small_product(blocks.dtype)):
+            source, goal = x[..., part, :], columns[..., part, :]
+            source = source.reshape(*source.shape[:-2], 1, -1, size, depth)
+            goal = goal.reshape(*goal.shape[:-2], -1, size, count, width)
+            goal = np.moveaxis(goal, -2, -4)
+            steps.append(partial(np.matmul, source, blocks[..., None, :, :], out=goal))
+    return steps
+
+
+def _stretches(rows: int, each: int, limit: int) -> Sequence[tuple[slice, int]]:
+    """Rows in stretches of one size, and what is left over: each as a slice and the size within it."""
+    most = limit // each
+    if rows * each <= limit or most < 1:
+        return [(slice(0, rows), rows)]
+    size = -(-rows // -(-rows // most))
+    size = size if size <= 4 or rows % size == 0 else min(most, -(-size // 4) * 4)
+    whole = rows // size * size
+    return [(slice(0, whole), size), *([(slice(whole, rows), rows - whole)] if whole < rows else [])]
