@@ -14,16 +14,16 @@ from runtime.kernels.window import Window, window
 __all__ = ["ACCURACIES", "Policy", "Tiles", "candidates", "conv_pads", "conv_tiles", "conv_window", "name", "tiles_for"]
 
 _TILES: dict[str, dict[int, tuple[int, ...]]] = {
-    "standard": {3: (2, 4), 5: (2,), 7: (2,)},
+    "standard": {3: (2, 4), 5: (2, 4), 7: (2,)},
     "strict": {3: (2,)},
-    "fast": {3: (2, 4), 5: (2, 4), 7: (2, 4)},
+    "fast": {3: (2, 4, 6), 5: (2, 4), 7: (2, 4)},
 }
 """Outputs per tile that may be taken for a kernel size, by accuracy."""
 
 ACCURACIES = tuple(_TILES)
 """`strict` keeps the error of the direct convolution, `standard` half of what is still noise, `fast` has no limit."""
 
-_POINTS, _CHANNELS = 16, 128
+_POINTS, _CHANNELS = 36, 128
 """`standard` takes tiles of more points only up to so many channels, with which the error of a tile grows."""
 
 _GEMM, _SMALL_GEMM, _COPY = 170.0, 50.0, 6.0

@@ -43,8 +43,12 @@ class Finish:
 
 def collapse(array: Array, *shape: int) -> Array | None:
     """The array under another shape, if that needs no copy."""
-    other = array.reshape(shape)
-    return other if np.may_share_memory(array, other) or not array.size else None
+    other = array.view()
+    try:
+        other.shape = shape
+    except AttributeError:
+        return None
+    return other
 
 
 def finish(block: Array, target: Array, finishes: Sequence[Finish], spare: Array | None) -> list[Step]:

@@ -3,17 +3,17 @@
 With d a tile of the input [n, n] and g the kernel [r, r], for each pair of channels, Y = A^T [(G g G^T) * (B^T d B)] A:
 n * n products instead of m * m * r * r. The transforms take one axis after the other, as matrix products with all tiles
 and channels; the sums over input channels are n * n matrix products. The error grows with the tile. With 64 to 512
-channels it is, in units of the direct convolution's, 1 to 2 for 3 x 3 taps with m = 2, and 5 to 14 with m = 4; for
-1 x 3 taps with m = 4 it is 3 to 4; for 1 x 7 with m = 2, 3 to 6; for 5 x 5 with m = 2, 4 to 12; for all others, 12 to 31.
+channels it is, in units of the direct convolution's, 1 to 2 for 3 x 3 taps with m = 2, 4 to 14 with m = 4, and 20 to
+50 with m = 6; for 1 x 3 taps with m = 4 it is 3 to 4; for 1 x 7 with m = 2, 3 to 6, and with m = 4, 9 to 18; for 5 x 5
+with m = 2, 3 to 12, and with m = 4, 9 to 31.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, partial
-from itertools import cycle
+from itertools import cycle, product
 from math import prod
-from operator import itemgetter
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -219,13 +219,36 @@ def _transformed(matrix: Array, kernel: Array) -> Array:
 def _scatter(
     ctx: Context, results: Array, y: Array, part: tuple[slice, slice], tiles: Tiles, spare: Array | None
 ) -> list[Step]:
-    """Each of a tile's m * m outputs goes to every m-th row and column; what lies past the end is left out."""
-    (images, rows), (mh, mw) = part, tiles.sizes
+    """Outputs [mh, mw, N, rows, columns, M] of tiles go where they belong; what lies past the end is left out.
+
+    All whole tiles are stored at once, those that are cut off at the end of an axis on their own.
+    """
+    images, rows = part
     steps: list[Step] = []
-    for i, j in np.ndindex(mh, mw):
-        index = (images, slice(rows.start * mh + i, min(rows.stop * mh, y.shape[1]), mh), slice(j, None, mw))
-        target = y[index]
-        block = results[i, j, :, : target.shape[1], : target.shape[2]]
-        if target.size:
-            steps += finish(block, target, ctx.finishes(None, itemgetter(index)), spare)
+    for down, right in product(
+        _whole_and_cut(rows, tiles.sizes[0], y.shape[1]),
+        _whole_and_cut(slice(0, tiles.counts[1]), tiles.sizes[1], y.shape[2]),
+    ):
+        place = partial(_tiled, images=images, down=down, right=right, sizes=tiles.sizes)
+        inner = slice(down[0].start - rows.start, down[0].stop - rows.start)
+        block = results[: down[1], : right[1], :, inner, right[0]]
+        steps += finish(block, place(y), ctx.finishes(None, place), spare)
     return steps
+
+
+def _whole_and_cut(tiles: slice, size: int, end: int) -> list[tuple[slice, int]]:
+    """The tiles whose outputs all lie before the end, and the one that the end cuts: which, and how much is left."""
+    whole = max(tiles.start, min(tiles.stop, end // size))
+    found = [(slice(tiles.start, whole), size), (slice(whole, tiles.stop), end - whole * size)]
+    return [(which, left) for which, left in found if which.stop > which.start and left > 0]
+
+
+def _tiled(
+    y: Array, *, images: slice, down: tuple[slice, int], right: tuple[slice, int], sizes: tuple[int, int]
+) -> Array:
+    """Those tiles of an array [N, h, w, M] as [mh, mw, N, rows, columns, M], without copying."""
+    (rows, mh), (columns, mw) = down, right
+    first = y[images, rows.start * sizes[0] :, columns.start * sizes[1] :]
+    image, row, column, channel = first.strides
+    shape = (mh, mw, first.shape[0], rows.stop - rows.start, columns.stop - columns.start, y.shape[3])
+    return as_strided(first, shape, (row, column, image, row * sizes[0], column * sizes[1], channel))
