@@ -30,9 +30,9 @@ def load(path: str | os.PathLike[str], *, accuracy: str = "standard", threads: i
 
     Args:
         path: The file.
-        accuracy: `standard` keeps the error of every layer below 10 times that of a direct float32 convolution, which
+        accuracy: `standard` keeps the error of every layer below 16 times that of a direct float32 convolution, which
             is noise by the measure of `ckpt2onnx verify`; `strict` below twice; `fast` takes any Winograd
-            tiles, with up to 30 times the error; `plain` runs one operator after the other, by the same kernels that
+            tiles, with up to 50 times the error; `plain` runs one operator after the other, by the same kernels that
             fold constants.
         threads: How many a call may use; large layers are shared. While a call runs, the BLAS of the process takes one
             thread. Results of different numbers of threads differ by rounding.

@@ -1,4 +1,4 @@
-"""Which way each convolution goes: a cost model that gives the same answer on every machine, and every time."""
+"""Which way each convolution goes: a cost model that gives the same answer every time, with the same kind of BLAS."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from itertools import product
 from math import prod
 
+import numpy as np
+
+from runtime.engine import blas
 from runtime.engine.resolve import Spec
 from runtime.engine.tasks import Task
 from runtime.kernels.window import Window, window
@@ -21,15 +24,17 @@ _TILES: dict[str, dict[int, tuple[int, ...]]] = {
 """Outputs per tile that may be taken for a kernel size, by accuracy."""
 
 ACCURACIES = tuple(_TILES)
-"""`strict` keeps the error of the direct convolution, `standard` half of what is still noise, `fast` has no limit."""
+"""`strict` keeps the error of the direct convolution, `standard` what `verify` calls noise, `fast` has no limit."""
 
-_POINTS, _CHANNELS = 36, 128
-"""`standard` takes tiles of more points only up to so many channels, with which the error of a tile grows."""
+_CHANNELS = ((24, 1 << 30), (36, 256), (64, 64))
+"""How many channels `standard` takes tiles of so many points for: the error grows with both."""
 
-_GEMM, _SMALL_GEMM, _COPY = 170.0, 50.0, 6.0
-"""The cost model's machine: multiply-adds and elements per nanosecond, of large products, transforms and copies."""
+_PRODUCT, _WEIGHT, _COPY, _INWARDS, _OUTPUT = 0.019, 0.08, 0.21, 0.047, 0.49
+"""The cost model's machine, in nanoseconds, fitted to what all candidates took for the layers of three networks: of a
+multiply-add; of a number in the weights, which come from memory; in the patches; in the tiles, for each number that its
+transforms multiply it with; and in the products, with all that is left to do with it."""
 _WARM_UP = 20
-"""Rows that a matrix product loses to packing the weights."""
+"""Rows that a matrix product loses where BLAS copies the weights first."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,10 @@ def candidates(win: Window, kernel: Sequence[int], accuracy: str) -> list[Tiles]
         return []
     rows, columns = ((1,) if taps == 1 else _TILES[accuracy].get(taps, ()) for taps in win.kernel)
     found = [_tiles(win, sizes) for sizes in product(rows, columns)]
-    limited = accuracy == "standard" and kernel[2] > _CHANNELS
-    return [tiles for tiles in found if not limited or prod(tiles.spans) <= _POINTS]
+    if accuracy != "standard":
+        return found
+    points = max((points for points, channels in _CHANNELS if kernel[2] <= channels), default=0)
+    return [tiles for tiles in found if prod(tiles.spans) <= points]
 
 
 def _tiles(win: Window, sizes: tuple[int, int]) -> Tiles:
@@ -115,14 +122,19 @@ def tiles_for(win: Window, batch: int, kernel: Sequence[int], accuracy: str) -> 
 
 
 def _direct_cost(rows: int, depth: int, filters: int) -> float:
-    return 2 * (rows + _WARM_UP) * depth * filters / _GEMM + rows * depth / _COPY
+    return _products_cost(rows, depth, filters) + _COPY * rows * depth
+
+
+def _products_cost(rows: int, depth: int, filters: int) -> float:
+    warm_up = 0 if blas.small_product(np.dtype(np.float32)) else _WARM_UP
+    return depth * filters * (_PRODUCT * (rows + warm_up) + _WEIGHT)
 
 
 def _cost(tiles: Tiles, batch: int, channels: int, filters: int) -> float:
-    count, span, size = batch * prod(tiles.counts), prod(tiles.spans), prod(tiles.sizes)
-    products = 2 * span * (count + _WARM_UP) * channels * filters / _GEMM
-    transforms = 2 * span * count * (span * channels + size * filters) / _SMALL_GEMM
-    return products + transforms + count * (span * channels + size * filters) / _COPY
+    count, span = batch * prod(tiles.counts), prod(tiles.spans)
+    factors = sum(each for each, taps in zip(tiles.spans, tiles.taps) if taps > 1)
+    tile = _INWARDS * factors * channels + _OUTPUT * filters
+    return span * (_products_cost(count, channels, filters) + count * tile)
 
 
 def conv_window(task: Task, specs: Mapping[str, Spec]) -> Window:
