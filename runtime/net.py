@@ -21,9 +21,6 @@ from runtime.profile import Row, summary
 
 __all__ = ["Deviation", "Net", "load"]
 
-_ACCEPTED = 64
-"""How many combinations of shapes and types are remembered as good."""
-
 
 def load(path: str | os.PathLike[str], *, accuracy: str = "standard", threads: int = 1, tune: bool = False) -> Net:
     """The model in a bundle.
@@ -102,7 +99,7 @@ class Net:
         self._bundle = bundle
         self.policy = Policy(accuracy, threads, choices)
         self._programs = None if accuracy == "plain" else Programs(bundle.graph, bundle.weights, self.policy)
-        self._accepted: set[object] = set()
+        self._names = [value.name for value in bundle.outputs]
         self._weights = dict(bundle.weights)
         self._weight_ids = {id(array) for array in self._weights.values()}
         self.inputs: tuple[Value, ...] = bundle.inputs
@@ -111,10 +108,8 @@ class Net:
 
     def __call__(self, *arrays: Any) -> Array | tuple[Array, ...]:
         """The outputs, in order, from the inputs, in order; a model with one output gives the array itself."""
-        if len(arrays) != len(self.inputs):
-            raise InputError(f"{len(arrays)} arrays given, expected {len(self.inputs)}: {_listing(self.inputs)}")
-        results = self.run({value.name: array for value, array in zip(self.inputs, arrays)})
-        return tuple(results.values()) if len(results) != 1 else next(iter(results.values()))
+        results = self._computed(arrays)
+        return results[0] if len(results) == 1 else tuple(results)
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
         """Every output by name, as arrays of the caller's own.
@@ -123,15 +118,40 @@ class Net:
             InputError: An input is missing, unknown, or of another rank, size or type than the model's.
             RunError: The sizes that were left open don't go together.
         """
-        given, key = self._checked(feeds)
-        results = None if self._programs is None else self._programs.run(given, key)
-        return self._interpreted(given) if results is None else results
+        return dict(zip(self._names, self._computed(self._in_order(feeds))))
 
-    def _interpreted(self, given: Mapping[str, Array]) -> dict[str, Array]:
-        scope = {**self._weights, **given}
+    def _in_order(self, feeds: Mapping[str, Any]) -> list[Any]:
+        expected = [value.name for value in self.inputs]
+        unknown, missing = feeds.keys() - set(expected), set(expected) - feeds.keys()
+        if unknown or missing:
+            wrong = [f"no input is called {name!r}" for name in sorted(unknown)]
+            wrong += [f"input {name!r} is missing" for name in sorted(missing)]
+            raise InputError(f"{'; '.join(wrong)}; the model takes {_listing(self.inputs)}")
+        return [feeds[name] for name in expected]
+
+    def _computed(self, arrays: Sequence[Any]) -> list[Array]:
+        """The outputs in order. Arrays of kinds that there is a program for were found good before."""
+        programs, kinds = self._programs, _kinds(arrays)
+        if programs is None or not programs.knows(kinds):
+            arrays = self._converted(arrays)
+            kinds = _kinds(arrays)
+        if programs is None:
+            return self._interpreted(arrays)
+        program, idle = programs.take(arrays, kinds)
+        if program is None:
+            return self._interpreted(arrays)
+        results = program.run(arrays)
+        idle.append(program)
+        return results
+
+    def _interpreted(self, arrays: Sequence[Array]) -> list[Array]:
+        scope = {**self._weights, **self._named(arrays)}
         execute(self._bundle.graph, scope)
-        borrowed = self._weight_ids.union(id(_owner(array)) for array in given.values())
-        return {value.name: _own(scope[value.name], borrowed) for value in self.outputs}
+        borrowed = self._weight_ids.union(id(_owner(array)) for array in arrays)
+        return [_own(scope[name], borrowed) for name in self._names]
+
+    def _named(self, arrays: Sequence[Array]) -> dict[str, Array]:
+        return {value.name: array for value, array in zip(self.inputs, arrays)}
 
     def check(self) -> list[Deviation]:
         """Runs the probes in the bundle and says how far each output is from the stored one."""
@@ -144,15 +164,15 @@ class Net:
 
     def profile(self, feeds: Mapping[str, Any], *, rounds: int = 10) -> list[Row]:
         """How long each node takes, with what was fused into it; InputError as for `run`."""
-        given, key = self._checked(feeds)
-        program = None if self._programs is None else self._programs.take(given, key)
-        if program is None or self._programs is None:
-            return summary((self._interpreted_times(given) for _ in range(rounds)), {})
-        rows = summary([program.timed(given) for _ in range(rounds)], program.products)
-        self._programs.give_back(program, key)
+        arrays = self._converted(self._in_order(feeds))
+        program, idle = (None, []) if self._programs is None else self._programs.take(arrays, _kinds(arrays))
+        if program is None:
+            return summary((self._interpreted_times(arrays) for _ in range(rounds)), {})
+        rows = summary([program.timed(arrays) for _ in range(rounds)], program.products)
+        idle.append(program)
         return rows
 
-    def _interpreted_times(self, given: Mapping[str, Array]) -> list[tuple[Node, float]]:
+    def _interpreted_times(self, arrays: Sequence[Array]) -> list[tuple[Node, float]]:
         times: list[tuple[Node, float]] = []
         marks = [time.perf_counter()]
 
@@ -160,7 +180,7 @@ class Net:
             marks.append(time.perf_counter())
             times.append((node, marks[-1] - marks[-2]))
 
-        execute(self._bundle.graph, {**self._weights, **given}, see)
+        execute(self._bundle.graph, {**self._weights, **self._named(arrays)}, see)
         return times
 
     @property
@@ -168,35 +188,18 @@ class Net:
         """The runs stored in the bundle."""
         return self._bundle.probes
 
-    def _checked(self, feeds: Mapping[str, Any]) -> tuple[Mapping[str, Array], object]:
-        """The inputs as they have to be, and their kinds; arrays of kinds that were good before are good again."""
-        kinds = self._kinds(feeds)
-        if kinds is not None and kinds in self._accepted:
-            return feeds, kinds
-        arrays = self._converted(feeds)
-        good = self._kinds(arrays)
-        if good == kinds and len(self._accepted) < _ACCEPTED:
-            self._accepted.add(kinds)
-        return arrays, good
+    def _converted(self, arrays: Sequence[Any]) -> list[Array]:
+        if len(arrays) != len(self.inputs):
+            raise InputError(f"{len(arrays)} arrays given, expected {len(self.inputs)}: {_listing(self.inputs)}")
+        converted = [_convert(value, array) for value, array in zip(self.inputs, arrays)]
+        _check_shapes(self.inputs, converted)
+        return converted
 
-    def _kinds(self, feeds: Mapping[str, Any]) -> object:
-        """Shape and type of each input; None if one isn't there, isn't known or isn't simply an array."""
-        arrays = [feeds.get(value.name) for value in self.inputs]
-        if len(feeds) != len(arrays):
-            return None
-        kinds = [(x.shape, x.dtype) for x in arrays if type(x) is np.ndarray]
-        return tuple(kinds) if len(kinds) == len(arrays) else None
 
-    def _converted(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
-        expected = {value.name: value for value in self.inputs}
-        unknown, missing = feeds.keys() - expected.keys(), expected.keys() - feeds.keys()
-        if unknown or missing:
-            wrong = [f"no input is called {name!r}" for name in sorted(unknown)]
-            wrong += [f"input {name!r} is missing" for name in sorted(missing)]
-            raise InputError(f"{'; '.join(wrong)}; the model takes {_listing(self.inputs)}")
-        arrays = {name: _convert(value, feeds[name]) for name, value in expected.items()}
-        _check_shapes(self.inputs, arrays)
-        return arrays
+def _kinds(arrays: Sequence[Any]) -> object:
+    """Shape and type of each input; None if one isn't simply an array."""
+    kinds = [(x.shape, x.dtype) for x in arrays if type(x) is np.ndarray]
+    return tuple(kinds) if len(kinds) == len(arrays) else None
 
 
 def _listing(values: tuple[Value, ...]) -> str:
@@ -224,11 +227,11 @@ def _convert(value: Value, given: Any) -> Array:
     return converted
 
 
-def _check_shapes(values: tuple[Value, ...], arrays: Mapping[str, Array]) -> None:
+def _check_shapes(values: tuple[Value, ...], arrays: Sequence[Array]) -> None:
     """Ranks, fixed sizes, and sizes of the same name agree."""
     sizes: dict[str, tuple[int, str]] = {}
-    for value in values:
-        found = arrays[value.name].shape
+    for value, array in zip(values, arrays):
+        found = array.shape
         if value.shape is None:
             continue
         if len(found) != len(value.shape):

@@ -132,7 +132,7 @@ def _alone(node: Node, x: Spec, kernel: Array, policy: Policy) -> Program:
 
 def _fastest(programs: Sequence[Program], x: Spec) -> int:
     """Taking turns, each with cold weights."""
-    feeds = {"x": np.random.default_rng(0).standard_normal(x.shape).astype(x.dtype)}
+    feeds = [np.random.default_rng(0).standard_normal(x.shape).astype(x.dtype)]
     flush: Any = np.zeros(_CACHE, np.float32)
     least = [float("inf")] * len(programs)
     for _ in range(_ROUNDS):

@@ -107,6 +107,13 @@ class _OneThread:
         self._before = 1
 
     def __enter__(self) -> None:
+        self.enter()
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def enter(self) -> None:
+        """What `with` does first."""
         functions = _functions()
         if functions is not None:
             with self._lock:
@@ -116,7 +123,8 @@ class _OneThread:
                     if self._before != 1:
                         functions[1](1)
 
-    def __exit__(self, *_: object) -> None:
+    def leave(self) -> None:
+        """What `with` does last."""
         functions = _functions()
         if functions is not None:
             with self._lock:

@@ -80,8 +80,13 @@ def _flattened(arrays: Sequence[Array]) -> tuple[list[Array], int]:
     if len(shape) >= 3:
         lines = [collapse(array, -1, shape[-2] * shape[-1]) for array in arrays]
         if all(line is not None for line in lines):
-            return [line for line in lines if line is not None], shape[-2]
-    return list(arrays), 1
+            return _rows([line for line in lines if line is not None]), shape[-2]
+    return _rows(arrays), 1
+
+
+def _rows(arrays: Sequence[Array]) -> list[Array]:
+    """Without the first axis, if there is but one row."""
+    return [array[0] for array in arrays] if arrays[0].ndim == 2 and len(arrays[0]) == 1 else list(arrays)
 
 
 def _steps(item: Finish, source: Array, operand: Array | None, out: Array, spare: Array | None) -> list[Step]:
@@ -103,12 +108,11 @@ def _steps(item: Finish, source: Array, operand: Array | None, out: Array, spare
 
 
 def _bounds(item: Finish, dtype: np.dtype[Any]) -> tuple[Any, Any]:
-    if item.op == "Relu":
-        return dtype.type(0), dtype.type(np.inf)
-    low, high = (*item.constants, None, None)[:2]
+    """As arrays: NumPy takes longer for its own scalars."""
+    low, high = (0.0, None) if item.op == "Relu" else (*item.constants, None, None)[:2]
     return (
-        dtype.type(-np.inf) if low is None else dtype.type(low.reshape(-1)[0]),
-        dtype.type(np.inf) if high is None else dtype.type(high.reshape(-1)[0]),
+        np.full((), -np.inf if low is None else np.reshape(low, -1)[0], dtype),
+        np.full((), np.inf if high is None else np.reshape(high, -1)[0], dtype),
     )
 
 

@@ -78,7 +78,7 @@ def pack(matrix: Array, width: int) -> Packed:
 
 def _blocks(matrix: Array, width: int) -> Array:
     """[..., K, M] as [..., M / width, K, width]; the matrix itself if that is one block."""
-    if matrix.shape[-1] == width and matrix.flags.c_contiguous:
+    if matrix.shape[-1] == width:
         return matrix[..., None, :, :]
     parts = matrix.reshape(*matrix.shape[:-1], -1, width).swapaxes(-2, -3)
     blocks = aligned(parts.shape, parts.dtype)
@@ -88,7 +88,7 @@ def _blocks(matrix: Array, width: int) -> Array:
 
 def width_for(depth: int, columns: int, rows: int, dtype: np.dtype[Any], threads: int = 1) -> int:
     """How many columns a block has, for products of that many rows, and threads that share columns if several."""
-    limit = blas.small_product(dtype) // depth
+    limit = 0 if rows == 1 else blas.small_product(dtype) // depth
     fitting = [width for width in _WIDTHS if width * min(rows, _ROWS) <= limit]
     if rows <= _FEW:
         fitting = [width for width in fitting if width * rows <= limit and width >= 32] or fitting
@@ -103,6 +103,12 @@ def multiply(x: Array, weights: Packed, out: Array) -> list[Step]:
     """Steps that make out[..., rows, M] of x [..., rows, K]; `out` begins with the first column of the weights."""
     steps: list[Step] = []
     start, rows = weights.parts[0][0], x.shape[-2]
+    if x.ndim == 2 and weights.parts[0][1].shape[0] == len(weights.parts) == 1 and out.flags.c_contiguous:
+        whole = weights.parts[0][1][0]
+        if rows == 1:
+            return [partial(np.dot, x[0], whole, out=out[0])]
+        if len(_stretches(rows, whole.size, blas.small_product(whole.dtype))) == 1:
+            return [partial(np.dot, x, whole, out=out)]
     for first, blocks in weights.parts:
         count, depth, width = blocks.shape[-3:]
         columns = out[..., first - start : first - start + count * width]

@@ -18,6 +18,7 @@ from runtime.engine.choice import Policy, conv_tiles
 from runtime.engine.context import Bind, Context, clear_halo
 from runtime.engine.finish import Step, finish
 from runtime.engine.homes import Homes
+from runtime.engine.hush import hush, unhush
 from runtime.engine.resolve import Spec, resolve
 from runtime.engine.tasks import fuse
 from runtime.engine.team import Shares, Team, shared
@@ -42,8 +43,8 @@ class Program:
     def __init__(
         self,
         steps: Sequence[tuple[Node, Step]],
-        inputs: Mapping[str, Array],
-        outputs: Mapping[str, Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
         nbytes: int,
         products: Mapping[str, int],
     ) -> None:
@@ -52,30 +53,36 @@ class Program:
         self.steps = steps
         self._calls = [step for _, step in steps]
         self._threads = max((len(step.lists) for step in self._calls if isinstance(step, Shares)), default=1)
-        self._inputs = list(inputs.items())
-        self._outputs = list(outputs.items())
+        self._inputs = list(inputs)
+        self._outputs = list(outputs)
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs, as new arrays; RunError if an operator can't work on the numbers in the input."""
-        self._feed(feeds)
-        number = 0
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """The outputs, as new arrays, of these inputs; RunError if an operator can't work on the numbers in them."""
+        for place, array in zip(self._inputs, arrays):
+            np.copyto(place, array)
+        before = hush()
+        ONE_THREAD.enter()
+        call: Step | None = None
         try:
-            with np.errstate(all="ignore"), ONE_THREAD:
-                if self._threads == 1:
-                    for number, call in enumerate(self._calls):  # noqa: B007
-                        call()
-                else:
-                    with Team(self._threads) as team:
-                        for number, call in enumerate(self._calls):  # noqa: B007
-                            team.run(call)
+            if self._threads == 1:
+                for call in self._calls:
+                    call()
+            else:
+                with Team(self._threads) as team:
+                    for call in self._calls:
+                        team.run(call)
         except (ValueError, TypeError, IndexError) as error:
-            node = self.steps[number][0]
+            node = next(node for node, step in self.steps if step is call)
             raise RunError(f"node {node.name!r} ({node.op}) can't work on this input: {error}") from error
-        return {name: place.copy() for name, place in self._outputs}
+        finally:
+            ONE_THREAD.leave()
+            unhush(before)
+        return [place.copy() for place in self._outputs]
 
-    def timed(self, feeds: Mapping[str, Array]) -> list[tuple[Node, float]]:
+    def timed(self, arrays: Sequence[Array]) -> list[tuple[Node, float]]:
         """Runs, and says how many seconds each step took."""
-        self._feed(feeds)
+        for place, array in zip(self._inputs, arrays):
+            np.copyto(place, array)
         times = []
         with np.errstate(all="ignore"), ONE_THREAD, Team(self._threads) as team:
             for node, step in self.steps:
@@ -83,10 +90,6 @@ class Program:
                 team.run(step)
                 times.append((node, time.perf_counter() - start))
         return times
-
-    def _feed(self, feeds: Mapping[str, Array]) -> None:
-        for name, place in self._inputs:
-            np.copyto(place, feeds[name])
 
 
 def compile_program(
@@ -115,8 +118,8 @@ def compile_program(
     for ctx, bind in zip(contexts, binds):
         made = [step for name in ctx.task.outputs if name for step in _halo(ctx, name)]
         steps += [(ctx.task.node, step) for step in (*made, *bind())]
-    places = {name: homes.homes[name].array for name in graph.inputs}
-    results = {name: _place(name, specs, homes) for name in graph.outputs}
+    places = [homes.homes[name].array for name in graph.inputs]
+    results = [_place(name, specs, homes) for name in graph.outputs]
     return Program(steps, places, results, nbytes, dict(map(_products, contexts)))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from runtime.engine.choice import Policy
@@ -37,7 +37,7 @@ class Programs:
         self._weights = weights
         self._policy = policy
         self._packed: dict[object, Any] = {}
-        self._idle: OrderedDict[object, list[Program]] = OrderedDict()
+        self._idle: dict[object, list[Program]] = {}
         self._impossible = False
         self.unlock()
         _ALL.add(self)
@@ -46,25 +46,29 @@ class Programs:
         """Forgets who has the lock; for a fork's child, in which nobody has."""
         self._lock = threading.Lock()
 
-    def run(self, feeds: Mapping[str, Array], key: object) -> dict[str, Array] | None:
-        """The outputs; None if the graph has to be interpreted with these inputs, of the kinds `key`."""
-        program = self.take(feeds, key)
-        if program is None:
-            return None
-        results = program.run(feeds)
-        self.give_back(program, key)
-        return results
+    def knows(self, key: object) -> bool:
+        """Whether a program was made for inputs of the kinds `key`."""
+        return key in self._idle
 
-    def take(self, feeds: Mapping[str, Array], key: object) -> Program | None:
-        """An idle program for these shapes, or a new one, for the caller alone; None if there is no making one."""
+    def take(self, arrays: Sequence[Array], key: object) -> tuple[Program | None, list[Program]]:
+        """An idle program for these inputs, or a new one, for the caller alone; and where it goes afterwards.
+
+        None if the graph has to be interpreted.
+        """
+        idle = self._idle.get(key)
+        if idle:
+            with suppress(IndexError):  # another thread was faster
+                return idle.pop(), idle
         with self._lock:
-            idle = self._idle.get(key)
-            if idle:
-                return idle.pop()
-            return None if self._impossible else self._make(feeds)
+            program = None if self._impossible else self._made(arrays)
+            if program is not None and key not in self._idle:
+                while len(self._idle) >= _KEPT:
+                    del self._idle[next(iter(self._idle))]
+                self._idle[key] = []
+            return program, self._idle.get(key, [])
 
-    def _make(self, feeds: Mapping[str, Array]) -> Program | None:
-        specs = {name: Spec(array.shape, array.dtype) for name, array in feeds.items()}
+    def _made(self, arrays: Sequence[Array]) -> Program | None:
+        specs = {name: Spec(array.shape, array.dtype) for name, array in zip(self._graph.inputs, arrays)}
         try:
             return compile_program(self._graph, self._weights, specs, self._packed, self._policy)
         except Unresolvable:
@@ -72,14 +76,6 @@ class Programs:
             return None
         except (ValueError, TypeError, IndexError):
             return None  # the interpreter fails at the same place, and names the node
-
-    def give_back(self, program: Program, key: object) -> None:
-        """Makes a program free for others."""
-        with self._lock:
-            self._idle.setdefault(key, []).append(program)
-            self._idle.move_to_end(key)
-            while len(self._idle) > _KEPT:
-                self._idle.popitem(last=False)
 
 
 def _unlock() -> None:

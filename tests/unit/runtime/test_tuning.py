@@ -41,7 +41,7 @@ def kept(model: Path) -> Path:
 
 
 def write(model: Path, **changes: Any) -> None:
-    content = {"version": 1, "machine": tuning.machine(), "choices": {CASE: "4x4"}}
+    content = {"version": 1, "machine": tuning.machine(), "choices": {CASE: "direct"}}
     kept(model).write_text(json.dumps({**content, **changes}))
 
 
@@ -74,7 +74,7 @@ def test_kept_choices_count(model: Path, choice: str) -> None:
         {"machine": {"cpu": "another", "numpy": "1", "blas": "none"}},
         {"choices": []},
         {"choices": {CASE: "8x8"}},
-        {"choices": {"something": "4x4"}},
+        {"choices": {"something": "direct"}},
     ],
 )
 def test_choices_of_others_are_ignored(model: Path, changes: dict[str, Any]) -> None:
