@@ -14,6 +14,8 @@ from runtime.kernels.base import Array
 __all__ = ["Buffer", "aligned", "allocate"]
 
 _ALIGNMENT = 64
+_LITTLE = 1 << 18
+"""Bytes that all buffers together may take without sharing any."""
 
 
 @dataclass(eq=False)
@@ -24,6 +26,7 @@ class Buffer:
         shape, dtype: Of the whole, pads and neighbours in a concatenation included.
         first, last: Task numbers.
         array: The memory, once `allocate` has found it.
+        alone: Whether nothing else ever uses it, so that zeros that nobody overwrites stay.
     """
 
     shape: tuple[int, ...]
@@ -31,6 +34,7 @@ class Buffer:
     first: int
     last: int
     array: Array = field(init=False, repr=False)
+    alone: bool = field(init=False, default=False)
 
     @property
     def nbytes(self) -> int:
@@ -45,13 +49,13 @@ class Buffer:
 
 def allocate(buffers: Sequence[Buffer]) -> int:
     """Gives every buffer its array, largest first at the lowest place that is free for all its life; returns bytes."""
+    alone = sum(buffer.nbytes for buffer in buffers) <= _LITTLE
     placed: list[tuple[int, int, Buffer]] = []
     for buffer in sorted(buffers, key=lambda b: -b.nbytes):
         start = 0
         for begin, end, other in placed:
             if (
-                other.first <= buffer.last
-                and buffer.first <= other.last
+                (alone or (other.first <= buffer.last and buffer.first <= other.last))
                 and begin < start + buffer.nbytes
                 and start < end
             ):
@@ -63,6 +67,7 @@ def allocate(buffers: Sequence[Buffer]) -> int:
     for begin, _, buffer in placed:
         size = prod(buffer.shape) * buffer.dtype.itemsize
         buffer.array = memory[begin : begin + size].view(buffer.dtype).reshape(buffer.shape)
+        buffer.alone = alone
     return total
 
 

@@ -17,7 +17,7 @@ from runtime.engine.blas import ONE_THREAD
 from runtime.engine.choice import Policy, conv_tiles
 from runtime.engine.context import Bind, Context, clear_halo
 from runtime.engine.finish import Step, finish
-from runtime.engine.homes import Homes
+from runtime.engine.homes import Home, Homes
 from runtime.engine.hush import hush, unhush
 from runtime.engine.resolve import Spec, resolve
 from runtime.engine.tasks import fuse
@@ -113,10 +113,9 @@ def compile_program(
     nbytes = allocate(homes.buffers)
     steps: list[tuple[Node, Step]] = []
     for name in graph.inputs:
-        home = homes.homes[name]
-        steps += [(Node("Input", name, (), ()), step) for step in clear_halo(home.padded, home.halo)]
+        steps += [(Node("Input", name, (), ()), step) for step in _halo(homes.homes[name])]
     for ctx, bind in zip(contexts, binds):
-        made = [step for name in ctx.task.outputs if name for step in _halo(ctx, name)]
+        made = [step for name in ctx.task.outputs if name for step in _halo(ctx.home(name))]
         steps += [(ctx.task.node, step) for step in (*made, *bind())]
     places = [homes.homes[name].array for name in graph.inputs]
     results = [_place(name, specs, homes) for name in graph.outputs]
@@ -135,9 +134,8 @@ def _place(name: str, specs: Mapping[str, Spec], homes: Homes) -> Array:
     return homes.homes[name].array if known is None else known
 
 
-def _halo(ctx: Context, name: str) -> list[Step]:
-    home = ctx.home(name)
-    return clear_halo(home.padded, home.halo) if home.halo else []
+def _halo(home: Home) -> list[Step]:
+    return [] if home.buffer.alone or not home.halo else clear_halo(home.padded, home.halo)
 
 
 def _plan(ctx: Context) -> Bind:
