@@ -16,6 +16,7 @@ from runtime.errors import BundleError
 from runtime.kernels.base import Array
 from runtime.npy import escape, header
 from runtime.plan import Graph
+from runtime.weights import Weights
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -63,7 +64,7 @@ class Bundle:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     graph: Graph
-    weights: Mapping[str, Array]
+    weights: Weights
     probes: tuple[Probe, ...]
     metadata: Mapping[str, Any]
 
@@ -79,14 +80,14 @@ def read(path: str | os.PathLike[str]) -> Bundle:
         if not Path(path).is_file():
             raise BundleError("not a regular file" if Path(path).exists() else "no such file")
         with Path(path).open("rb") as file:
-            return _read(file)
+            return _read(file, Path(path).absolute())
     except BundleError as error:
         raise type(error)(f"{os.fspath(path)}: {error}") from error
     except OSError as error:
         raise BundleError(f"{os.fspath(path)}: can't be read: {error.strerror or error}") from error
 
 
-def _read(file: BufferedReader) -> Bundle:
+def _read(file: BufferedReader, path: Path) -> Bundle:
     members = _members(file)
     if PLAN not in members:
         raise BundleError(f"no member {PLAN}.npy: not a bundle of ckpt2onnx")
@@ -102,8 +103,24 @@ def _read(file: BufferedReader) -> Bundle:
         )
         for probe in document.probes
     )
-    weights = {name: arrays[name] for name in graph.captures}
+    weights = Weights({name: arrays[name] for name in graph.captures}, _Reader(path, members, document.arrays))
     return Bundle(document.producer, document.inputs, document.outputs, graph, weights, probes, document.metadata)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads an array of a file that was found good before, with the same checks; BundleError if it has changed."""
+
+    path: Path
+    members: Mapping[str, ZipInfo]
+    infos: Mapping[str, ArrayInfo]
+
+    def __call__(self, name: str) -> Array:
+        try:
+            with self.path.open("rb") as file:
+                return _array(file, self.members[escape(name)], self.infos[name])
+        except (OSError, BundleError) as error:
+            raise BundleError(f"{self.path}: has changed since it was loaded, and is needed again: {error}") from error
 
 
 def _members(file: BufferedReader) -> dict[str, ZipInfo]:

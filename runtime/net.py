@@ -100,8 +100,6 @@ class Net:
         self.policy = Policy(accuracy, threads, choices)
         self._programs = None if accuracy == "plain" else Programs(bundle.graph, bundle.weights, self.policy)
         self._names = [value.name for value in bundle.outputs]
-        self._weights = dict(bundle.weights)
-        self._weight_ids = {id(array) for array in self._weights.values()}
         self.inputs: tuple[Value, ...] = bundle.inputs
         self.outputs: tuple[Value, ...] = bundle.outputs
         self.metadata: Mapping[str, Any] = bundle.metadata
@@ -145,9 +143,9 @@ class Net:
         return results
 
     def _interpreted(self, arrays: Sequence[Array]) -> list[Array]:
-        scope = {**self._weights, **self._named(arrays)}
+        scope = {**self._bundle.weights, **self._named(arrays)}
+        borrowed = {id(array) for array in scope.values()}.union(id(_owner(array)) for array in arrays)
         execute(self._bundle.graph, scope)
-        borrowed = self._weight_ids.union(id(_owner(array)) for array in arrays)
         return [_own(scope[name], borrowed) for name in self._names]
 
     def _named(self, arrays: Sequence[Array]) -> dict[str, Array]:
@@ -180,7 +178,7 @@ class Net:
             marks.append(time.perf_counter())
             times.append((node, marks[-1] - marks[-2]))
 
-        execute(self._bundle.graph, {**self._weights, **self._named(arrays)}, see)
+        execute(self._bundle.graph, {**self._bundle.weights, **self._named(arrays)}, see)
         return times
 
     @property

@@ -107,13 +107,16 @@ def measured(bundle: Bundle, policy: Policy, inputs: Mapping[str, Spec]) -> dict
     for node in bundle.graph.nodes:
         if node.op == "Conv" and node.attributes.get("group", 1) == 1 and all(n in specs for n in node.inputs if n):
             x, kernel = specs[node.inputs[0]], specs[node.inputs[1]]
-            if kernel.array is None or len(kernel.shape) != 4:
+            if not kernel.known or len(kernel.shape) != 4:
                 continue
             win = _window(node, x, kernel)
             case = policy.case(win, x.shape[0], kernel.shape)
             names = [name(tiles) for tiles in (None, *candidates(win, kernel.shape, policy.accuracy))]
             if len(names) > 1 and case not in policy.choices and case not in best:
-                programs = [_alone(node, x, kernel.array, replace(policy, choices={case: choice})) for choice in names]
+                programs = [
+                    _alone(node, x, bundle.weights[node.inputs[1]], replace(policy, choices={case: choice}))
+                    for choice in names
+                ]
                 best[case] = names[_fastest(programs, x)]
     return best
 

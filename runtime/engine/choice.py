@@ -148,7 +148,7 @@ def conv_window(task: Task, specs: Mapping[str, Spec]) -> Window:
 def conv_tiles(task: Task, specs: Mapping[str, Spec], policy: Policy) -> Tiles | None:
     """Winograd's tiles for a task's convolution, or None for the direct product."""
     kernel, group = specs[task.node.inputs[1]], task.node.attributes.get("group", 1)
-    if group != 1 or len(kernel.shape) != 4 or kernel.array is None:
+    if group != 1 or len(kernel.shape) != 4 or not kernel.known:
         return None
     batch = specs[task.node.inputs[0]].shape[0]
     return policy.tiles(conv_window(task, specs), batch, kernel.shape)

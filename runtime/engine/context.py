@@ -13,9 +13,11 @@ from runtime.engine.arena import Buffer
 from runtime.engine.choice import Policy
 from runtime.engine.finish import Finish, Step
 from runtime.engine.homes import Home, Homes
+from runtime.engine.packed import Packed
 from runtime.engine.resolve import Spec
 from runtime.engine.tasks import Task
 from runtime.kernels.base import Array
+from runtime.weights import Weights
 
 __all__ = ["Bind", "Context", "Spare", "clear_halo"]
 
@@ -47,12 +49,14 @@ class Context:
         number: int,
         specs: Mapping[str, Spec],
         homes: Homes,
+        weights: Weights,
         packed: dict[object, Any],
         policy: Policy,
     ) -> None:
         self.task = task
         self.specs = specs
         self.packed = packed
+        self._weights = weights
         self.policy = policy
         self._number = number
         self._homes = homes
@@ -83,10 +87,30 @@ class Context:
         made: _T = self.packed[key]
         return made
 
+    def packed_once(self, key: object, make: Callable[[Array], Packed]) -> Packed:
+        """The same for what is made of input 1, which is dropped unless it is a part of it."""
+
+        def made() -> Packed:
+            name = self.task.node.inputs[1]
+            plain = self.specs[name].array
+            assert plain is not None
+            packed = make(plain)
+            if not any(np.may_share_memory(plain, blocks) for _, blocks in packed.parts):
+                self._weights.drop(name)
+            return packed
+
+        return self.made_once(key, made)
+
     def array(self, name: str) -> Array:
         """A value's memory, or its contents if they are known."""
         known = self.specs[name].array
         return self.home(name).array if known is None else known
+
+    def knows(self, place: int) -> bool:
+        """Whether the contents of an input are known."""
+        inputs = self.inputs
+        spec = inputs[place] if place < len(inputs) else None
+        return spec is not None and spec.known
 
     def known(self, place: int) -> Array | None:
         """The contents of an input if they are known; None also where the input is left out."""

@@ -60,18 +60,17 @@ def product(ctx: Context, patches: Callable[[], Array], *, upright: bool = False
         patches: Gives the patches; what of them isn't a matrix is copied.
         upright: Whether the copy is P^T.
     """
-    kernel, bias = ctx.known(1), ctx.known(2)
-    assert kernel is not None
-    matrix = kernel.reshape(-1, kernel.shape[-1])
+    bias, last = ctx.known(2), None
     if upright and bias is not None:
-        matrix, bias = np.concatenate([matrix, bias.reshape(1, -1)]), None
+        bias, last = None, bias
     lines_of = _columns if upright else _lines
-    depth, filters = matrix.shape
+    *taps, filters = ctx.specs[ctx.task.node.inputs[1]].shape
+    depth = prod(taps) + (last is not None)
     shape = ctx.out.shape if len(ctx.out.shape) == 4 else (1, 1, prod(ctx.out.shape[:-1]), filters)
     rows = prod(shape[:-1])
     threads = ctx.workers(rows * depth * filters, depth * filters)
     by_columns = threads > 1 and rows < filters
-    weights = _packed(ctx, matrix, rows, threads if by_columns else 1)
+    weights = _packed(ctx, (depth, filters), last, rows, threads if by_columns else 1)
     jobs = _jobs(shape, depth, weights, threads, by_columns=by_columns)
     largest = max((_rows(shape, part) for job, _ in jobs for part in job), default=0)
     scratch, room = ctx.temporary(len(jobs), largest * depth), ctx.temporary(len(jobs), largest * filters)
@@ -96,12 +95,20 @@ def product(ctx: Context, patches: Callable[[], Array], *, upright: bool = False
     return bind
 
 
-def _packed(ctx: Context, matrix: Array, rows: int, threads: int) -> Packed:
-    """The weights; for a single row and not too many by columns, each of which makes a number of the product."""
-    upright = rows == 1 and matrix.size <= _SMALL
-    width = width_for(matrix.shape[0], matrix.shape[1], rows, matrix.dtype, threads)
-    key = (ctx.task.node.name, "direct", width, upright)
-    return ctx.made_once(key, lambda: pack(np.ascontiguousarray(matrix.T).T if upright else matrix, width))
+def _packed(ctx: Context, shape: tuple[int, int], last: Array | None, rows: int, threads: int) -> Packed:
+    """The weights as a matrix of that shape, with its last row if that is the bias.
+
+    For a single row, and not too many, by columns, each of which makes a number of the product.
+    """
+    upright = rows == 1 and prod(shape) <= _SMALL
+    width = width_for(*shape, rows, ctx.out.dtype, threads)
+
+    def make(kernel: Array) -> Packed:
+        matrix = kernel.reshape(-1, shape[1])
+        matrix = matrix if last is None else np.concatenate([matrix, last.reshape(1, -1)])
+        return pack(np.ascontiguousarray(matrix.T).T if upright else matrix, width)
+
+    return ctx.packed_once((ctx.task.node.name, "direct", width, upright), make)
 
 
 def _jobs(

@@ -23,7 +23,7 @@ from runtime.engine.finish import Step
 from runtime.engine.tiling import cuts
 from runtime.kernels.base import Array
 
-__all__ = ["Packed", "multiply", "pack", "width_for"]
+__all__ = ["Packed", "empty", "multiply", "pack", "width_for"]
 
 _WIDTHS = (64, 80, 96, 48, 112, 128, 32, 16)
 """Columns of a block, best first: as many as fill whole vectors, and enough of them to use each row several times."""
@@ -66,24 +66,26 @@ class Packed:
         return Packed(tuple((first, blocks[which]) for first, blocks in self.parts))
 
 
-def pack(matrix: Array, width: int) -> Packed:
-    """Weights [..., K, M] in blocks of that many columns."""
-    columns = matrix.shape[-1]
-    whole = columns // width * width
-    parts = [(0, _blocks(matrix[..., :whole], width))]
-    if whole < columns:
-        parts.append((whole, _blocks(matrix[..., whole:], columns - whole)))
+def empty(shape: Sequence[int], dtype: np.dtype[Any], width: int) -> Packed:
+    """Room for weights [..., K, M] in blocks of that many columns, zeros as yet."""
+    *lead, depth, columns = shape
+    count, rest = divmod(columns, width)
+    parts = [(0, aligned((*lead, count, depth, width), dtype))]
+    if rest:
+        parts.append((count * width, aligned((*lead, 1, depth, rest), dtype)))
     return Packed(tuple(parts))
 
 
-def _blocks(matrix: Array, width: int) -> Array:
-    """[..., K, M] as [..., M / width, K, width]; the matrix itself if that is one block."""
+def pack(matrix: Array, width: int) -> Packed:
+    """Weights [K, M] in blocks of that many columns; the matrix itself if that is one block."""
     if matrix.shape[-1] == width:
-        return matrix[..., None, :, :]
-    parts = matrix.reshape(*matrix.shape[:-1], -1, width).swapaxes(-2, -3)
-    blocks = aligned(parts.shape, parts.dtype)
-    np.copyto(blocks, parts)
-    return blocks
+        return Packed(((0, matrix[None]),))
+    packed = empty(matrix.shape, matrix.dtype, width)
+    for first, blocks in packed.parts:
+        for number, block in enumerate(blocks):
+            begin = first + number * block.shape[-1]
+            np.copyto(block, matrix[:, begin : begin + block.shape[-1]])
+    return packed
 
 
 def width_for(depth: int, columns: int, rows: int, dtype: np.dtype[Any], threads: int = 1) -> int:

@@ -27,6 +27,7 @@ from runtime.errors import RunError
 from runtime.kernels import KERNELS
 from runtime.kernels.base import Array, Kernel
 from runtime.plan import Graph, Node
+from runtime.weights import Weights
 
 __all__ = ["Program", "compile_program"]
 
@@ -105,10 +106,11 @@ def compile_program(
         Unresolvable: A shape depends on the numbers in the input.
         ValueError: The shapes don't go together.
     """
+    weights = weights if isinstance(weights, Weights) else Weights(weights)
     specs = resolve(graph, weights, inputs)
     tasks = fuse(graph, specs)
     homes = Homes(tasks, specs, graph.inputs, graph.outputs, policy)
-    contexts = [Context(task, number, specs, homes, packed, policy) for number, task in enumerate(tasks)]
+    contexts = [Context(task, number, specs, homes, weights, packed, policy) for number, task in enumerate(tasks)]
     binds = [_plan(ctx) for ctx in contexts]
     nbytes = allocate(homes.buffers)
     steps: list[tuple[Node, Step]] = []
@@ -157,8 +159,8 @@ def _none(ctx: Context) -> Callable[[Context], Bind] | None:
 
 
 def _for_conv(ctx: Context) -> Callable[[Context], Bind] | None:
-    kernel, group = ctx.known(1), ctx.task.node.attributes.get("group", 1)
-    if kernel is None or kernel.ndim != 4 or not _constant_bias(ctx):
+    kernel, group = ctx.specs[ctx.task.node.inputs[1]], ctx.task.node.attributes.get("group", 1)
+    if not kernel.known or len(kernel.shape) != 4 or not _constant_bias(ctx):
         return None
     if group == 1:
         tiles = conv_tiles(ctx.task, ctx.specs, ctx.policy)
@@ -167,7 +169,7 @@ def _for_conv(ctx: Context) -> Callable[[Context], Bind] | None:
 
 
 def _for_dense(ctx: Context) -> Callable[[Context], Bind] | None:
-    return None if ctx.known(1) is None or not _constant_bias(ctx) else matrix.dense
+    return matrix.dense if ctx.knows(1) and _constant_bias(ctx) else None
 
 
 def _for_pool(ctx: Context) -> Callable[[Context], Bind] | None:
@@ -175,7 +177,7 @@ def _for_pool(ctx: Context) -> Callable[[Context], Bind] | None:
 
 
 def _constant_bias(ctx: Context) -> bool:
-    return len(ctx.inputs) < 3 or ctx.inputs[2] is None or ctx.known(2) is not None
+    return len(ctx.inputs) < 3 or ctx.inputs[2] is None or ctx.knows(2)
 
 
 def _for_sum(ctx: Context) -> Callable[[Context], Bind]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from runtime.kernels import KERNELS, activation, elementwise, logic
 from runtime.kernels.base import Array
 from runtime.kernels.window import window
 from runtime.plan import Graph, Node
+from runtime.weights import Weights
 
 __all__ = ["Spec", "Unresolvable", "resolve"]
 
@@ -22,11 +24,21 @@ class Unresolvable(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Spec:
-    """What is known of a value before it is computed; `array` is its contents, if those are known too."""
+    """What is known of a value before it is computed, its contents included or how to get them."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    array: Array | None = None
+    contents: Array | Callable[[], Array] | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether there are contents."""
+        return self.contents is not None
+
+    @property
+    def array(self) -> Array | None:
+        """The contents, if they are known."""
+        return self.contents() if callable(self.contents) else self.contents
 
 
 _DATA_DEPENDENT = frozenset({"NonZero", "If", "Loop", "Scan"})
@@ -59,22 +71,23 @@ def resolve(graph: Graph, weights: Mapping[str, Array], inputs: Mapping[str, Spe
         Unresolvable: A shape depends on the contents of an input.
         ValueError: The shapes don't go together.
     """
-    specs = {name: Spec(array.shape, array.dtype, array) for name, array in weights.items()}
+    given = weights if isinstance(weights, Weights) else Weights(weights)
+    specs = {name: Spec(*kind, partial(given.__getitem__, name)) for name, kind in given.kinds()}
     specs.update(inputs)
     for node in graph.nodes:
-        given = [specs[name] if name else None for name in node.inputs]
-        specs.update(zip(node.outputs, _results(node, given)))
+        read = [specs[name] if name else None for name in node.inputs]
+        specs.update(zip(node.outputs, _results(node, read)))
     return specs
 
 
 def _results(node: Node, given: Sequence[Spec | None]) -> Sequence[Spec]:
     if node.op in _DATA_DEPENDENT:
         raise Unresolvable(node.op)
-    if node.op in ("Shape", "Size") or all(spec is None or spec.array is not None for spec in given):
+    if node.op in ("Shape", "Size") or all(spec is None or spec.known for spec in given):
         return _computed(node, [None if spec is None else _contents(spec) for spec in given], known=True)
     for place in (1,) if node.op.startswith("Reduce") else _SHAPE_INPUTS.get(node.op, ()):
         spec = given[place] if place < len(given) else None
-        if spec is not None and spec.array is None:
+        if spec is not None and not spec.known:
             raise Unresolvable(node.op)
     rule = _RULES.get(node.op, _broadcast if node.op in _ELEMENTWISE else None)
     if rule is None:
@@ -84,7 +97,8 @@ def _results(node: Node, given: Sequence[Spec | None]) -> Sequence[Spec]:
 
 def _contents(spec: Spec) -> Array:
     """The known contents, or zeros in their place."""
-    return np.zeros(spec.shape, spec.dtype) if spec.array is None else spec.array
+    array = spec.array
+    return np.zeros(spec.shape, spec.dtype) if array is None else array
 
 
 def _computed(node: Node, inputs: Sequence[Array | None], *, known: bool) -> list[Spec]:

@@ -45,7 +45,7 @@ def fuse(graph: Graph, specs: Mapping[str, Spec]) -> list[Task]:
     fuser = _Fuser(graph, specs)
     placed: list[tuple[int, Task]] = []
     for index, node in enumerate(graph.nodes):
-        if index in fuser.taken or all(specs[name].array is not None for name in node.outputs if name):
+        if index in fuser.taken or all(specs[name].known for name in node.outputs if name):
             continue
         tails, last = fuser.tails(index) if node.op in _LEADERS else ([], index)
         others = tuple(tail.other for tail in tails if tail.other)
@@ -104,9 +104,9 @@ class _Fuser:
         """Another value of the same shape, or one known number per channel."""
         other = node.inputs[1] if node.inputs[0] == value else node.inputs[0]
         spec, shape = self._specs[other], self._specs[value].shape
-        per_channel = spec.array is not None and spec.shape == shape[-1:]
-        same = spec.array is None and spec.shape == shape and other != value
+        per_channel = spec.known and spec.shape == shape[-1:]
+        same = not spec.known and spec.shape == shape and other != value
         return Tail("Add", (node,), other) if per_channel or same else None
 
     def _known(self, names: Sequence[str]) -> bool:
-        return all(not name or self._specs[name].array is not None for name in names)
+        return all(not name or self._specs[name].known for name in names)

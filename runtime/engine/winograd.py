@@ -10,9 +10,9 @@ with m = 2, 3 to 12, and with m = 4, 9 to 31.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import cache, partial
-from itertools import cycle, product
 from math import prod
 
 import numpy as np
@@ -21,7 +21,7 @@ from numpy.lib.stride_tricks import as_strided
 from runtime.engine.choice import Tiles
 from runtime.engine.context import Bind, Context
 from runtime.engine.finish import Step, collapse, finish
-from runtime.engine.packed import Packed, multiply, pack, width_for
+from runtime.engine.packed import Packed, empty, multiply, width_for
 from runtime.engine.team import shared
 from runtime.engine.tiling import cuts, shares
 from runtime.kernels.base import Array
@@ -63,13 +63,11 @@ def convolution(ctx: Context, tiles: Tiles) -> Bind:
 
     Threads share the tiles. Where those are few, they share the products by points, and only the rest by tiles.
     """
-    kernel = ctx.known(1)
-    assert kernel is not None
-    channels, filters = kernel.shape[2:]
+    channels, filters = ctx.specs[ctx.task.node.inputs[1]].shape[2:]
     span, n, (h, w) = prod(tiles.spans), ctx.out.shape[0], tiles.counts
     threads = ctx.workers(span * n * h * w * channels * filters, span * channels * filters)
     by_points = threads > 1 and n * h * w < _MANY * threads
-    weights = _packed(ctx, tiles, kernel)
+    weights = _packed(ctx, tiles, (channels, filters))
     least = _MANY if weights.whole else _FEW
     jobs = shares(n, h, w, span * (2 * channels + filters), threads=1 if by_points else threads, least=least)
     largest = max((i.stop - i.start) * (r.stop - r.start) for job in jobs for i, r in job) * w
@@ -117,7 +115,7 @@ class _Block:
         shapes = [(*spans, count, channels)] * (len(self._axes) + 1) + [(*spans, count, filters)]
         sizes = [(tiles.sizes[0], spans[1]), tiles.sizes] if len(self._axes) == 2 else [tiles.sizes]
         shapes += [(*size, count, filters) for size in sizes]
-        self._stages = [piece[: prod(s)].reshape(s) for piece, s in zip(cycle(memory), shapes)]
+        self._stages = [piece[: prod(s)].reshape(s) for piece, s in zip(itertools.cycle(memory), shapes)]
 
     def steps(self) -> list[Step]:
         """All of them."""
@@ -198,22 +196,27 @@ def _view(x: Array, tiles: Tiles) -> Array:
     return as_strided(x, shape, strides, writeable=False)
 
 
-def _packed(ctx: Context, tiles: Tiles, kernel: Array) -> Packed:
+def _packed(ctx: Context, tiles: Tiles, shape: tuple[int, int]) -> Packed:
     """The kernel transformed, [n * n, C, M]."""
-    width = width_for(kernel.shape[2], kernel.shape[3], ctx.out.shape[0] * prod(tiles.counts), kernel.dtype)
+    width = width_for(*shape, ctx.out.shape[0] * prod(tiles.counts), ctx.out.dtype)
     key = (ctx.task.node.name, "winograd", tiles.sizes, width)
     (_, g, _), (_, g2, _) = (transforms(m, r) for m, r in zip(tiles.sizes, tiles.taps))
-    return ctx.made_once(key, lambda: pack(_transformed(np.kron(g, g2), kernel), width))
+    return ctx.packed_once(key, lambda kernel: _transformed(np.kron(g, g2), kernel, width))
 
 
-def _transformed(matrix: Array, kernel: Array) -> Array:
-    """The kernel's taps [kh * kw, C * M] times a float64 matrix, rounded once; a stretch at a time."""
-    flat = kernel.reshape(matrix.shape[1], -1)
-    result = np.empty((matrix.shape[0], flat.shape[1]), kernel.dtype)
-    for first in range(0, flat.shape[1], _STRETCH):
-        stretch = slice(first, first + _STRETCH)
-        result[:, stretch] = matrix @ flat[:, stretch].astype(np.float64)
-    return result.reshape(-1, *kernel.shape[2:])
+def _transformed(matrix: Array, kernel: Array, width: int) -> Packed:
+    """A float64 matrix [n * n, r * r] times the kernel's taps, rounded once; a stretch of channels at a time."""
+    span, (channels, filters) = len(matrix), kernel.shape[2:]
+    packed = empty((span, channels, filters), kernel.dtype, width)
+    for first, blocks in packed.parts:
+        size = blocks.shape[-1]
+        some = max(1, _STRETCH // size)
+        for number, start in itertools.product(range(blocks.shape[1]), range(0, channels, some)):
+            rows, begin = slice(start, start + some), first + number * size
+            taps = kernel[:, :, rows, begin : begin + size].astype(np.float64)
+            goal = blocks[:, number, rows]
+            goal[...] = (matrix @ taps.reshape(matrix.shape[1], -1)).reshape(goal.shape)
+    return packed
 
 
 def _scatter(
@@ -225,7 +228,7 @@ def _scatter(
     """
     images, rows = part
     steps: list[Step] = []
-    for down, right in product(
+    for down, right in itertools.product(
         _whole_and_cut(rows, tiles.sizes[0], y.shape[1]),
         _whole_and_cut(slice(0, tiles.counts[1]), tiles.sizes[1], y.shape[2]),
     ):
