@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -47,8 +48,13 @@ class Buffer:
         self.first, self.last = min(self.first, task), max(self.last, task)
 
 
-def allocate(buffers: Sequence[Buffer]) -> int:
-    """Gives every buffer its array, largest first at the lowest place that is free for all its life; returns bytes."""
+def allocate(buffers: Sequence[Buffer], *, shared: bool = False) -> int:
+    """Gives every buffer its array, largest first at the lowest place that is free for all its life; returns bytes.
+
+    Args:
+        buffers: All of them.
+        shared: Whether processes that are forked afterwards write to the same memory.
+    """
     alone = sum(buffer.nbytes for buffer in buffers) <= _LITTLE
     placed: list[tuple[int, int, Buffer]] = []
     for buffer in sorted(buffers, key=lambda b: -b.nbytes):
@@ -63,7 +69,7 @@ def allocate(buffers: Sequence[Buffer]) -> int:
         placed.append((start, start + buffer.nbytes, buffer))
         placed.sort(key=lambda entry: entry[:2])
     total = max((end for _, end, _ in placed), default=0)
-    memory = aligned((total,), np.dtype(np.uint8))
+    memory = np.frombuffer(mmap.mmap(-1, max(1, total)), np.uint8) if shared else aligned((total,), np.dtype(np.uint8))
     for begin, _, buffer in placed:
         size = prod(buffer.shape) * buffer.dtype.itemsize
         buffer.array = memory[begin : begin + size].view(buffer.dtype).reshape(buffer.shape)

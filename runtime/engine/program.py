@@ -16,12 +16,13 @@ from runtime.engine.arena import allocate
 from runtime.engine.blas import ONE_THREAD
 from runtime.engine.choice import Policy, conv_tiles
 from runtime.engine.context import Bind, Context, clear_halo
+from runtime.engine.crew import Crew, available
 from runtime.engine.finish import Step, finish
 from runtime.engine.homes import Home, Homes
 from runtime.engine.hush import hush, unhush
 from runtime.engine.resolve import Spec, resolve
 from runtime.engine.tasks import fuse
-from runtime.engine.team import Shares, Team, shared
+from runtime.engine.team import Shares, Team, led, shared
 from runtime.engine.tiling import cuts
 from runtime.errors import RunError
 from runtime.kernels import KERNELS
@@ -54,18 +55,22 @@ class Program:
         self.steps = steps
         self._calls = [step for _, step in steps]
         self._threads = max((len(step.lists) for step in self._calls if isinstance(step, Shares)), default=1)
+        self._crew = Crew(self._calls, self._threads) if self._threads > 1 and available() else None
         self._inputs = list(inputs)
         self._outputs = list(outputs)
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The outputs, as new arrays, of these inputs; RunError if an operator can't work on the numbers in them."""
-        for place, array in zip(self._inputs, arrays):
-            np.copyto(place, array)
+        self._feed(arrays)
         before = hush()
         ONE_THREAD.enter()
         call: Step | None = None
         try:
-            if self._threads == 1:
+            if self._crew is not None and self._crew.run():
+                return [place.copy() for place in self._outputs]
+            if self._crew is not None:
+                self._feed(arrays)
+            if self._threads == 1 or self._crew is not None:
                 for call in self._calls:
                     call()
             else:
@@ -80,10 +85,13 @@ class Program:
             unhush(before)
         return [place.copy() for place in self._outputs]
 
-    def timed(self, arrays: Sequence[Array]) -> list[tuple[Node, float]]:
-        """Runs, and says how many seconds each step took."""
+    def _feed(self, arrays: Sequence[Array]) -> None:
         for place, array in zip(self._inputs, arrays):
             np.copyto(place, array)
+
+    def timed(self, arrays: Sequence[Array]) -> list[tuple[Node, float]]:
+        """Runs, and says how many seconds each step took."""
+        self._feed(arrays)
         times = []
         with np.errstate(all="ignore"), ONE_THREAD, Team(self._threads) as team:
             for node, step in self.steps:
@@ -112,13 +120,13 @@ def compile_program(
     homes = Homes(tasks, specs, graph.inputs, graph.outputs, policy)
     contexts = [Context(task, number, specs, homes, weights, packed, policy) for number, task in enumerate(tasks)]
     binds = [_plan(ctx) for ctx in contexts]
-    nbytes = allocate(homes.buffers)
+    nbytes = allocate(homes.buffers, shared=policy.threads > 1 and available())
     steps: list[tuple[Node, Step]] = []
     for name in graph.inputs:
         steps += [(Node("Input", name, (), ()), step) for step in _halo(homes.homes[name])]
     for ctx, bind in zip(contexts, binds):
         made = [step for name in ctx.task.outputs if name for step in _halo(ctx.home(name))]
-        steps += [(ctx.task.node, step) for step in (*made, *bind())]
+        steps += [(ctx.task.node, step) for step in led(made, bind())]
     places = [homes.homes[name].array for name in graph.inputs]
     results = [_place(name, specs, homes) for name in graph.outputs]
     return Program(steps, places, results, nbytes, dict(map(_products, contexts)))

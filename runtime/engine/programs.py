@@ -37,14 +37,14 @@ class Programs:
         self._weights = weights
         self._policy = policy
         self._packed: dict[object, Any] = {}
-        self._idle: dict[object, list[Program]] = {}
         self._impossible = False
         self.unlock()
         _ALL.add(self)
 
     def unlock(self) -> None:
-        """Forgets who has the lock; for a fork's child, in which nobody has."""
+        """For a fork's child: nobody has the lock, and the programs' memory may be shared with the parent."""
         self._lock = threading.Lock()
+        self._idle: dict[object, list[Program]] = {}
 
     def knows(self, key: object) -> bool:
         """Whether a program was made for inputs of the kinds `key`."""

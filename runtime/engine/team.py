@@ -12,7 +12,7 @@ import numpy as np
 
 from runtime.engine.finish import Step
 
-__all__ = ["Shares", "Team", "shared"]
+__all__ = ["Shares", "Team", "led", "shared"]
 
 
 class Shares:
@@ -30,6 +30,14 @@ class Shares:
 def shared(lists: Sequence[Sequence[Step]]) -> list[Step]:
     """The steps of one thread as they are, those of several as one step."""
     return list(lists[0]) if len(lists) == 1 else [Shares(lists)]
+
+
+def led(before: Sequence[Step], steps: Sequence[Step]) -> list[Step]:
+    """The first steps, which nobody has to wait for, and the others."""
+    if before and steps and isinstance(steps[0], Shares):
+        first, *others = steps[0].lists
+        return [Shares([[*before, *first], *others]), *steps[1:]]
+    return [*before, *steps]
 
 
 class Team:

@@ -1,11 +1,11 @@
 """The NumPy runtime against onnxruntime on our own exported ONNX, and against onnx.reference on request.
 
-    python -m tests.bench.runtime [NET...] [--threads 1 2] [--batch 1 8 32 64] [--rounds 15] [--reference] [--engines E...]
+    python -m tests.bench.runtime [NET...] [--threads 1 2] [--batch 1 8 32 64] [--rounds 15] [--reference]
 
 Times, of one call and not of one image, are medians and minima over rounds in which the engines take turns, each after
-a pause in which the other's threads go to sleep; a call to warm up isn't counted, and short calls are repeated. The processor time, of all threads, says more than the clock on a
-machine that has other work; ratios are of medians and of minima. Load and first-call times and memory come from a
-process for each engine.
+a pause in which the other's threads go to sleep; a call to warm up isn't counted, and short calls are repeated. The
+processor time, of all threads, says more than the clock on a machine that has other work; ratios are of medians and of
+minima. Load and first-call times and memory come from a process for each engine.
 """
 
 from __future__ import annotations

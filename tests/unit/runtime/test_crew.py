@@ -1,0 +1,188 @@
+"""Worker processes: what they compute, when they end, and what happens when one is lost."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runtime.engine import Policy, Program, Spec, compile_program, context, crew
+from runtime.plan import Graph, Node
+
+pytestmark = pytest.mark.skipif(not crew.available(), reason="no workers here")
+
+X = np.asarray(np.random.default_rng(0).standard_normal((1, 20, 20, 16)), np.float32)
+
+
+@pytest.fixture(autouse=True)
+def always_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small."""
+    monkeypatch.setattr(context, "_LEAST", 1e-9)
+
+
+def made(threads: int) -> Program:
+    """Two convolutions and a sum."""
+    random = np.random.default_rng(1)
+    weights: dict[str, Any] = {
+        "w": np.asarray(random.standard_normal((3, 3, 16, 16)), np.float32),
+        "v": np.asarray(random.standard_normal((1, 1, 16, 16)), np.float32),
+    }
+    nodes = (
+        Node("Conv", "a", ("x", "w"), ("a",), {"pads": [1, 1, 1, 1]}),
+        Node("Conv", "b", ("a", "v"), ("b",)),
+        Node("Add", "y", ("b", "x"), ("y",)),
+    )
+    return compile_program(
+        Graph(("x",), ("y",), nodes), weights, {"x": Spec(X.shape, X.dtype)}, {}, Policy("strict", threads)
+    )
+
+
+@pytest.fixture(params=[2, 3])
+def program(request: pytest.FixtureRequest) -> Iterator[Program]:
+    yield made(request.param)
+    gc.collect()
+
+
+def workers(program: Program) -> list[int]:
+    assert program._crew is not None
+    return [process for process, _ in program._crew._workers]
+
+
+def alone(program: Program) -> Any:
+    """The same steps without workers."""
+    kept, program._crew = program._crew, None
+    try:
+        return program.run([X])[0]
+    finally:
+        program._crew = kept
+
+
+def gone(process: int) -> bool:
+    """Whether it ended; waits for a little."""
+    for _ in range(100):
+        try:
+            os.kill(process, 0)
+            if os.waitpid(process, os.WNOHANG)[0] == process:
+                return True
+        except (ProcessLookupError, ChildProcessError):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_workers_change_no_bit(program: Program) -> None:
+    """In one run after another; other numbers in between leave nothing behind."""
+    expected = alone(program)
+    for _ in range(3):
+        np.testing.assert_array_equal(program.run([X])[0], expected)
+        assert not np.array_equal(program.run([X + 1])[0], expected)
+    assert len(workers(program)) == program._threads - 1
+
+
+def test_a_lost_worker_is_replaced(program: Program) -> None:
+    """The run in which it is missed gives the same bits, and so does the next, by another."""
+    expected = program.run([X])[0]
+    before = workers(program)
+    os.kill(before[0], signal.SIGKILL)
+    for _ in range(3):
+        np.testing.assert_array_equal(program.run([X])[0], expected)
+    assert workers(program)
+    assert not set(before) & set(workers(program))
+    assert all(map(gone, before))
+
+
+def test_a_stuck_worker_is_given_up(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parent does it all once it has waited for long enough."""
+    expected = program.run([X])[0]
+    monkeypatch.setattr(crew, "_STUCK", 0.1)
+    stopped = workers(program)
+    os.kill(stopped[0], signal.SIGSTOP)
+    np.testing.assert_array_equal(program.run([X])[0], expected)
+    assert all(map(gone, stopped))
+
+
+def test_idle_workers_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of their own accord; a later run starts others."""
+    monkeypatch.setattr(crew, "_IDLE", 0.05)
+    program = made(2)
+    expected = program.run([X])[0]
+    (process,) = workers(program)
+    assert gone(process)
+    np.testing.assert_array_equal(program.run([X])[0], expected)
+    assert workers(program) != [process]
+
+
+def test_workers_end_with_their_program() -> None:
+    """As soon as nobody refers to it."""
+    program = made(3)
+    program.run([X])
+    processes = workers(program)
+    assert len(processes) == 2
+    del program
+    gc.collect()
+    for process in processes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+
+
+def test_workers_end_with_their_parent() -> None:
+    """Even one that is killed."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        program = made(2)
+        program.run([X])
+        os.write(writing, workers(program)[0].to_bytes(8, "little"))
+        time.sleep(60)
+        os._exit(0)
+    process = int.from_bytes(os.read(reading, 8), "little")
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    for _ in range(100):
+        if not _alive(process):
+            break
+        time.sleep(0.05)
+    assert not _alive(process)
+
+
+def _alive(process: int) -> bool:
+    """Whether it runs; one that ended and that nobody has asked about doesn't."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_an_error_is_raised_by_the_parent(program: Program) -> None:
+    """Whoever met it first; afterwards nobody waits."""
+
+    def fail() -> None:
+        raise ValueError("here")
+
+    for place in (0, 1):
+        broken = crew.Crew([*program._calls], program._threads)
+        broken._segments[-1][place].append(fail)
+        assert not broken.run()
+        assert not broken._workers
+
+
+def test_interrupts_end_the_workers(program: Program) -> None:
+    """And reach the caller."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    program.run([X])
+    assert program._crew is not None
+    processes = workers(program)
+    program._crew._segments[-1][0].append(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        program.run([X])
+    assert all(map(gone, processes))
