@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +16,9 @@ from runtime.engine import ACCURACIES, Policy, Programs
 from runtime.errors import InputError
 from runtime.kernels.base import Array
 from runtime.plan import Node, execute
-from runtime.profile import Row, summary
+
+if TYPE_CHECKING:
+    from runtime.profile import Row
 
 __all__ = ["Deviation", "Net", "load"]
 
@@ -162,6 +163,8 @@ class Net:
 
     def profile(self, feeds: Mapping[str, Any], *, rounds: int = 10) -> list[Row]:
         """How long each node takes, with what was fused into it; InputError as for `run`."""
+        from runtime.profile import summary
+
         arrays = self._converted(self._in_order(feeds))
         program, idle = (None, []) if self._programs is None else self._programs.take(arrays, _kinds(arrays))
         if program is None:
@@ -171,6 +174,8 @@ class Net:
         return rows
 
     def _interpreted_times(self, arrays: Sequence[Array]) -> list[tuple[Node, float]]:
+        import time
+
         times: list[tuple[Node, float]] = []
         marks = [time.perf_counter()]
 

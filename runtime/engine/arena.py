@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -69,12 +68,18 @@ def allocate(buffers: Sequence[Buffer], *, shared: bool = False) -> int:
         placed.append((start, start + buffer.nbytes, buffer))
         placed.sort(key=lambda entry: entry[:2])
     total = max((end for _, end, _ in placed), default=0)
-    memory = np.frombuffer(mmap.mmap(-1, max(1, total)), np.uint8) if shared else aligned((total,), np.dtype(np.uint8))
+    memory = _shared(total) if shared else aligned((total,), np.dtype(np.uint8))
     for begin, _, buffer in placed:
         size = prod(buffer.shape) * buffer.dtype.itemsize
         buffer.array = memory[begin : begin + size].view(buffer.dtype).reshape(buffer.shape)
         buffer.alone = alone
     return total
+
+
+def _shared(size: int) -> Array:
+    import mmap
+
+    return np.frombuffer(mmap.mmap(-1, max(1, size)), np.uint8)
 
 
 def aligned(shape: Sequence[int], dtype: np.dtype[Any]) -> Array:

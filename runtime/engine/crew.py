@@ -26,7 +26,7 @@ import numpy as np
 
 from runtime.engine.blas import ONE_THREAD
 from runtime.engine.finish import Step
-from runtime.engine.team import Shares
+from runtime.engine.shares import Shares
 
 __all__ = ["Crew", "available"]
 

@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import as_strided
 from runtime.engine.choice import conv_window
 from runtime.engine.context import Bind, Context
 from runtime.engine.finish import Step, collapse, finish
-from runtime.engine.team import shared
+from runtime.engine.shares import shared
 from runtime.engine.tiling import shares
 from runtime.kernels.base import Array
 from runtime.kernels.window import Window

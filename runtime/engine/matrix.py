@@ -17,7 +17,7 @@ from runtime.engine.choice import conv_window
 from runtime.engine.context import Bind, Context
 from runtime.engine.finish import Step, collapse, finish
 from runtime.engine.packed import Packed, multiply, pack, width_for
-from runtime.engine.team import shared
+from runtime.engine.shares import shared
 from runtime.engine.tiling import blocks, shares
 from runtime.kernels.base import Array
 

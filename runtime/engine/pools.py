@@ -11,7 +11,7 @@ import numpy as np
 
 from runtime.engine.context import Bind, Context
 from runtime.engine.finish import Step, collapse
-from runtime.engine.team import shared
+from runtime.engine.shares import shared
 from runtime.engine.tiling import cuts
 from runtime.kernels.base import Array
 from runtime.kernels.pooling import counts

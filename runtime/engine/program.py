@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import prod
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,19 +16,22 @@ from runtime.engine.arena import allocate
 from runtime.engine.blas import ONE_THREAD
 from runtime.engine.choice import Policy, conv_tiles
 from runtime.engine.context import Bind, Context, clear_halo
-from runtime.engine.crew import Crew, available
 from runtime.engine.finish import Step, finish
 from runtime.engine.homes import Home, Homes
 from runtime.engine.hush import hush, unhush
 from runtime.engine.resolve import Spec, resolve
+from runtime.engine.shares import Shares, led, shared
 from runtime.engine.tasks import fuse
-from runtime.engine.team import Shares, Team, led, shared
 from runtime.engine.tiling import cuts
 from runtime.errors import RunError
 from runtime.kernels import KERNELS
 from runtime.kernels.base import Array, Kernel
 from runtime.plan import Graph, Node
 from runtime.weights import Weights
+
+if TYPE_CHECKING:
+    from runtime.engine.crew import Crew
+    from runtime.engine.team import Team
 
 __all__ = ["Program", "compile_program"]
 
@@ -55,7 +58,7 @@ class Program:
         self.steps = steps
         self._calls = [step for _, step in steps]
         self._threads = max((len(step.lists) for step in self._calls if isinstance(step, Shares)), default=1)
-        self._crew = Crew(self._calls, self._threads) if self._threads > 1 and available() else None
+        self._crew = _crew(self._calls, self._threads) if self._threads > 1 else None
         self._inputs = list(inputs)
         self._outputs = list(outputs)
 
@@ -74,7 +77,7 @@ class Program:
                 for call in self._calls:
                     call()
             else:
-                with Team(self._threads) as team:
+                with _team(self._threads) as team:
                     for call in self._calls:
                         team.run(call)
         except (ValueError, TypeError, IndexError) as error:
@@ -93,12 +96,25 @@ class Program:
         """Runs, and says how many seconds each step took."""
         self._feed(arrays)
         times = []
-        with np.errstate(all="ignore"), ONE_THREAD, Team(self._threads) as team:
+        with np.errstate(all="ignore"), ONE_THREAD, _team(self._threads) as team:
             for node, step in self.steps:
                 start = time.perf_counter()
                 team.run(step)
                 times.append((node, time.perf_counter() - start))
         return times
+
+
+def _crew(steps: Sequence[Step], size: int) -> Crew | None:
+    """Workers where there may be any; imported when needed, as most programs need none."""
+    from runtime.engine.crew import Crew, available
+
+    return Crew(steps, size) if available() else None
+
+
+def _team(size: int) -> Team:
+    from runtime.engine.team import Team
+
+    return Team(size)
 
 
 def compile_program(
@@ -120,7 +136,7 @@ def compile_program(
     homes = Homes(tasks, specs, graph.inputs, graph.outputs, policy)
     contexts = [Context(task, number, specs, homes, weights, packed, policy) for number, task in enumerate(tasks)]
     binds = [_plan(ctx) for ctx in contexts]
-    nbytes = allocate(homes.buffers, shared=policy.threads > 1 and available())
+    nbytes = allocate(homes.buffers, shared=policy.threads > 1)
     steps: list[tuple[Node, Step]] = []
     for name in graph.inputs:
         steps += [(Node("Input", name, (), ()), step) for step in _halo(homes.homes[name])]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
 import weakref
+from _thread import allocate_lock  # `threading` takes 5 ms to import
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -43,7 +43,7 @@ class Programs:
 
     def unlock(self) -> None:
         """For a fork's child: nobody has the lock, and the programs' memory may be shared with the parent."""
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._idle: dict[object, list[Program]] = {}
 
     def knows(self, key: object) -> bool:

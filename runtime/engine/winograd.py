@@ -22,7 +22,7 @@ from runtime.engine.choice import Tiles
 from runtime.engine.context import Bind, Context
 from runtime.engine.finish import Step, collapse, finish
 from runtime.engine.packed import Packed, empty, multiply, width_for
-from runtime.engine.team import shared
+from runtime.engine.shares import shared
 from runtime.engine.tiling import cuts, shares
 from runtime.kernels.base import Array
 

@@ -16,7 +16,8 @@ import pytest
 
 import runtime
 from runtime.engine import blas
-from runtime.engine.team import Shares, Team
+from runtime.engine.shares import Shares
+from runtime.engine.team import Team
 from tests.unit.runtime.make_bundle import document, members, node, pack
 
 SIZE = 48
