@@ -32,8 +32,10 @@ def load(path: str | os.PathLike[str], *, accuracy: str = "standard", threads: i
             is noise by the measure of `ckpt2onnx verify`; `strict` below twice; `fast` takes any Winograd
             tiles, with up to 50 times the error; `plain` runs one operator after the other, by the same kernels that
             fold constants.
-        threads: How many a call may use; large layers are shared. While a call runs, the BLAS of the process takes one
-            thread. Results of different numbers of threads differ by rounding.
+        threads: How many a call may use; large layers are shared. On Linux the others are forked processes, which end
+            with the model, with the process, or after a second without a call; elsewhere they are threads, which end
+            with the call. While a call runs, the BLAS of the process takes one thread. Results of different numbers of
+            threads differ by rounding.
         tune: Whether to measure which kernels are fastest here, unless that was done before, see `runtime.tuning`.
 
     Raises:

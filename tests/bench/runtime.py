@@ -5,7 +5,8 @@
 Times, of one call and not of one image, are medians and minima over rounds in which the engines take turns, each after
 a pause in which the other's threads go to sleep; a call to warm up isn't counted, and short calls are repeated. The
 processor time, of all threads, says more than the clock on a machine that has other work; ratios are of medians and of
-minima. Load and first-call times and memory come from a process for each engine.
+minima. Load and first-call times and memory come from a process for each engine. Processor time and memory are those of
+the process that calls; our workers share its memory.
 """
 
 from __future__ import annotations
