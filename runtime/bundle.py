@@ -6,6 +6,7 @@ import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,24 +104,17 @@ def _read(file: BufferedReader, path: Path) -> Bundle:
         )
         for probe in document.probes
     )
-    weights = Weights({name: arrays[name] for name in graph.captures}, _Reader(path, members, document.arrays))
+    weights = Weights({name: arrays[name] for name in graph.captures}, partial(_reread, path, members, document.arrays))
     return Bundle(document.producer, document.inputs, document.outputs, graph, weights, probes, document.metadata)
 
 
-@dataclass(frozen=True)
-class _Reader:
-    """Reads an array of a file that was found good before, with the same checks; BundleError if it has changed."""
-
-    path: Path
-    members: Mapping[str, ZipInfo]
-    infos: Mapping[str, ArrayInfo]
-
-    def __call__(self, name: str) -> Array:
-        try:
-            with self.path.open("rb") as file:
-                return _array(file, self.members[escape(name)], self.infos[name])
-        except (OSError, BundleError) as error:
-            raise BundleError(f"{self.path}: has changed since it was loaded, and is needed again: {error}") from error
+def _reread(path: Path, members: Mapping[str, ZipInfo], infos: Mapping[str, ArrayInfo], name: str) -> Array:
+    """An array of a file that was found good before, with the same checks; BundleError if it has changed."""
+    try:
+        with path.open("rb") as file:
+            return _array(file, members[escape(name)], infos[name])
+    except (OSError, BundleError) as error:
+        raise BundleError(f"{path}: has changed since it was loaded, and is needed again: {error}") from error
 
 
 def _members(file: BufferedReader) -> dict[str, ZipInfo]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from runtime.engine.arena import Buffer
@@ -93,7 +94,7 @@ class Homes:
             inner = (slice(None), *(slice(a, a + size) for size, (a, _) in zip(spec.shape[1:-1], halo)), slice(None))
             buffer = self._buffer(shape, spec, self._made[name])
             whole = shape == spec.shape
-            self.homes[name] = Home(buffer, _same if whole else _Part(inner), halo, whole)
+            self.homes[name] = Home(buffer, _same if whole else partial(_part, inner, _same), halo, whole)
         return self.homes[name]
 
     def _buffer(self, shape: tuple[int, ...], spec: Spec, at: int) -> Buffer:
@@ -123,7 +124,7 @@ class Homes:
         for name in names:
             size = self.specs[name].shape[-1]
             if names.count(name) == 1 and name not in self.homes and self._made.get(name, -1) >= 0:
-                part = _Part((Ellipsis, slice(first, first + size)), home.view)
+                part = partial(_part, (Ellipsis, slice(first, first + size)), home.view)
                 self.homes[name] = Home(home.buffer, part, whole=False)
                 home.buffer.live(self._made[name])
             first += size
@@ -134,7 +135,7 @@ class Homes:
         out = task.outputs[0]
         if source is None or not source.whole or out in self.homes:
             return False
-        self.homes[out] = Home(source.buffer, _Reshaped(self.specs[out].shape))
+        self.homes[out] = Home(source.buffer, partial(_reshaped, self.specs[out].shape))
         self.aliases.add(out)
         return True
 
@@ -160,19 +161,10 @@ def _same(array: Array) -> Array:
     return array
 
 
-@dataclass(frozen=True)
-class _Part:
-    index: tuple[Any, ...]
-    before: Callable[[Array], Array] = _same
-
-    def __call__(self, array: Array) -> Array:
-        part: Array = self.before(array)[self.index]
-        return part
+def _part(index: tuple[Any, ...], before: Callable[[Array], Array], array: Array) -> Array:
+    part: Array = before(array)[index]
+    return part
 
 
-@dataclass(frozen=True)
-class _Reshaped:
-    shape: tuple[int, ...]
-
-    def __call__(self, array: Array) -> Array:
-        return array.reshape(self.shape)
+def _reshaped(shape: tuple[int, ...], array: Array) -> Array:
+    return array.reshape(shape)
