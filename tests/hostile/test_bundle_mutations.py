@@ -125,7 +125,7 @@ def test_mutations(kind: str, count: int, tmp_path: Path) -> None:
         for _ in range(rng.randrange(1, 4)):
             rng.choice(MUTATIONS)(rng, values)
         file.write_bytes(loose_table(rng, values))
-        start = time.perf_counter()
+        start = time.process_time()
         read_well += read(prefix, kind)
-        assert time.perf_counter() - start < 5
+        assert time.process_time() - start < 5
     assert 0 < read_well < count

@@ -124,7 +124,7 @@ def test_a_directory_without_write_permission(tmp_path: Path) -> None:
 
 _KILLED = textwrap.dedent(
     """
-    import sys, time
+    import os, sys, time
     from pathlib import Path
     from exporter.targets.atomic import write_files
     folder = Path(sys.argv[1])
@@ -135,7 +135,7 @@ _KILLED = textwrap.dedent(
                 file.write(bytes(1000))
                 file.flush()
                 if i == 3:
-                    print("writing", flush=True)
+                    os.write(1, b"writing\\n")
                 time.sleep(0.001)
 
     write_files({folder / "m.onnx": slow, folder / "m.npz": slow})
