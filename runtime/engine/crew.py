@@ -34,6 +34,8 @@ _IDLE, _AWAKE = 1.0, 0.002
 """Seconds after which a worker without work ends, and during which it looks for some without sleeping."""
 _STUCK = 10.0
 """Seconds without progress after which a worker is given up; no share of a layer takes as long."""
+_ORDERED = frozenset({"x86_64", "amd64", "i686", "i386"})
+"""Machines on which a write is seen after all earlier ones."""
 _SPINS = 2000
 _LINE = 8
 """Numbers in a cache line, so that nobody's counter shares one with another's."""
@@ -44,8 +46,12 @@ class _Lost(Exception):  # noqa: N818
 
 
 def available() -> bool:
-    """Whether a process may be forked here and go on computing; macOS's libraries don't allow for it."""
-    return sys.platform == "linux" and hasattr(os, "fork")
+    """Whether a process may be forked here and go on computing, and sees what others write in the order they wrote it.
+
+    macOS's libraries don't allow for the first. The second x86 promises and ARM doesn't: a counter could be seen before
+    the numbers that it announces, and Python has no fence to put between.
+    """
+    return sys.platform == "linux" and hasattr(os, "fork") and os.uname().machine in _ORDERED
 
 
 class Crew:

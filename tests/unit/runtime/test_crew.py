@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -186,3 +187,12 @@ def test_interrupts_end_the_workers(program: Program) -> None:
     with pytest.raises(KeyboardInterrupt):
         program.run([X])
     assert all(map(gone, processes))
+
+
+@pytest.mark.parametrize(("machine", "wanted"), [("x86_64", True), ("aarch64", False), ("armv7l", False)])
+def test_only_machines_that_keep_the_order_of_writes_have_workers(
+    machine: str, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere a result could be read before it is written, so threads are used."""
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine=machine))
+    assert crew.available() is wanted
