@@ -103,6 +103,7 @@ class Net:
         self.policy = Policy(accuracy, threads, choices)
         self._programs = None if accuracy == "plain" else Programs(bundle.graph, bundle.weights, self.policy)
         self._names = [value.name for value in bundle.outputs]
+        self._fed = {value.name for value in bundle.inputs}
         self.inputs: tuple[Value, ...] = bundle.inputs
         self.outputs: tuple[Value, ...] = bundle.outputs
         self.metadata: Mapping[str, Any] = bundle.metadata
@@ -122,13 +123,12 @@ class Net:
         return dict(zip(self._names, self._computed(self._in_order(feeds))))
 
     def _in_order(self, feeds: Mapping[str, Any]) -> list[Any]:
-        expected = [value.name for value in self.inputs]
-        unknown, missing = feeds.keys() - set(expected), set(expected) - feeds.keys()
-        if unknown or missing:
+        if feeds.keys() != self._fed:
+            unknown, missing = feeds.keys() - self._fed, self._fed - feeds.keys()
             wrong = [f"no input is called {name!r}" for name in sorted(unknown)]
             wrong += [f"input {name!r} is missing" for name in sorted(missing)]
             raise InputError(f"{'; '.join(wrong)}; the model takes {_listing(self.inputs)}")
-        return [feeds[name] for name in expected]
+        return [feeds[value.name] for value in self.inputs]
 
     def _computed(self, arrays: Sequence[Any]) -> list[Array]:
         """The outputs in order. Arrays of kinds that there is a program for were found good before."""
@@ -203,6 +203,8 @@ class Net:
 
 def _kinds(arrays: Sequence[Any]) -> object:
     """Shape and type of each input; None if one isn't simply an array."""
+    if len(arrays) == 1 and type(arrays[0]) is np.ndarray:
+        return arrays[0].shape, arrays[0].dtype
     kinds = [(x.shape, x.dtype) for x in arrays if type(x) is np.ndarray]
     return tuple(kinds) if len(kinds) == len(arrays) else None
 

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["Program", "compile_program"]
 
 
+_TINY = 4096
+"""Elements of all arrays together, of which no product makes more than 4096^1.5 = 2^18 multiply-adds."""
+
+
 class Program:
     """Runs on its own memory: one thread at a time.
 
@@ -43,6 +47,7 @@ class Program:
         nbytes: Size of that memory.
         steps: What is called, one after the other; with the node it belongs to.
         products: Multiplications and additions of each convolution and dense layer done directly, by node name.
+        is_tiny: Whether no product is large enough for BLAS to share it among threads, so that it needn't be told.
     """
 
     def __init__(
@@ -52,6 +57,8 @@ class Program:
         outputs: Sequence[Array],
         nbytes: int,
         products: Mapping[str, int],
+        *,
+        is_tiny: bool = False,
     ) -> None:
         self.nbytes = nbytes
         self.products = products
@@ -61,12 +68,14 @@ class Program:
         self._crew = _crew(self._calls, self._threads) if self._threads > 1 else None
         self._inputs = list(inputs)
         self._outputs = list(outputs)
+        self._is_tiny = is_tiny
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The outputs, as new arrays, of these inputs; RunError if an operator can't work on the numbers in them."""
         self._feed(arrays)
         before = hush()
-        ONE_THREAD.enter()
+        if not self._is_tiny:
+            ONE_THREAD.enter()
         call: Step | None = None
         try:
             if self._crew is not None and self._crew.run():
@@ -84,7 +93,8 @@ class Program:
             node = next(node for node, step in self.steps if step is call)
             raise RunError(f"node {node.name!r} ({node.op}) can't work on this input: {error}") from error
         finally:
-            ONE_THREAD.leave()
+            if not self._is_tiny:
+                ONE_THREAD.leave()
             unhush(before)
         return [place.copy() for place in self._outputs]
 
@@ -145,7 +155,8 @@ def compile_program(
         steps += [(ctx.task.node, step) for step in led(made, bind())]
     places = [homes.homes[name].array for name in graph.inputs]
     results = [_place(name, specs, homes) for name in graph.outputs]
-    return Program(steps, places, results, nbytes, dict(map(_products, contexts)))
+    is_tiny = sum(prod(spec.shape) for spec in specs.values()) <= _TINY
+    return Program(steps, places, results, nbytes, dict(map(_products, contexts)), is_tiny=is_tiny)
 
 
 def _products(ctx: Context) -> tuple[str, int]:

@@ -6,7 +6,6 @@ import os
 import weakref
 from _thread import allocate_lock  # `threading` takes 5 ms to import
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from runtime.engine.choice import Policy
@@ -57,8 +56,10 @@ class Programs:
         """
         idle = self._idle.get(key)
         if idle:
-            with suppress(IndexError):  # another thread was faster
+            try:
                 return idle.pop(), idle
+            except IndexError:  # another thread was faster
+                pass
         with self._lock:
             program = None if self._impossible else self._made(arrays)
             if program is not None and key not in self._idle:

@@ -217,6 +217,12 @@ def two_layers() -> ir.Model:
     return net.finish(net.dense(net.mean(net.conv(net.x, 32, 3)), 10))
 
 
+def one_neuron() -> ir.Model:
+    """Two dense layers of one neuron each, of which nothing but the cost of a call is left."""
+    net = Net("one_neuron", 1, 1)
+    return net.finish(net.dense(net.dense(net.x, 1, "Relu"), 1))
+
+
 def mlp() -> ir.Model:
     """784 - 256 - 10."""
     net = Net("mlp", 28, 1)
@@ -232,6 +238,7 @@ NETS: dict[str, Callable[[], ir.Model]] = {
     "densenet121": densenet121,
     "efficientnet_b0": efficientnet_b0,
     "two_layers": two_layers,
+    "one_neuron": one_neuron,
     "mlp": mlp,
 }
 
