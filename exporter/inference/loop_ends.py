@@ -63,7 +63,8 @@ def _is_trial(rewriter: Rewriter, end: End, others: Sequence[End]) -> bool:
         return False
     inside = _inside_loops(rewriter, needed.values())
     applied = _weights(rewriter, [node for node in needed.values() if node.op in LAYER_OPS and node.name in inside])
-    return _weights(rewriter, layers) <= applied
+    tried = _weights(rewriter, layers)
+    return bool(tried) and tried <= applied
 
 
 def _weights(rewriter: Rewriter, layers: Iterable[Node]) -> set[str]:

@@ -38,12 +38,12 @@ def find_outputs(rewriter: Rewriter, given: Iterable[Ref], findings: Findings) -
     """
     search = EndSearch(rewriter, list(given))
     ends = search.ends()
-    if not ends:
+    chosen = _choose(search, ends, findings) if ends else []
+    if not chosen:
         raise UsageError(
             "no output could be found: nothing that layers compute is left over at the end",
             hint="Name one with --output; `inspect` lists the graph's tensors",
         )
-    chosen = _choose(search, ends, findings)
     for ref in chosen:
         findings.decide("output", str(ref), "output", "an end of the forward computation")
     return chosen

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import sample_ckpts
+from exporter.formats.records import Array
 from tests.e2e.recorded import Recorded
 
 pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
@@ -30,7 +31,18 @@ def test_a_recipe_makes_its_sample_again(name: str, tmp_path: Path) -> None:
     if facts["refused"] is None:
         expected = Recorded.read(committed).outputs
         for output, value in Recorded.read(made).outputs.items():
-            np.testing.assert_allclose(value, expected[output], rtol=1e-3, atol=1e-4)
+            assert _distance(value, expected[output]) < _TRAINED
+            assert _distance(-value, expected[output]) > _TRAINED
 
 
 _DATED = {"date", "producer"}
+
+_TRAINED = 0.25
+"""Of the root mean square of an output, how far another machine may come from it.
+
+A bias before a batch norm has no gradient but rounding errors, of which Adam makes full steps.
+"""
+
+
+def _distance(found: Array, expected: Array) -> float:
+    return float(np.abs(found - expected).max() / np.sqrt(np.mean(np.square(expected, dtype=np.float64))))
