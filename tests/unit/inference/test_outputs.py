@@ -37,6 +37,28 @@ def test_a_bare_network() -> None:
     assert _found(g) == ["softmax"]
 
 
+def test_a_frozen_network() -> None:
+    """Weights that are constants make no difference."""
+    g = Draft()
+    kernel = g.const("kernel", np.ones((4, 3), np.float32))
+    g.add("relu", "Relu", g.add("dense", "MatMul", g.placeholder("x"), kernel))
+    assert _found(g) == ["relu"]
+
+
+def test_a_placeholder_for_cached_activations() -> None:
+    """One whose default layers compute is part of the network; named as an input, it is one."""
+    g = Draft()
+    hidden = g.add("relu", "Relu", g.dense("hidden", g.placeholder("x")))
+    cached = g.add("cached", "PlaceholderWithDefault", hidden, dtype=FLOAT, shape=(None, 4))
+    g.add("softmax", "Softmax", g.dense("logits", cached, 3))
+    found = g.infer()
+    assert [entry.name for entry in found.model.inputs] == ["x"]
+    assert [output.name for output in found.model.outputs] == ["softmax"]
+    assert found.decided("value") == {"cached": "its default"}
+    named = g.infer(inputs={"cached": None})
+    assert [entry.name for entry in named.model.inputs] == ["cached"]
+
+
 def test_logits_behind_a_loss() -> None:
     """Where only the loss uses the logits, they are the output; labels are no input."""
     g = Draft()
