@@ -14,7 +14,7 @@ from typing import Literal
 
 from exporter.errors import UsageError
 from exporter.frontend import unfold
-from exporter.inference.options import Options
+from exporter.inference.options import STORED_AS, Options
 from exporter.inspection import Inspection, inspect_source
 from exporter.passes.pipeline import run as run_passes
 from exporter.report import FileWritten, Report
@@ -26,10 +26,7 @@ from exporter.targets.onnx_file import onnx_model, onnx_writers
 from exporter.targets.opsets import DEFAULT_OPSET
 from exporter.verify.probes import probes
 
-__all__ = ["OPTIONS", "export", "inspect"]
-
-OPTIONS = "export_options"
-"""Metadata entry of both files: JSON, what was chosen at export, so that `verify --against` builds the same model."""
+__all__ = ["export", "inspect"]
 
 _Path = str | PathLike[str]
 _Shape = tuple[int | None, ...] | None
@@ -86,7 +83,7 @@ def export(
     options = make_options(inputs, outputs, values, signature, ema, keep_batch_statistics)
     options = replace(options, arch=arch, include_preprocessing=include_preprocessing, dtype=dtype)
     unfolded = unfold(path, graph=graph_path, options=options)
-    metadata = {OPTIONS: json.dumps({**asdict(options), "fold": fold}, sort_keys=True), **unfolded.metadata}
+    metadata = {STORED_AS: json.dumps({**asdict(options), "fold": fold}, sort_keys=True), **unfolded.metadata}
     recorded = probes(unfolded.model)
     folds = run_passes(unfolded.model, fold=fold)
     standard = onnx_model(unfolded.model, opset=opset, input_layout=input_layout, metadata=metadata)

@@ -17,7 +17,7 @@ from exporter.arrays import named, read_arrays
 from exporter.errors import CorruptError, FormatError, MissingError, UsageError
 from exporter.formats.records import Array
 from exporter.frontend import unfold
-from exporter.inference.options import Options
+from exporter.inference.options import STORED_AS, Options
 from exporter.oracle import tensorflow_truth
 from exporter.passes.pipeline import run as run_passes
 from exporter.verify.data import random_feeds, specs_of
@@ -29,8 +29,6 @@ from exporter.verify.verdict import SiteCheck, Verdict
 from exporter.zoo.user_file import is_file_name
 
 __all__ = ["verify_model"]
-
-_OPTIONS = "export_options"
 
 _T = TypeVar("_T")
 
@@ -165,13 +163,13 @@ def _stored(onnx_path: Path | None, npz_path: Path | None, read: Callable[[Mappi
         return read(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CorruptError(
-            f"its metadata {_OPTIONS!r} doesn't say what was chosen at export",
+            f"its metadata {STORED_AS!r} doesn't say what was chosen at export",
             hint="Export it again, or verify it with --data",
         ).within(f"file {onnx_path or npz_path}") from None
 
 
 def _onnx_metadata(path: Path) -> str | None:
-    return next((entry.value for entry in _onnx_model(path).metadata_props if entry.key == _OPTIONS), None)
+    return next((entry.value for entry in _onnx_model(path).metadata_props if entry.key == STORED_AS), None)
 
 
 def _onnx_model(path: Path) -> onnx.ModelProto:
@@ -188,7 +186,7 @@ def _onnx_model(path: Path) -> onnx.ModelProto:
 def _bundle_metadata(path: Path | None) -> str | None:
     import runtime
 
-    return None if path is None else runtime.load(path).metadata.get(_OPTIONS)
+    return None if path is None else runtime.load(path).metadata.get(STORED_AS)
 
 
 def _recorded(arrays: Mapping[str, Array], onnx_path: Path | None, npz_path: Path | None) -> Recorded | None:

@@ -28,9 +28,7 @@ def loop_leftovers(search: EndSearch, ends: Sequence[End]) -> Iterator[tuple[End
     for forms in (_FORMS, COSMETIC):
         plain = {end.ref: _loop_behind(search.rewriter, end.ref, forms) for end in kept}
         used = {loop for end in kept if plain[end.ref] is None for loop in _loops_before(search.rewriter, end.ref)}
-        yield from (
-            (end, "nothing uses it after the loop that it comes from") for end in kept if plain[end.ref] in used
-        )
+        yield from ((end, _UNUSED) for end in kept if plain[end.ref] in used)
         kept = [end for end in kept if plain[end.ref] not in used]
     for end in kept:
         if _is_trial(search.rewriter, end, [other for other in kept if other is not end]):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Options"]
+__all__ = ["STORED_AS", "Options"]
+
+STORED_AS = "export_options"
+"""Metadata entry of both files: JSON, what was chosen at export, so that `verify --against` builds the same model."""
 
 
 @dataclass(frozen=True, slots=True)

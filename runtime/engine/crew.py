@@ -70,16 +70,15 @@ class Crew:
         self._workers: list[tuple[int, int]] = []  # process and the pipe that wakes it
 
     def run(self) -> bool:
-        """All steps once; False if that has to be done again without workers."""
+        """All steps once; False if that has to be done again without workers, which raises what is the steps' own fault."""
         try:
             self._call()
             self._walk(0, self._moved)
-        except Exception:  # noqa: BLE001
+        except BaseException as error:
             self.stop()
+            if not isinstance(error, Exception):
+                raise
             return False
-        except BaseException:
-            self.stop()
-            raise
         return True
 
     def _call(self) -> None:

@@ -4,23 +4,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-__all__ = ["dtype_of_kind", "dtype_of_number"]
+from exporter.formats.dtypes import DATA_TYPES
 
-_NUMBERS: dict[int, ir.DataType] = {
-    1: ir.DataType.FLOAT,
-    2: ir.DataType.DOUBLE,
-    3: ir.DataType.INT32,
-    4: ir.DataType.UINT8,
-    5: ir.DataType.INT16,
-    6: ir.DataType.INT8,
-    9: ir.DataType.INT64,
-    10: ir.DataType.BOOL,
-    14: ir.DataType.BFLOAT16,
-    17: ir.DataType.UINT16,
-    19: ir.DataType.FLOAT16,
-    22: ir.DataType.UINT32,
-    23: ir.DataType.UINT64,
-}
+__all__ = ["dtype_of_kind", "dtype_of_number"]
 
 _KINDS: dict[str, ir.DataType] = {
     "bfloat16": ir.DataType.BFLOAT16,
@@ -43,7 +29,8 @@ _REFERENCE = 100
 
 def dtype_of_number(number: int) -> ir.DataType | None:
     """The type for a number of TensorFlow's `DataType` enum (or its `_ref` twin); None for what the IR doesn't have."""
-    return _NUMBERS.get(number - _REFERENCE if number > _REFERENCE else number)
+    kind = DATA_TYPES.get(number - _REFERENCE if number > _REFERENCE else number)
+    return None if kind is None else dtype_of_kind(kind.name)
 
 
 def dtype_of_kind(kind: str) -> ir.DataType | None:
