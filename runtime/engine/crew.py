@@ -70,7 +70,7 @@ class Crew:
         self._workers: list[tuple[int, int]] = []  # process and the pipe that wakes it
 
     def run(self) -> bool:
-        """All steps once; False if that has to be done again without workers, which raises what is the steps' own fault."""
+        """All steps once; False if that has to be done again without workers, where the steps' own errors come up."""
         try:
             self._call()
             self._walk(0, self._moved)
