@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from exporter.errors import MissingError
-from exporter.formats.dtypes import DATA_TYPES
-from exporter.formats.records import Array, TensorInfo
+from exporter.formats.records import Array
 from exporter.inference.findings import Findings
 from exporter.inference.infer import to_inference
 from exporter.inference.inline import Inliner
@@ -21,39 +19,11 @@ from exporter.inference.rewriter import Rewriter
 from exporter.report import BatchNorm
 from exporter.sources.graph import FunctionBody, FunctionCall, Graph, Node, Ref
 from exporter.sources.model import Signature, SourceModel, Variable
+from tests.unit.stores import MemoryStore
 
-__all__ = ["BOOL", "FLOAT", "INT32", "STRING", "Draft", "Inferred", "MemoryStore"]
+__all__ = ["BOOL", "FLOAT", "INT32", "STRING", "Draft", "Inferred"]
 
 FLOAT, INT32, STRING, BOOL = 1, 3, 7, 10
-
-
-@dataclass(frozen=True)
-class MemoryStore:
-    """Weights in memory, as a checkpoint."""
-
-    arrays: dict[str, Array]
-    description: str = "memory"
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.arrays
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self.arrays))
-
-    def __len__(self) -> int:
-        return len(self.arrays)
-
-    def info(self, name: str) -> TensorInfo:
-        """As the protocol says."""
-        if name not in self.arrays:
-            raise MissingError(f"there is no {name}")
-        array = self.arrays[name]
-        kind = next(kind.name for kind in DATA_TYPES.values() if kind.dtype == array.dtype)
-        return TensorInfo(name, array.dtype, kind, array.shape, array.nbytes)
-
-    def read(self, name: str) -> Array:
-        """As the protocol says."""
-        return self.arrays[name].copy()
 
 
 @dataclass(frozen=True)

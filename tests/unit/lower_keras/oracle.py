@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exporter.formats.records import Array, TensorInfo
+from exporter.formats.records import Array
 from exporter.ir.evaluate import evaluate
 from exporter.lower.keras.driver import LoweredKeras, lower_keras
 from exporter.sources.keras_config import read_model
 from exporter.sources.keras_legacy import map_legacy
 from exporter.sources.keras_weights import KerasWeights
+from tests.unit.stores import MemoryStore
 
 __all__ = [
     "Case",
-    "MemoryStore",
     "check",
     "error_of",
     "keras_of",
@@ -33,31 +33,6 @@ __all__ = [
     "randomise",
     "relative_error",
 ]
-
-
-class MemoryStore:
-    """Arrays as a store of tensors."""
-
-    description = "weights in memory"
-
-    def __init__(self, arrays: Mapping[str, Array]) -> None:
-        self._arrays = dict(arrays)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._arrays
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._arrays))
-
-    def __len__(self) -> int:
-        return len(self._arrays)
-
-    def info(self, name: str) -> TensorInfo:
-        array = self._arrays[name]
-        return TensorInfo(name, array.dtype, str(array.dtype), array.shape, array.nbytes)
-
-    def read(self, name: str) -> Array:
-        return self._arrays[name].copy()
 
 
 def keras_of(major: int) -> Any:

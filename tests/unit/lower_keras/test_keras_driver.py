@@ -13,7 +13,8 @@ from exporter.ir.evaluate import evaluate
 from exporter.lower.keras.driver import LoweredKeras, lower_keras
 from exporter.sources.keras_config import read_model
 from exporter.sources.keras_legacy import map_legacy
-from tests.unit.lower_keras.oracle import MemoryStore, relative_error
+from tests.unit.lower_keras.oracle import relative_error
+from tests.unit.stores import MemoryStore
 
 _DENSE = {"class_name": "Dense", "config": {"name": "d", "units": 3}}
 _NORM = {"class_name": "BatchNormalization", "config": {"name": "n", "axis": [1], "epsilon": 1e-3, "scale": False}}

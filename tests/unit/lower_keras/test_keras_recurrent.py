@@ -14,7 +14,8 @@ from exporter.ir.evaluate import evaluate
 from exporter.lower.keras.driver import lower_keras
 from exporter.sources.keras_config import read_model
 from exporter.sources.keras_legacy import map_legacy
-from tests.unit.lower_keras.oracle import Case, MemoryStore, check, keras_of, parameters, relative_error
+from tests.unit.lower_keras.oracle import Case, check, keras_of, parameters, relative_error
+from tests.unit.stores import MemoryStore
 
 __all__ = ["CASES"]
 

@@ -11,8 +11,8 @@ from exporter.errors import CorruptError
 from exporter.formats.records import Array
 from exporter.formats.tf_protos import NodeDef
 from exporter.sources.restore import Bindings, bind_variables
-from tests.unit.inference.graphs import MemoryStore
 from tests.unit.sources.messages import node, read, strings
+from tests.unit.stores import MemoryStore
 
 _MATRIX = np.arange(12, dtype=np.float32).reshape(3, 4)
 

@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
-from exporter.errors import MissingError
-from exporter.formats.records import Array, TensorInfo
+from exporter.formats.records import Array
 from exporter.zoo.architecture import Architecture
 from exporter.zoo.program import Weight
 from exporter.zoo.registry import ARCHITECTURES
 
-__all__ = ["MemoryStore", "shapes_of", "weights_of"]
-
-
-class MemoryStore:
-    """Arrays as a checkpoint."""
-
-    description = "weights in memory"
-
-    def __init__(self, arrays: Mapping[str, Array]) -> None:
-        self._arrays = dict(arrays)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._arrays
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._arrays))
-
-    def __len__(self) -> int:
-        return len(self._arrays)
-
-    def info(self, name: str) -> TensorInfo:
-        if name not in self._arrays:
-            raise MissingError(f"there is no tensor {name}")
-        array = self._arrays[name]
-        return TensorInfo(name, array.dtype, "float", array.shape, array.nbytes)
-
-    def read(self, name: str) -> Array:
-        return self._arrays[name].copy()
+__all__ = ["shapes_of", "weights_of"]
 
 
 def _weights(name: str, options: Mapping[str, str]) -> tuple[Architecture, list[Weight]]:

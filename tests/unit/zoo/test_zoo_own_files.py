@@ -11,7 +11,7 @@ from exporter.errors import FormatError, MissingError, UsageError
 from exporter.inference.options import Options
 from exporter.zoo.registry import architecture
 from exporter.zoo.weights_only import restore
-from tests.unit.zoo.stores import MemoryStore
+from tests.unit.stores import MemoryStore
 
 _FILE = """
 from exporter.zoo.architecture import Architecture, Option

@@ -13,7 +13,8 @@ from exporter.inference.options import Options
 from exporter.ir.evaluate import evaluate
 from exporter.passes.pipeline import run
 from exporter.zoo.weights_only import Restored, restore
-from tests.unit.zoo.stores import MemoryStore, weights_of
+from tests.unit.stores import MemoryStore
+from tests.unit.zoo.stores import weights_of
 
 _SMALL: Any = {"inputs": {"x": (1, 64, 64, 3)}}
 

@@ -10,7 +10,8 @@ from exporter.formats.records import Array
 from exporter.inference.options import Options
 from exporter.ir.evaluate import evaluate
 from exporter.zoo.weights_only import restore
-from tests.unit.zoo.stores import MemoryStore, weights_of
+from tests.unit.stores import MemoryStore
+from tests.unit.zoo.stores import weights_of
 
 _LAST = {
     "mobilenet_v1": "Conv2d_13_pointwise",
