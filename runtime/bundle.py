@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -33,8 +32,7 @@ _MAX_PLAN = 1 << 28
 _LOCAL_HEADER = 30
 
 
-@dataclass(frozen=True)
-class Probe:
+class Probe(NamedTuple):
     """Inputs and the outputs that belong to them, by name.
 
     Attributes:
@@ -48,8 +46,7 @@ class Probe:
     tolerances: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class Bundle:
+class Bundle(NamedTuple):
     """All that is in the file, checked.
 
     Attributes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from runtime.errors import BundleError, UnknownOpError
 from runtime.kernels import KERNELS
@@ -25,8 +24,7 @@ _MAX_BYTES = 1 << 48
 ReadArray = Callable[[str], Array]
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """An input or output of the model: a str in the shape is a size that may vary and has a name, None one without."""
 
     name: str
@@ -38,8 +36,7 @@ class Value:
         return f"{self.name}: {self.dtype} {sizes}"
 
 
-@dataclass(frozen=True)
-class ArrayInfo:
+class ArrayInfo(NamedTuple):
     """A stored array: its member is its name escaped; crc32 is of the whole member, header included."""
 
     name: str
@@ -53,8 +50,7 @@ class ArrayInfo:
         return prod(self.shape) * int(DTYPES[self.dtype][2:])
 
 
-@dataclass(frozen=True)
-class ProbeInfo:
+class ProbeInfo(NamedTuple):
     """Names of stored arrays for the inputs and outputs of one run, and how far each output may be off."""
 
     inputs: Mapping[str, str]
@@ -62,8 +58,7 @@ class ProbeInfo:
     tolerances: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """What the plan member says, before the arrays are read: `graph(read)` makes the graph when they can be."""
 
     producer: str

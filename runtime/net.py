@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -65,8 +64,7 @@ def _saved(path: str | os.PathLike[str]) -> Mapping[str, str]:
     return tuning.saved(path)
 
 
-@dataclass(frozen=True)
-class Deviation:
+class Deviation(NamedTuple):
     """How far an output of a probe is from what is stored: the largest |difference|, and the largest that is noise."""
 
     probe: int

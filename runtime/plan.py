@@ -7,7 +7,6 @@ with subgraphs holds them as `Graph`s among its attributes; they see all values 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,6 @@ from runtime.kernels.control import complete
 __all__ = ["Graph", "Node", "evaluate", "execute"]
 
 
-@dataclass(frozen=True)
 class Node:
     """One call of an operator.
 
@@ -32,16 +30,21 @@ class Node:
         captures: The values around it that its subgraphs read.
     """
 
-    op: str
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    captures: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        op: str,
+        name: str,
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.op = op
+        self.name = name
+        self.inputs = inputs
+        self.outputs = outputs
+        self.attributes = attributes or {}
         graphs = [value for value in self.attributes.values() if isinstance(value, Graph)]
-        object.__setattr__(self, "captures", tuple(sorted({name for graph in graphs for name in graph.captures})))
+        self.captures = tuple(sorted({name for graph in graphs for name in graph.captures}))
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -49,7 +52,6 @@ class Node:
         return tuple(name for name in (*self.inputs, *self.captures) if name)
 
 
-@dataclass(frozen=True)
 class Graph:
     """Nodes with the names of what goes in and what comes out.
 
@@ -58,17 +60,14 @@ class Graph:
         last_reads: For each node, the values that nobody needs after it.
     """
 
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    nodes: tuple[Node, ...]
-    captures: tuple[str, ...] = field(init=False)
-    last_reads: tuple[tuple[str, ...], ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        made = {*self.inputs, *(name for node in self.nodes for name in node.outputs)}
-        read = {*self.outputs, *(name for node in self.nodes for name in node.reads)}
-        object.__setattr__(self, "captures", tuple(sorted(read - made)))
-        object.__setattr__(self, "last_reads", tuple(_last_reads(self.nodes, made - {"", *self.outputs})))
+    def __init__(self, inputs: tuple[str, ...], outputs: tuple[str, ...], nodes: tuple[Node, ...]) -> None:
+        self.inputs = inputs
+        self.outputs = outputs
+        self.nodes = nodes
+        made = {*inputs, *(name for node in nodes for name in node.outputs)}
+        read = {*outputs, *(name for node in nodes for name in node.reads)}
+        self.captures = tuple(sorted(read - made))
+        self.last_reads = tuple(_last_reads(nodes, made - {"", *outputs}))
 
 
 def _last_reads(nodes: Sequence[Node], mortal: set[str]) -> list[tuple[str, ...]]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from runtime.plan import Node
 
@@ -14,8 +13,7 @@ __all__ = ["Row", "bench", "summary", "table"]
 _ROUNDS, _SECONDS = 15, 2.0
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One node, with what was fused into it.
 
     Attributes:

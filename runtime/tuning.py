@@ -11,7 +11,6 @@ import os
 import platform
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +113,7 @@ def measured(bundle: Bundle, policy: Policy, inputs: Mapping[str, Spec]) -> dict
             names = [name(tiles) for tiles in (None, *candidates(win, kernel.shape, policy.accuracy))]
             if len(names) > 1 and case not in policy.choices and case not in best:
                 programs = [
-                    _alone(node, x, bundle.weights[node.inputs[1]], replace(policy, choices={case: choice}))
+                    _alone(node, x, bundle.weights[node.inputs[1]], policy._replace(choices={case: choice}))
                     for choice in names
                 ]
                 best[case] = names[_fastest(programs, x)]

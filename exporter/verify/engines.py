@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def _net_with_outputs(path: Path, tensors: Sequence[str]) -> Net:
     more = tuple(name for name in dict.fromkeys(tensors) if name in made - own)
     outputs = (*bundle.outputs, *(Value(name, "float32", None) for name in more))
     graph = Graph(graph.inputs, (*graph.outputs, *more), graph.nodes)
-    return Net(replace(bundle, graph=graph, outputs=outputs), choices={})
+    return Net(bundle._replace(graph=graph, outputs=outputs), choices={})
 
 
 _FLOATS: dict[str, np.dtype[Any]] = {"tensor(float16)": np.dtype(np.float16), "tensor(float)": np.dtype(np.float32)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -18,7 +17,6 @@ _LITTLE = 1 << 18
 """Bytes that all buffers together may take without sharing any."""
 
 
-@dataclass(eq=False)
 class Buffer:
     """A contiguous array that lives from the first to the last task that touches it.
 
@@ -29,12 +27,14 @@ class Buffer:
         alone: Whether nothing else ever uses it, so that zeros that nobody overwrites stay.
     """
 
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    first: int
-    last: int
-    array: Array = field(init=False, repr=False)
-    alone: bool = field(init=False, default=False)
+    array: Array
+    alone = False
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], first: int, last: int) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.first = first
+        self.last = last
 
     @property
     def nbytes(self) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import product
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,8 +37,7 @@ _WARM_UP = 20
 """Rows that a matrix product loses where BLAS copies the weights first."""
 
 
-@dataclass(frozen=True)
-class Tiles:
+class Tiles(NamedTuple):
     """How a convolution is cut.
 
     Attributes:
@@ -59,8 +58,7 @@ class Tiles:
         return self.sizes[0] + self.taps[0] - 1, self.sizes[1] + self.taps[1] - 1
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """How convolutions are chosen.
 
     Attributes:
@@ -71,7 +69,7 @@ class Policy:
 
     accuracy: str
     threads: int = 1
-    choices: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, str] = {}
 
     def case(self, win: Window, batch: int, kernel: Sequence[int]) -> str:
         """A convolution, and how it may be computed, as a text that is the same for all that are alike."""

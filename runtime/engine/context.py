@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -167,15 +166,14 @@ class Context:
         return (lambda: copy.array), bind
 
 
-@dataclass(frozen=True)
 class Spare:
     """Iterates over each thread's memory, or None where there is none, once the buffer has its own."""
 
-    threads: int
-    buffer: Buffer | None
+    def __init__(self, threads: int, buffer: Buffer | None) -> None:
+        self._threads, self._buffer = threads, buffer
 
     def __iter__(self) -> Iterator[Array | None]:
-        return iter([None] * self.threads if self.buffer is None else self.buffer.array)
+        return iter([None] * self._threads if self._buffer is None else self._buffer.array)
 
 
 def clear_halo(padded: Array, pads: Sequence[tuple[int, int]]) -> list[Step]:

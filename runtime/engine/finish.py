@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,8 +23,7 @@ Step = Callable[[], Any]
 _clip: Any = getattr(_umath, "clip", np.clip)  # without the wrapper, and several times as fast as np.maximum
 
 
-@dataclass(frozen=True)
-class Finish:
+class Finish(NamedTuple):
     """One operation on a block.
 
     Attributes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from runtime.engine.arena import Buffer
 from runtime.engine.choice import Policy, conv_pads
@@ -19,8 +18,7 @@ ALIASES = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"})
 """Operators whose result is the same memory under another shape."""
 
 
-@dataclass(frozen=True)
-class Home:
+class Home(NamedTuple):
     """A place in a buffer.
 
     Attributes:

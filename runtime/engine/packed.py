@@ -11,9 +11,8 @@ is small; one call of `np.matmul` goes through all of them. Elsewhere there is o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,8 +30,7 @@ _ROWS, _FEW = 12, 64
 """Rows that a stretch should have at least, and rows that are better taken in one stretch, of narrower blocks."""
 
 
-@dataclass(frozen=True)
-class Packed:
+class Packed(NamedTuple):
     """Weights [..., K, M] as arrays [..., blocks, K, width], which together have all the columns.
 
     Attributes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,8 +21,7 @@ class Unresolvable(Exception):  # noqa: N818
     """A shape depends on the numbers in the input: the graph has to be interpreted."""
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(NamedTuple):
     """What is known of a value before it is computed, its contents included or how to get them."""
 
     shape: tuple[int, ...]

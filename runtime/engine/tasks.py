@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runtime.engine.resolve import Spec
 from runtime.plan import Graph, Node
@@ -15,8 +15,7 @@ _LEADERS = frozenset({"Conv", "Dense", "Add", "Mul", "Sub"})
 _ACTIVATIONS = frozenset({"Relu", "Clip", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "HardSwish", "HardSigmoid"})
 
 
-@dataclass(frozen=True)
-class Tail:
+class Tail(NamedTuple):
     """What is done to a result before it is stored.
 
     Attributes:
@@ -30,8 +29,7 @@ class Tail:
     other: str = ""
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """One node with its tails: it reads `inputs`, and writes `outputs`, which for one with tails is the last tail's."""
 
     node: Node

@@ -7,9 +7,8 @@ its attributes by keyword with their defaults. `exact` and `in_float` make the u
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
 import numpy as np
 
@@ -29,8 +28,7 @@ Function = Callable[..., Union[Array, "tuple[Array, ...]"]]
 _VARARGS = 0x04  # inspect.CO_VARARGS, without importing inspect
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """How an operator may be called.
 
     Attributes:

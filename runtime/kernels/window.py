@@ -6,9 +6,9 @@ Output position o along an axis sees the input at o * stride + tap * dilation - 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from math import prod
+from typing import NamedTuple
 
 from numpy.lib.stride_tricks import as_strided
 
@@ -18,8 +18,7 @@ from runtime.kernels.shape import padded
 __all__ = ["Window", "window"]
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """How a kernel slides over an input.
 
     Attributes:
