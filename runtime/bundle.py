@@ -14,9 +14,10 @@ import numpy as np
 from runtime.document import ArrayInfo, Document, Value, parse
 from runtime.errors import BundleError
 from runtime.kernels.base import Array
+from runtime.memory import Pool
 from runtime.npy import escape, header
 from runtime.plan import Graph
-from runtime.weights import Weights
+from runtime.weights import WORTH_DROPPING, Weights
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -91,7 +92,8 @@ def _read(file: BufferedReader, path: Path) -> Bundle:
         raise BundleError(f"no member {PLAN}.npy: not a bundle of ckpt2onnx")
     document = parse(_plan(file, members.pop(PLAN)))
     _match(members, document)
-    arrays = {name: _array(file, members[escape(name)], info) for name, info in document.arrays.items()}
+    pool = Pool()
+    arrays = {name: _array(file, members[escape(name)], info, pool) for name, info in document.arrays.items()}
     graph = document.graph(arrays.__getitem__)
     probes = tuple(
         Probe(
@@ -109,7 +111,7 @@ def _reread(path: Path, members: Mapping[str, ZipInfo], infos: Mapping[str, Arra
     """An array of a file that was found good before, with the same checks; BundleError if it has changed."""
     try:
         with path.open("rb") as file:
-            return _array(file, members[escape(name)], infos[name])
+            return _array(file, members[escape(name)], infos[name], Pool())
     except (OSError, BundleError) as error:
         raise BundleError(f"{path}: has changed since it was loaded, and is needed again: {error}") from error
 
@@ -172,7 +174,7 @@ def _plan(file: BufferedReader, info: ZipInfo) -> bytes:
     return content[begin:]
 
 
-def _array(file: BufferedReader, info: ZipInfo, expected: ArrayInfo) -> Array:
+def _array(file: BufferedReader, info: ZipInfo, expected: ArrayInfo, pool: Pool) -> Array:
     """A member's elements; its header, size and checksum must be those that the plan says."""
     head = header(expected.dtype, expected.shape)
     where = f"member {info.filename!r}"
@@ -183,7 +185,8 @@ def _array(file: BufferedReader, info: ZipInfo, expected: ArrayInfo) -> Array:
     _seek(file, info)
     if file.read(len(head)) != head:
         raise BundleError(f"{where} has another header than {expected.dtype} {list(expected.shape)}")
-    array = np.empty(expected.shape, np.dtype(expected.dtype).newbyteorder("<"))
+    dtype = np.dtype(expected.dtype).newbyteorder("<")
+    array = (pool.empty if expected.nbytes >= WORTH_DROPPING else np.empty)(expected.shape, dtype)
     content = array.reshape(-1).view(np.uint8).data
     if file.readinto(content) != len(content):
         raise BundleError(f"{where} ends too early")

@@ -7,9 +7,9 @@ from typing import Any
 
 from runtime.kernels.base import Array
 
-__all__ = ["Weights"]
+__all__ = ["WORTH_DROPPING", "Weights"]
 
-_LARGE = 1 << 16
+WORTH_DROPPING = 1 << 16
 """Bytes of an array that is worth dropping."""
 
 
@@ -42,5 +42,6 @@ class Weights(Mapping[str, Array]):
 
     def drop(self, name: str) -> None:
         """Lets go of an array."""
-        if self._read is not None and name in self._arrays and self._arrays[name].nbytes >= _LARGE:
-            del self._arrays[name]
+        array = self._arrays.get(name)
+        if self._read is not None and array is not None and array.nbytes >= WORTH_DROPPING:
+            self._arrays.pop(name, None)  # another thread may have been faster

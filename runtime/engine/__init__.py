@@ -1,8 +1,9 @@
 """The ahead-of-time engine: one program per set of input shapes, all memory laid out before it runs."""
 
 from runtime.engine.choice import ACCURACIES, Policy
+from runtime.engine.forms import Forms
 from runtime.engine.program import Program, compile_program
 from runtime.engine.programs import Programs
 from runtime.engine.resolve import Spec, Unresolvable
 
-__all__ = ["ACCURACIES", "Policy", "Program", "Programs", "Spec", "Unresolvable", "compile_program"]
+__all__ = ["ACCURACIES", "Forms", "Policy", "Program", "Programs", "Spec", "Unresolvable", "compile_program"]

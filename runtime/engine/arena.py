@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from runtime.kernels.base import Array
+from runtime.memory import aligned
 
-__all__ = ["Buffer", "aligned", "allocate"]
+__all__ = ["Buffer", "allocate"]
 
 _ALIGNMENT = 64
 _LITTLE = 1 << 18
@@ -68,7 +69,7 @@ def allocate(buffers: Sequence[Buffer], *, shared: bool = False) -> int:
         placed.append((start, start + buffer.nbytes, buffer))
         placed.sort(key=lambda entry: entry[:2])
     total = max((end for _, end, _ in placed), default=0)
-    memory = _shared(total) if shared else aligned((total,), np.dtype(np.uint8))
+    memory = _shared(total) if shared else aligned(total)
     for begin, _, buffer in placed:
         size = prod(buffer.shape) * buffer.dtype.itemsize
         buffer.array = memory[begin : begin + size].view(buffer.dtype).reshape(buffer.shape)
@@ -80,11 +81,3 @@ def _shared(size: int) -> Array:
     import mmap
 
     return np.frombuffer(mmap.mmap(-1, max(1, size)), np.uint8)
-
-
-def aligned(shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
-    """An array of zeros that begins with a cache line."""
-    size = prod(shape) * dtype.itemsize
-    memory = np.zeros(size + _ALIGNMENT, np.uint8)
-    base = -memory.__array_interface__["data"][0] % _ALIGNMENT
-    return memory[base : base + size].view(dtype).reshape(shape)

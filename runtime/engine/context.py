@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
 
 import numpy as np
 
 from runtime.engine.arena import Buffer
 from runtime.engine.choice import Policy
 from runtime.engine.finish import Finish, Step
+from runtime.engine.forms import Forms
 from runtime.engine.homes import Home, Homes
-from runtime.engine.packed import Packed
+from runtime.engine.packed import Packed, empty
 from runtime.engine.resolve import Spec
 from runtime.engine.tasks import Task
 from runtime.kernels.base import Array
@@ -21,7 +21,6 @@ from runtime.weights import Weights
 __all__ = ["Bind", "Context", "Spare", "clear_halo"]
 
 _ALL = slice(None)
-_T = TypeVar("_T")
 
 _PRODUCTS, _MOVED = 40.0, 3.0
 """Multiply-adds and elements per nanosecond of one thread, roughly."""
@@ -38,7 +37,7 @@ class Context:
     Attributes:
         task: The task.
         specs: All that is known of the values.
-        packed: Weights in the form that kernels want them, shared by all programs of a model.
+        forms: What was made of weights, shared by all programs of a model.
         policy: How convolutions are chosen, and how many threads may share the task.
     """
 
@@ -49,12 +48,12 @@ class Context:
         specs: Mapping[str, Spec],
         homes: Homes,
         weights: Weights,
-        packed: dict[object, Any],
+        forms: Forms,
         policy: Policy,
     ) -> None:
         self.task = task
         self.specs = specs
-        self.packed = packed
+        self.forms = forms
         self._weights = weights
         self.policy = policy
         self._number = number
@@ -79,26 +78,38 @@ class Context:
         """Where a value lives."""
         return self._homes.homes[name]
 
-    def made_once(self, key: object, make: Callable[[], _T]) -> _T:
-        """Weights in the form that a kernel wants them, the same for all programs of a model."""
-        if key not in self.packed:
-            self.packed[key] = make()
-        made: _T = self.packed[key]
-        return made
+    def packed_once(
+        self,
+        key: object,
+        shape: Sequence[int],
+        width: int,
+        fill: Callable[[Array, Packed], None],
+        *,
+        upright: bool = False,
+    ) -> Packed:
+        """Input 1 in blocks of `width` columns, that of the same key of any program; `fill` is called later.
 
-    def packed_once(self, key: object, make: Callable[[Array], Packed]) -> Packed:
-        """The same for what is made of input 1, which is dropped unless it is a part of it."""
+        Args:
+            key: What makes the form another one.
+            shape: [..., K, M] of the weights.
+            width: Columns of a block.
+            fill: Stores input 1 in the blocks.
+            upright: Whether the numbers of a column are neighbours, of a single block.
+        """
 
         def made() -> Packed:
-            name = self.task.node.inputs[1]
-            plain = self.specs[name].array
-            assert plain is not None
-            packed = make(plain)
-            if not any(np.may_share_memory(plain, blocks) for _, blocks in packed.parts):
-                self._weights.drop(name)
+            packed = empty(shape, self.out.dtype, width, self.forms.pool, upright=upright)
+            self.forms.later(partial(self._fill, packed, fill))
             return packed
 
-        return self.made_once(key, made)
+        return self.forms.once(key, made)
+
+    def _fill(self, packed: Packed, fill: Callable[[Array, Packed], None]) -> None:
+        name = self.task.node.inputs[1]
+        plain = self.specs[name].array
+        assert plain is not None
+        fill(plain, packed)
+        self._weights.drop(name)
 
     def array(self, name: str) -> Array:
         """A value's memory, or its contents if they are known."""

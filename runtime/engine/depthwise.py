@@ -59,7 +59,7 @@ def convolution(ctx: Context) -> Bind:
 def _repeated(ctx: Context, kernel: Array, repeat: int) -> Array:
     """The weights [kh, kw, ow * C]."""
     key = (ctx.task.node.name, "depthwise", repeat)
-    return ctx.made_once(key, lambda: np.ascontiguousarray(np.tile(kernel, repeat)))
+    return ctx.forms.once(key, lambda: np.ascontiguousarray(np.tile(kernel, repeat)))
 
 
 def _lines(x: Array, win: Window) -> Array:

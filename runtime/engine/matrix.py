@@ -24,7 +24,7 @@ from runtime.kernels.base import Array
 __all__ = ["convolution", "dense", "product"]
 
 _SMALL = 1 << 20
-"""Elements of a matrix that may be kept a second time."""
+"""Elements of a matrix that isn't used as it was loaded, where it is multiplied as a whole."""
 _SHORT = 12
 """Numbers in a row of taps that are too few to be copied as one run."""
 _MANY, _FEW = 1024, 48
@@ -98,17 +98,21 @@ def product(ctx: Context, patches: Callable[[], Array], *, upright: bool = False
 def _packed(ctx: Context, shape: tuple[int, int], last: Array | None, rows: int, threads: int) -> Packed:
     """The weights as a matrix of that shape, with its last row if that is the bias.
 
-    For a single row, and not too many, by columns, each of which makes a number of the product.
+    Those of a single row lie by columns, each of which makes a number of the product, unless they are many.
     """
-    upright = rows == 1 and prod(shape) <= _SMALL
     width = width_for(*shape, rows, ctx.out.dtype, threads)
+    key = (ctx.task.node.name, "direct", width, rows == 1)
 
-    def make(kernel: Array) -> Packed:
-        matrix = kernel.reshape(-1, shape[1])
-        matrix = matrix if last is None else np.concatenate([matrix, last.reshape(1, -1)])
-        return pack(np.ascontiguousarray(matrix.T).T if upright else matrix, width)
+    def matrix(kernel: Array) -> Array:
+        plain = kernel.reshape(-1, shape[1])
+        return plain if last is None else np.concatenate([plain, last.reshape(1, -1)])
 
-    return ctx.packed_once((ctx.task.node.name, "direct", width, upright), make)
+    if width < shape[1] or prod(shape) <= _SMALL:
+        upright = rows == 1 and width == shape[1]
+        return ctx.packed_once(key, shape, width, lambda kernel, to: pack(matrix(kernel), to), upright=upright)
+    kernel = ctx.known(1)
+    assert kernel is not None
+    return ctx.forms.once(key, lambda: Packed(((0, matrix(kernel)[None]),)))
 
 
 def _jobs(

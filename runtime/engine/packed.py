@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from runtime.engine import blas
-from runtime.engine.arena import aligned
 from runtime.engine.finish import Step
 from runtime.engine.tiling import cuts
 from runtime.kernels.base import Array
+from runtime.memory import Pool
 
 __all__ = ["Packed", "empty", "multiply", "pack", "width_for"]
 
@@ -64,26 +64,24 @@ class Packed(NamedTuple):
         return Packed(tuple((first, blocks[which]) for first, blocks in self.parts))
 
 
-def empty(shape: Sequence[int], dtype: np.dtype[Any], width: int) -> Packed:
-    """Room for weights [..., K, M] in blocks of that many columns, zeros as yet."""
+def empty(shape: Sequence[int], dtype: np.dtype[Any], width: int, pool: Pool, *, upright: bool = False) -> Packed:
+    """Room for weights [..., K, M] in blocks of that many columns; or in one with its columns first in memory."""
     *lead, depth, columns = shape
+    if upright:
+        return Packed(((0, pool.empty((*lead, 1, columns, depth), dtype).swapaxes(-1, -2)),))
     count, rest = divmod(columns, width)
-    parts = [(0, aligned((*lead, count, depth, width), dtype))]
+    parts = [(0, pool.empty((*lead, count, depth, width), dtype))]
     if rest:
-        parts.append((count * width, aligned((*lead, 1, depth, rest), dtype)))
+        parts.append((count * width, pool.empty((*lead, 1, depth, rest), dtype)))
     return Packed(tuple(parts))
 
 
-def pack(matrix: Array, width: int) -> Packed:
-    """Weights [K, M] in blocks of that many columns; the matrix itself if that is one block."""
-    if matrix.shape[-1] == width:
-        return Packed(((0, matrix[None]),))
-    packed = empty(matrix.shape, matrix.dtype, width)
+def pack(matrix: Array, packed: Packed) -> None:
+    """Stores weights [K, M] in the blocks."""
     for first, blocks in packed.parts:
         for number, block in enumerate(blocks):
             begin = first + number * block.shape[-1]
             np.copyto(block, matrix[:, begin : begin + block.shape[-1]])
-    return packed
 
 
 def width_for(depth: int, columns: int, rows: int, dtype: np.dtype[Any], threads: int = 1) -> int:

@@ -17,6 +17,7 @@ from runtime.engine.blas import ONE_THREAD
 from runtime.engine.choice import Policy, conv_tiles
 from runtime.engine.context import Bind, Context, clear_halo
 from runtime.engine.finish import Step, finish
+from runtime.engine.forms import Forms
 from runtime.engine.homes import Home, Homes
 from runtime.engine.hush import hush, unhush
 from runtime.engine.resolve import Spec, resolve
@@ -131,7 +132,7 @@ def compile_program(
     graph: Graph,
     weights: Mapping[str, Array],
     inputs: Mapping[str, Spec],
-    packed: dict[object, Any],
+    forms: Forms,
     policy: Policy,
 ) -> Program:
     """The program of a graph for inputs of these shapes.
@@ -144,7 +145,7 @@ def compile_program(
     specs = resolve(graph, weights, inputs)
     tasks = fuse(graph, specs)
     homes = Homes(tasks, specs, graph.inputs, graph.outputs, policy)
-    contexts = [Context(task, number, specs, homes, weights, packed, policy) for number, task in enumerate(tasks)]
+    contexts = [Context(task, number, specs, homes, weights, forms, policy) for number, task in enumerate(tasks)]
     binds = [_plan(ctx) for ctx in contexts]
     nbytes = allocate(homes.buffers, shared=policy.threads > 1)
     steps: list[tuple[Node, Step]] = []
@@ -153,6 +154,7 @@ def compile_program(
     for ctx, bind in zip(contexts, binds):
         made = [step for name in ctx.task.outputs if name for step in _halo(ctx.home(name))]
         steps += [(ctx.task.node, step) for step in led(made, bind())]
+    forms.fill(policy.threads)
     places = [homes.homes[name].array for name in graph.inputs]
     results = [_place(name, specs, homes) for name in graph.outputs]
     is_tiny = sum(prod(spec.shape) for spec in specs.values()) <= _TINY

@@ -6,9 +6,9 @@ import os
 import weakref
 from _thread import allocate_lock  # `threading` takes 5 ms to import
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from runtime.engine.choice import Policy
+from runtime.engine.forms import Forms
 from runtime.engine.program import Program, compile_program
 from runtime.engine.resolve import Spec, Unresolvable
 from runtime.kernels.base import Array
@@ -35,7 +35,7 @@ class Programs:
         self._graph = graph
         self._weights = weights
         self._policy = policy
-        self._packed: dict[object, Any] = {}
+        self._forms = Forms()
         self._impossible = False
         self.unlock()
         _ALL.add(self)
@@ -71,7 +71,7 @@ class Programs:
     def _made(self, arrays: Sequence[Array]) -> Program | None:
         specs = {name: Spec(array.shape, array.dtype) for name, array in zip(self._graph.inputs, arrays)}
         try:
-            return compile_program(self._graph, self._weights, specs, self._packed, self._policy)
+            return compile_program(self._graph, self._weights, specs, self._forms, self._policy)
         except Unresolvable:
             self._impossible = True
             return None

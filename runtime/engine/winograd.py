@@ -21,14 +21,14 @@ from numpy.lib.stride_tricks import as_strided
 from runtime.engine.choice import Tiles
 from runtime.engine.context import Bind, Context
 from runtime.engine.finish import Step, collapse, finish
-from runtime.engine.packed import Packed, empty, multiply, width_for
+from runtime.engine.packed import Packed, multiply, width_for
 from runtime.engine.shares import shared
 from runtime.engine.tiling import cuts, shares
 from runtime.kernels.base import Array
 
 __all__ = ["convolution", "transforms"]
 
-_STRETCH = 1 << 12
+_STRETCH = 1 << 10
 
 _MANY, _FEW = 128, 48
 """Tiles that a product should have: where BLAS copies the weights, which takes as long as it, and elsewhere."""
@@ -201,13 +201,13 @@ def _packed(ctx: Context, tiles: Tiles, shape: tuple[int, int]) -> Packed:
     width = width_for(*shape, ctx.out.shape[0] * prod(tiles.counts), ctx.out.dtype)
     key = (ctx.task.node.name, "winograd", tiles.sizes, width)
     (_, g, _), (_, g2, _) = (transforms(m, r) for m, r in zip(tiles.sizes, tiles.taps))
-    return ctx.packed_once(key, lambda kernel: _transformed(np.kron(g, g2), kernel, width))
+    matrix = np.kron(g, g2)
+    return ctx.packed_once(key, (len(matrix), *shape), width, partial(_transform, matrix))
 
 
-def _transformed(matrix: Array, kernel: Array, width: int) -> Packed:
+def _transform(matrix: Array, kernel: Array, packed: Packed) -> None:
     """A float64 matrix [n * n, r * r] times the kernel's taps, rounded once; a stretch of channels at a time."""
-    span, (channels, filters) = len(matrix), kernel.shape[2:]
-    packed = empty((span, channels, filters), kernel.dtype, width)
+    channels = kernel.shape[2]
     for first, blocks in packed.parts:
         size = blocks.shape[-1]
         some = max(1, _STRETCH // size)
@@ -216,7 +216,6 @@ def _transformed(matrix: Array, kernel: Array, width: int) -> Packed:
             taps = kernel[:, :, rows, begin : begin + size].astype(np.float64)
             goal = blocks[:, number, rows]
             goal[...] = (matrix @ taps.reshape(matrix.shape[1], -1)).reshape(goal.shape)
-    return packed
 
 
 def _scatter(

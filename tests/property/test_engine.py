@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from exporter.verify.compare import error, limit
-from runtime.engine import Policy, Spec, Unresolvable, blas, compile_program, context, winograd
+from runtime.engine import Forms, Policy, Spec, Unresolvable, blas, compile_program, context, winograd
 from runtime.engine.choice import tiles_for
 from runtime.engine.winograd import transforms
 from runtime.kernels.window import window
@@ -47,7 +47,7 @@ def sharing(request: pytest.FixtureRequest) -> Iterator[None]:
 def compiled(nodes: Sequence[Node], arrays: dict[str, Any], x: Any, outputs: Sequence[str], accuracy: str) -> list[Any]:
     """The outputs of a program, run three times: on x, on rubbish, on x again, which must give the same bits."""
     graph = Graph(("x",), tuple(outputs), tuple(nodes))
-    program = compile_program(graph, arrays, {"x": Spec(x.shape, x.dtype)}, {}, Policy(accuracy, THREADS))
+    program = compile_program(graph, arrays, {"x": Spec(x.shape, x.dtype)}, Forms(), Policy(accuracy, THREADS))
     first = program.run([x])
     program.run([np.full_like(x, 1e3)])
     for expected, again in zip(first, program.run([x]), strict=True):
@@ -333,7 +333,7 @@ def test_shapes_that_depend_on_numbers_are_left_to_the_interpreter() -> None:
     for nodes in ([Node("NonZero", "n", ("x",), ("y",))], [Node("ConstantOfShape", "c", ("x",), ("y",))]):
         with pytest.raises(Unresolvable):
             compile_program(
-                Graph(("x",), ("y",), tuple(nodes)), {}, {"x": Spec(x.shape, x.dtype)}, {}, Policy("strict")
+                Graph(("x",), ("y",), tuple(nodes)), {}, {"x": Spec(x.shape, x.dtype)}, Forms(), Policy("strict")
             )
 
 
@@ -348,7 +348,7 @@ def test_shape_arithmetic_is_done_ahead() -> None:
     x = single(np.arange(24).reshape(2, 3, 4))
     arrays = {"zero": np.array([0]), "rest": np.array([-1])}
     graph = Graph(("x",), ("y",), nodes)
-    program = compile_program(graph, arrays, {"x": Spec(x.shape, x.dtype)}, {}, Policy("strict"))
+    program = compile_program(graph, arrays, {"x": Spec(x.shape, x.dtype)}, Forms(), Policy("strict"))
     np.testing.assert_array_equal(program.run([x])[0], x.reshape(2, 12))
     assert len(program.steps) == 0
 

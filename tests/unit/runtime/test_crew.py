@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.engine import Policy, Program, Spec, compile_program, context, crew
+from runtime.engine import Forms, Policy, Program, Spec, compile_program, context, crew
 from runtime.plan import Graph, Node
 
 pytestmark = pytest.mark.skipif(not crew.available(), reason="no workers here")
@@ -41,7 +41,7 @@ def made(threads: int) -> Program:
         Node("Add", "y", ("b", "x"), ("y",)),
     )
     return compile_program(
-        Graph(("x",), ("y",), nodes), weights, {"x": Spec(X.shape, X.dtype)}, {}, Policy("strict", threads)
+        Graph(("x",), ("y",), nodes), weights, {"x": Spec(X.shape, X.dtype)}, Forms(), Policy("strict", threads)
     )
 
 
