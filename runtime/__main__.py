@@ -81,7 +81,7 @@ def _tune_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accuracy", choices=("standard", "strict", "fast", "plain"), default="standard")
-    parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="default: 1")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="default: as suits the machine")
 
 
 def _positive(text: str) -> int:

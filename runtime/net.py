@@ -11,7 +11,7 @@ import numpy as np
 
 from runtime.bundle import Bundle, Probe, read
 from runtime.document import Value
-from runtime.engine import ACCURACIES, Policy, Programs
+from runtime.engine import ACCURACIES, Policy, Programs, cores
 from runtime.errors import InputError
 from runtime.kernels.base import Array
 from runtime.plan import Node, execute
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["Deviation", "Net", "load"]
 
 
-def load(path: str | os.PathLike[str], *, accuracy: str = "standard", threads: int = 1, tune: bool = False) -> Net:
+def load(
+    path: str | os.PathLike[str], *, accuracy: str = "standard", threads: int | None = None, tune: bool = False
+) -> Net:
     """The model in a bundle.
 
     Args:
@@ -31,16 +33,18 @@ def load(path: str | os.PathLike[str], *, accuracy: str = "standard", threads: i
             is noise by the measure of `ckpt2onnx verify`; `strict` below twice; `fast` takes any Winograd
             tiles, with up to 50 times the error; `plain` runs one operator after the other, by the same kernels that
             fold constants.
-        threads: How many a call may use; large layers are shared. On Linux the others are forked processes, which end
+        threads: How many a call may use; large layers are shared. The default is the cores that the process may use,
+            4 at most, and no more than its BLAS would take. On Linux on x86 the others are forked processes, which end
             with the model, with the process, or after a second without a call; elsewhere they are threads, which end
-            with the call. While a call runs, the BLAS of the process takes one thread. Results of different numbers of
-            threads differ by rounding.
+            with the call. Of several calls at the same time, one is helped. While a call runs, the BLAS of the process
+            takes one thread. Results of different numbers of threads differ by rounding.
         tune: Whether to measure which kernels are fastest here, unless that was done before, see `runtime.tuning`.
 
     Raises:
         BundleError: Why it can't be used.
         ValueError: For another accuracy, or less than one thread.
     """
+    threads = cores.suitable() if threads is None else threads
     bundle = read(path)
     net = Net(bundle, accuracy=accuracy, threads=threads, choices=_saved(path))
     if not tune or accuracy == "plain":

@@ -132,6 +132,14 @@ class _OneThread:
                 if not self._inside and self._before != 1:
                     functions[1](self._before)
 
+    def others(self) -> int | None:
+        """How many threads products take outside of it; None where nobody can tell."""
+        functions = _functions()
+        if functions is None:
+            return None
+        with self._lock:
+            return self._before if self._inside else functions[0]()
+
 
 ONE_THREAD = _OneThread()
 """The context for running; shared by all programs, may be entered by several threads."""

@@ -39,6 +39,7 @@ class Context:
         specs: All that is known of the values.
         forms: What was made of weights, shared by all programs of a model.
         policy: How convolutions are chosen, and how many threads may share the task.
+        is_shared: Whether several threads may do.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Context:
         self.policy = policy
         self._number = number
         self._homes = homes
+        self.is_shared = False
 
     @property
     def inputs(self) -> list[Spec | None]:
@@ -130,7 +132,9 @@ class Context:
 
     def workers(self, products: float, moved: float) -> int:
         """How many threads it pays to take, given multiply-adds and the elements that are read and written."""
-        return max(1, min(self.policy.threads, int((products / _PRODUCTS + moved / _MOVED) / _LEAST)))
+        threads = max(1, min(self.policy.threads, int((products / _PRODUCTS + moved / _MOVED) / _LEAST)))
+        self.is_shared |= threads > 1
+        return threads
 
     def temporary(self, *shape: int) -> Buffer:
         """Memory for this task alone, of the output's element type."""

@@ -21,7 +21,7 @@ from runtime.engine.forms import Forms
 from runtime.engine.homes import Home, Homes
 from runtime.engine.hush import hush, unhush
 from runtime.engine.resolve import Spec, resolve
-from runtime.engine.shares import Shares, led, shared
+from runtime.engine.shares import HELP, Shares, led, shared
 from runtime.engine.tasks import fuse
 from runtime.engine.tiling import cuts
 from runtime.errors import RunError
@@ -77,27 +77,35 @@ class Program:
         before = hush()
         if not self._is_tiny:
             ONE_THREAD.enter()
+        helped = self._threads > 1 and HELP.take()
+        try:
+            if helped and self._crew is not None:
+                if self._crew.run():
+                    return [place.copy() for place in self._outputs]
+                self._feed(arrays)
+            self._walk(_team(self._threads) if helped and self._crew is None else None)
+        finally:
+            if helped:
+                HELP.give()
+            if not self._is_tiny:
+                ONE_THREAD.leave()
+            unhush(before)
+        return [place.copy() for place in self._outputs]
+
+    def _walk(self, team: Team | None) -> None:
+        """All steps, by the caller alone or with helpers."""
         call: Step | None = None
         try:
-            if self._crew is not None and self._crew.run():
-                return [place.copy() for place in self._outputs]
-            if self._crew is not None:
-                self._feed(arrays)
-            if self._threads == 1 or self._crew is not None:
+            if team is None:
                 for call in self._calls:
                     call()
             else:
-                with _team(self._threads) as team:
+                with team:
                     for call in self._calls:
                         team.run(call)
         except (ValueError, TypeError, IndexError) as error:
             node = next(node for node, step in self.steps if step is call)
             raise RunError(f"node {node.name!r} ({node.op}) can't work on this input: {error}") from error
-        finally:
-            if not self._is_tiny:
-                ONE_THREAD.leave()
-            unhush(before)
-        return [place.copy() for place in self._outputs]
 
     def _feed(self, arrays: Sequence[Array]) -> None:
         for place, array in zip(self._inputs, arrays):
@@ -147,7 +155,7 @@ def compile_program(
     homes = Homes(tasks, specs, graph.inputs, graph.outputs, policy)
     contexts = [Context(task, number, specs, homes, weights, forms, policy) for number, task in enumerate(tasks)]
     binds = [_plan(ctx) for ctx in contexts]
-    nbytes = allocate(homes.buffers, shared=policy.threads > 1)
+    nbytes = allocate(homes.buffers, shared=any(ctx.is_shared for ctx in contexts))
     steps: list[tuple[Node, Step]] = []
     for name in graph.inputs:
         steps += [(Node("Input", name, (), ()), step) for step in _halo(homes.homes[name])]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from _thread import allocate_lock  # `threading` takes 5 ms to import
 from collections.abc import Sequence
 
 from runtime.engine.finish import Step
 
-__all__ = ["Shares", "led", "shared"]
+__all__ = ["HELP", "Shares", "led", "shared"]
 
 
 class Shares:
@@ -19,6 +21,35 @@ class Shares:
         for steps in self.lists:
             for step in steps:
                 step()
+
+
+class _Help:
+    """Lets one call of the process at a time be helped by others: more would only wait for each other.
+
+    Who computes a share doesn't change a bit of it, so a call without help is slower and nothing else.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """As if nobody were helped; for a fork's child, in which nobody is."""
+        self._lock = allocate_lock()
+
+    def take(self) -> bool:
+        """Whether the caller may have help, who then has to `give` it back."""
+        return self._lock.acquire(False)
+
+    def give(self) -> None:
+        """Lets the next one have it."""
+        self._lock.release()
+
+
+HELP = _Help()
+"""Shared by all programs."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=HELP.forget)
 
 
 def shared(lists: Sequence[Sequence[Step]]) -> list[Step]:

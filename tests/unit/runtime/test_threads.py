@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import runtime
-from runtime.engine import blas
-from runtime.engine.shares import Shares
+from runtime.engine import blas, cores, crew, program
+from runtime.engine.shares import HELP, Shares
 from runtime.engine.team import Team
 from tests.unit.runtime.make_bundle import document, members, node, pack
 
@@ -122,7 +122,7 @@ def test_a_fork_in_the_middle_of_a_call_leaves_the_net_usable(model: Path) -> No
     expected = net(IMAGES[0])
     programs = net._programs
     assert programs is not None
-    with programs._lock, blas.ONE_THREAD._lock:
+    with programs._lock, blas.ONE_THREAD._lock, HELP._lock:
         child = os.fork()
         if not child:
             os._exit(0 if np.array_equal(net(IMAGES[0]), expected) else 1)
@@ -168,7 +168,25 @@ def test_without_more_threads_the_caller_does_it_all(monkeypatch: pytest.MonkeyP
 
 
 def test_threads_are_at_least_one(model: Path) -> None:
-    """Less is refused; one is the default."""
+    """Less is refused; what suits the machine is the default."""
     with pytest.raises(ValueError, match="at least 1"):
         runtime.load(model, threads=0)
-    assert runtime.load(model).policy.threads == 1
+    assert runtime.load(model).policy.threads == cores.suitable() >= 1
+
+
+def test_one_call_at_a_time_is_helped(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another at the same time works alone, starts nobody, and computes the same bits."""
+    net = runtime.load(model, threads=2)
+    expected = net(IMAGES[0])
+    assert HELP.take()
+    try:
+        monkeypatch.setattr(program, "_team", None)
+        monkeypatch.setattr(crew.Crew, "run", None)
+        np.testing.assert_array_equal(net(IMAGES[0]), expected)
+        assert not HELP.take()
+    finally:
+        HELP.give()
+    with pytest.raises(TypeError):
+        net(IMAGES[0])
+    assert HELP.take()
+    HELP.give()
