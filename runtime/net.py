@@ -11,8 +11,8 @@ import numpy as np
 
 from runtime.bundle import Bundle, Probe, read
 from runtime.document import Value
-from runtime.engine import ACCURACIES, Policy, Programs, cores
-from runtime.errors import InputError
+from runtime.engine import ACCURACIES, Pieces, Policy, Programs, cores
+from runtime.feeds import converted, in_order
 from runtime.kernels.base import Array
 from runtime.plan import Node, execute
 
@@ -103,9 +103,8 @@ class Net:
             raise ValueError(f"threads is {threads}, expected at least 1")
         self._bundle = bundle
         self.policy = Policy(accuracy, threads, choices)
-        self._programs = None if accuracy == "plain" else Programs(bundle.graph, bundle.weights, self.policy)
+        self._programs = None if accuracy == "plain" else Programs(bundle, self.policy)
         self._names = [value.name for value in bundle.outputs]
-        self._fed = {value.name for value in bundle.inputs}
         self.inputs: tuple[Value, ...] = bundle.inputs
         self.outputs: tuple[Value, ...] = bundle.outputs
         self.metadata: Mapping[str, Any] = bundle.metadata
@@ -122,28 +121,23 @@ class Net:
             InputError: An input is missing, unknown, or of another rank, size or type than the model's.
             RunError: The sizes that were left open don't go together.
         """
-        return dict(zip(self._names, self._computed(self._in_order(feeds))))
-
-    def _in_order(self, feeds: Mapping[str, Any]) -> list[Any]:
-        if feeds.keys() != self._fed:
-            unknown, missing = feeds.keys() - self._fed, self._fed - feeds.keys()
-            wrong = [f"no input is called {name!r}" for name in sorted(unknown)]
-            wrong += [f"input {name!r} is missing" for name in sorted(missing)]
-            raise InputError(f"{'; '.join(wrong)}; the model takes {_listing(self.inputs)}")
-        return [feeds[value.name] for value in self.inputs]
+        return dict(zip(self._names, self._computed(in_order(self.inputs, feeds))))
 
     def _computed(self, arrays: Sequence[Any]) -> list[Array]:
         """The outputs in order. Arrays of kinds that there is a program for were found good before."""
         programs, kinds = self._programs, _kinds(arrays)
         if programs is None or not programs.knows(kinds):
-            arrays = self._converted(arrays)
+            arrays = converted(self.inputs, arrays)
             kinds = _kinds(arrays)
         if programs is None:
             return self._interpreted(arrays)
         program, idle = programs.take(arrays, kinds)
         if program is None:
             return self._interpreted(arrays)
-        results = program.run(arrays)
+        if isinstance(program, Pieces):
+            results = program.joined([self._computed(part) for part in program.parts(arrays)])
+        else:
+            results = program.run(arrays)
         idle.append(program)
         return results
 
@@ -169,13 +163,24 @@ class Net:
         """How long each node takes, with what was fused into it; InputError as for `run`."""
         from runtime.profile import summary
 
-        arrays = self._converted(self._in_order(feeds))
+        arrays = converted(self.inputs, in_order(self.inputs, feeds))
+        runs = [self._timed(arrays) for _ in range(rounds)]
+        return summary([times for times, _ in runs], runs[0][1])
+
+    def _timed(self, arrays: Sequence[Array]) -> tuple[list[tuple[Node, float]], Mapping[str, int]]:
+        """The seconds of each step of a run, and what `Row.products` counts, by node."""
         program, idle = (None, []) if self._programs is None else self._programs.take(arrays, _kinds(arrays))
         if program is None:
-            return summary((self._interpreted_times(arrays) for _ in range(rounds)), {})
-        rows = summary([program.timed(arrays) for _ in range(rounds)], program.products)
+            return self._interpreted_times(arrays), {}
+        products: Mapping[str, int]
+        if isinstance(program, Pieces):
+            runs = [self._timed(part) for part in program.parts(arrays)]
+            times = [step for steps, _ in runs for step in steps]
+            products = {name: len(runs) * count for name, count in runs[0][1].items()}
+        else:
+            times, products = program.timed(arrays), program.products
         idle.append(program)
-        return rows
+        return times, products
 
     def _interpreted_times(self, arrays: Sequence[Array]) -> list[tuple[Node, float]]:
         import time
@@ -195,13 +200,6 @@ class Net:
         """The runs stored in the bundle."""
         return self._bundle.probes
 
-    def _converted(self, arrays: Sequence[Any]) -> list[Array]:
-        if len(arrays) != len(self.inputs):
-            raise InputError(f"{len(arrays)} arrays given, expected {len(self.inputs)}: {_listing(self.inputs)}")
-        converted = [_convert(value, array) for value, array in zip(self.inputs, arrays)]
-        _check_shapes(self.inputs, converted)
-        return converted
-
 
 def _kinds(arrays: Sequence[Any]) -> object:
     """Shape and type of each input; None if one isn't simply an array."""
@@ -209,48 +207,6 @@ def _kinds(arrays: Sequence[Any]) -> object:
         return arrays[0].shape, arrays[0].dtype
     kinds = [(x.shape, x.dtype) for x in arrays if type(x) is np.ndarray]
     return tuple(kinds) if len(kinds) == len(arrays) else None
-
-
-def _listing(values: tuple[Value, ...]) -> str:
-    return "; ".join(map(str, values)) or "no inputs"
-
-
-def _convert(value: Value, given: Any) -> Array:
-    """The array in the type of the input, if that changes no value in it."""
-    array = np.asarray(given)
-    wanted = np.dtype(value.dtype)
-    if array.dtype == wanted:
-        return array
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"input {value.name!r} is {array.dtype}, expected {wanted}")
-    with np.errstate(all="ignore"):
-        converted = array.astype(wanted)
-        same = np.can_cast(array.dtype, wanted) or np.array_equal(
-            converted.astype(array.dtype), array, equal_nan=array.dtype.kind == "f"
-        )
-    if not same:
-        raise InputError(
-            f"input {value.name!r} is {array.dtype}, and converting it to {wanted} would change values; "
-            f"if that is meant, pass x.astype({wanted.name!r})"
-        )
-    return converted
-
-
-def _check_shapes(values: tuple[Value, ...], arrays: Sequence[Array]) -> None:
-    """Ranks, fixed sizes, and sizes of the same name agree."""
-    sizes: dict[str, tuple[int, str]] = {}
-    for value, array in zip(values, arrays):
-        found = array.shape
-        if value.shape is None:
-            continue
-        if len(found) != len(value.shape):
-            raise InputError(f"input {value.name!r} has rank {len(found)}, shape {list(found)}; expected {value}")
-        for size, dim in zip(found, value.shape):
-            if isinstance(dim, int) and size != dim:
-                raise InputError(f"input {value.name!r} has the shape {list(found)}; expected {value}")
-            if isinstance(dim, str) and sizes.setdefault(dim, (size, value.name))[0] != size:
-                other = f"{sizes[dim][0]} in {sizes[dim][1]!r}"
-                raise InputError(f"input {value.name!r} has {size} for {dim}, which is {other}")
 
 
 def _owner(array: Array) -> Any:

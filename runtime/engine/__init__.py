@@ -2,8 +2,19 @@
 
 from runtime.engine.choice import ACCURACIES, Policy
 from runtime.engine.forms import Forms
+from runtime.engine.pieces import Pieces
 from runtime.engine.program import Program, compile_program
 from runtime.engine.programs import Programs
 from runtime.engine.resolve import Spec, Unresolvable
 
-__all__ = ["ACCURACIES", "Forms", "Policy", "Program", "Programs", "Spec", "Unresolvable", "compile_program"]
+__all__ = [
+    "ACCURACIES",
+    "Forms",
+    "Pieces",
+    "Policy",
+    "Program",
+    "Programs",
+    "Spec",
+    "Unresolvable",
+    "compile_program",
+]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import weakref
 from _thread import allocate_lock  # `threading` takes 5 ms to import
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from runtime.bundle import Bundle
 from runtime.engine.choice import Policy
 from runtime.engine.forms import Forms
+from runtime.engine.pieces import Pieces, batched, cut
 from runtime.engine.program import Program, compile_program
 from runtime.engine.resolve import Spec, Unresolvable
 from runtime.kernels.base import Array
-from runtime.plan import Graph
 
 __all__ = ["Programs"]
 
@@ -26,14 +27,14 @@ class Programs:
     """Makes and lends programs: one to each thread at a time, weights shared by all.
 
     Args:
-        graph: The model.
-        weights: Its arrays.
+        bundle: The model.
         policy: How convolutions are chosen, and how many threads each program may use.
     """
 
-    def __init__(self, graph: Graph, weights: Mapping[str, Array], policy: Policy) -> None:
-        self._graph = graph
-        self._weights = weights
+    def __init__(self, bundle: Bundle, policy: Policy) -> None:
+        self._graph = bundle.graph
+        self._weights = bundle.weights
+        self._inputs = batched(bundle.inputs)
         self._policy = policy
         self._forms = Forms()
         self._impossible = False
@@ -43,16 +44,16 @@ class Programs:
     def unlock(self) -> None:
         """For a fork's child: nobody has the lock, and the programs' memory may be shared with the parent."""
         self._lock = allocate_lock()
-        self._idle: dict[object, list[Program]] = {}
+        self._idle: dict[object, list[Program | Pieces]] = {}
 
     def knows(self, key: object) -> bool:
         """Whether a program was made for inputs of the kinds `key`."""
         return key in self._idle
 
-    def take(self, arrays: Sequence[Array], key: object) -> tuple[Program | None, list[Program]]:
+    def take(self, arrays: Sequence[Array], key: object) -> tuple[Program | Pieces | None, list[Program | Pieces]]:
         """An idle program for these inputs, or a new one, for the caller alone; and where it goes afterwards.
 
-        None if the graph has to be interpreted.
+        Pieces if the batch is better cut; None if the graph has to be interpreted.
         """
         idle = self._idle.get(key)
         if idle:
@@ -68,10 +69,11 @@ class Programs:
                 self._idle[key] = []
             return program, self._idle.get(key, [])
 
-    def _made(self, arrays: Sequence[Array]) -> Program | None:
+    def _made(self, arrays: Sequence[Array]) -> Program | Pieces | None:
         specs = {name: Spec(array.shape, array.dtype) for name, array in zip(self._graph.inputs, arrays)}
         try:
-            return compile_program(self._graph, self._weights, specs, self._forms, self._policy)
+            pieces = cut(self._graph, self._weights, specs, self._inputs)
+            return pieces or compile_program(self._graph, self._weights, specs, self._forms, self._policy)
         except Unresolvable:
             self._impossible = True
             return None
