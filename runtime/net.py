@@ -28,7 +28,8 @@ def load(
     """The model in a bundle.
 
     Args:
-        path: The file.
+        path: The file. It has to stay as it is while the model is in use: weights that inputs of another size need in
+            another form are read again.
         accuracy: `standard` keeps the error of every layer below 16 times that of a direct float32 convolution, which
             is noise by the measure of `ckpt2onnx verify`; `strict` below twice; `fast` takes any Winograd
             tiles, with up to 50 times the error; `plain` runs one operator after the other, by the same kernels that

@@ -90,10 +90,14 @@ class _Case(NamedTuple):
         spec = self.specs[place] if place < len(self.specs) else None
         return () if spec is None else spec.shape
 
-    def numbers(self, place: int) -> list[int] | None:
+    def array(self, place: int) -> Array | None:
         """The known contents of an input that isn't left out."""
         spec = self.specs[place] if place < len(self.specs) else None
-        array: Array | None = None if spec is None else spec.array
+        return None if spec is None else spec.array
+
+    def numbers(self, place: int) -> list[int] | None:
+        """The same as integers."""
+        array = self.array(place)
         return None if array is None else [int(number) for number in array.reshape(-1)]
 
     def spreads(self, place: int) -> bool:
@@ -148,8 +152,12 @@ def _pad(case: _Case) -> bool:
 
 
 def _resize(case: _Case) -> bool:
-    """By sizes, which the shapes tell; what scales make of the first axis isn't looked into."""
-    return case.only_first() and case.shape(2) in ((), (0,))
+    """The shapes tell that the first axis keeps its size, but not by what scale."""
+    scales = case.array(2)
+    rank = len(case.shape(0))
+    axes = case.node.attributes.get("axes") or range(rank)
+    scaled = [] if scales is None else [scale for axis, scale in zip(axes, scales.tolist()) if axis % rank == 0]
+    return case.only_first() and (case.shape(2) in ((), (0,)) or scales is not None) and scaled in ([], [1])
 
 
 def _slice(case: _Case) -> bool:
