@@ -16,14 +16,16 @@ __all__ = ["converted", "in_order"]
 
 def in_order(values: Sequence[Value], feeds: Mapping[str, Any]) -> list[Any]:
     """What is fed by name, in the order of the inputs; InputError if names are missing or unknown."""
-    found = [feeds.get(value.name) for value in values]
-    if len(feeds) != len(values) or any(array is None for array in found):
-        names = {value.name for value in values}
-        wrong = [f"no input is called {name!r}" for name in sorted(feeds.keys() - names)]
-        wrong += [f"input {name!r} is missing" for name in sorted(names - feeds.keys())]
-        if wrong:
-            raise InputError(f"{'; '.join(wrong)}; the model takes {_listing(values)}")
-    return found
+    try:
+        found = [feeds[value.name] for value in values]
+    except KeyError:
+        found = []
+    if len(found) == len(values) == len(feeds):
+        return found
+    names = {value.name for value in values}
+    wrong = [f"no input is called {name!r}" for name in sorted(feeds.keys() - names)]
+    wrong += [f"input {name!r} is missing" for name in sorted(names - feeds.keys())]
+    raise InputError(f"{'; '.join(wrong)}; the model takes {_listing(values)}")
 
 
 def converted(values: Sequence[Value], arrays: Sequence[Any]) -> list[Array]:

@@ -61,7 +61,7 @@ def _library() -> Any:
     try:
         import ctypes
 
-        return ctypes.CDLL(_extension().__file__)
+        return ctypes.PyDLL(_extension().__file__)  # its calls are too short to be worth letting go of Python's lock
     except (ImportError, OSError, AttributeError, TypeError):
         return None
 

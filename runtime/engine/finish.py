@@ -19,6 +19,7 @@ except ImportError:  # NumPy 1
 __all__ = ["Finish", "Step", "collapse", "finish"]
 
 Step = Callable[[], Any]
+"""What is called when a program runs. Outputs go by position where NumPy takes them so: a keyword costs 0.2 us."""
 
 _clip: Any = getattr(_umath, "clip", np.clip)  # without the wrapper, and several times as fast as np.maximum
 
@@ -89,18 +90,18 @@ def _rows(arrays: Sequence[Array]) -> list[Array]:
 
 def _steps(item: Finish, source: Array, operand: Array | None, out: Array, spare: Array | None) -> list[Step]:
     if item.op == "Add":
-        return [partial(np.add, source, operand, out=out)]
+        return [partial(np.add, source, operand, out)]
     if item.op in ("Relu", "Clip"):
         low, high = _bounds(item, source.dtype)
-        return [partial(_clip, source, low, high, out=out)]
+        return [partial(_clip, source, low, high, out)]
     if item.op in ("Sigmoid", "Swish") and spare is not None:
         room = spare.reshape(-1)[: source.size].reshape(source.shape)
         numerator = source if item.op == "Swish" else source.dtype.type(1)
         return [
-            partial(np.negative, source, out=room),
-            partial(np.exp, room, out=room),
-            partial(np.add, room, source.dtype.type(1), out=room),
-            partial(np.divide, numerator, room, out=out),
+            partial(np.negative, source, room),
+            partial(np.exp, room, room),
+            partial(np.add, room, source.dtype.type(1), room),
+            partial(np.divide, numerator, room, out),
         ]
     return [partial(_by_kernel, item, source, out)]
 

@@ -104,9 +104,9 @@ def multiply(x: Array, weights: Packed, out: Array) -> list[Step]:
     if x.ndim == 2 and weights.parts[0][1].shape[0] == len(weights.parts) == 1 and out.flags.c_contiguous:
         whole = weights.parts[0][1][0]
         if rows == 1:
-            return [partial(np.dot, x[0], whole, out=out[0])]
+            return [partial(np.dot, x[0], whole, out[0])]
         if len(_stretches(rows, whole.size, blas.small_product(whole.dtype))) == 1:
-            return [partial(np.dot, x, whole, out=out)]
+            return [partial(np.dot, x, whole, out)]
     for first, blocks in weights.parts:
         count, depth, width = blocks.shape[-3:]
         columns = out[..., first - start : first - start + count * width]
@@ -115,7 +115,7 @@ def multiply(x: Array, weights: Packed, out: Array) -> list[Step]:
             source = source.reshape(*source.shape[:-2], 1, -1, size, depth)
             goal = goal.reshape(*goal.shape[:-2], -1, size, count, width)
             goal = np.moveaxis(goal, -2, -4)
-            steps.append(partial(np.matmul, source, blocks[..., None, :, :], out=goal))
+            steps.append(partial(np.matmul, source, blocks[..., None, :, :], goal))
     return steps
 
 

@@ -42,7 +42,7 @@ def pool(ctx: Context) -> Bind:
         right = [_along(between[:, r], target[:, r], win, 1, combine) for r in cuts(win.out[0], threads)]
         steps = [*shared(down), *shared(right)]
         if share is not None:
-            steps.append(partial(np.multiply, target, share.astype(x.dtype), out=target))
+            steps.append(partial(np.multiply, target, share.astype(x.dtype), target))
         return steps
 
     return bind
@@ -58,13 +58,13 @@ def global_mean(ctx: Context) -> Bind:
         target, x = ctx.array(ctx.task.outputs[0]), ctx.array(name)
         pixels, row = collapse(x, n, h * w, channels), collapse(target, n, 1, channels)
         if pixels is not None and row is not None and n == 1 and row.flags.c_contiguous:
-            return [partial(np.dot, share[0], pixels[0], out=row[0, 0])]
+            return [partial(np.dot, share[0], pixels[0], row[0, 0])]
         if pixels is not None and row is not None:
-            return [partial(np.matmul, share, pixels, out=row)]
+            return [partial(np.matmul, share, pixels, row)]
         keep = target.ndim == x.ndim
         return [
             partial(np.add.reduce, x, axis=(1, 2), keepdims=keep, out=target),
-            partial(np.multiply, target, share[0, 0], out=target),
+            partial(np.multiply, target, share[0, 0], target),
         ]
 
     return bind

@@ -261,7 +261,7 @@ def _arithmetic(ctx: Context) -> Bind:
         out = ctx.array(ctx.task.outputs[0])
         lists: list[list[Step]] = [
             [
-                partial(_UFUNCS[ctx.task.node.op], a[piece], b[piece], out=out[piece]),
+                partial(_UFUNCS[ctx.task.node.op], a[piece], b[piece], out[piece]),
                 *finish(out[piece], out[piece], ctx.finishes(None, itemgetter(piece)), more),
             ]
             for piece, more in zip(pieces, spare)

@@ -157,7 +157,7 @@ class _Block:
             matrix = (before if inwards else after).astype(source.dtype)
             pair = [stage.reshape(*stage.shape[:2], -1) for stage in (source, goal)]
             pair = [stage.swapaxes(0, 1) for stage in pair] if axis == 0 else pair
-            steps.append(partial(np.matmul, matrix, pair[0], out=pair[1]))
+            steps.append(partial(np.matmul, matrix, pair[0], pair[1]))
         return steps
 
     def _multiply(self, points: slice) -> list[Step]:
@@ -166,7 +166,7 @@ class _Block:
         )
         steps, at_one = multiply(spread[points], self._weights.points(points), products[points]), _one(self._tiles)
         if self._bias is not None and points.start <= at_one < points.stop:
-            steps.append(partial(np.add, products[at_one], self._bias, out=products[at_one]))
+            steps.append(partial(np.add, products[at_one], self._bias, products[at_one]))
         return steps
 
     def _back(self, piece: tuple[slice, slice]) -> list[Step]:
