@@ -10,7 +10,7 @@ is small; one call of `np.matmul` goes through all of them. Elsewhere there is o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -40,16 +40,22 @@ class Packed(NamedTuple):
     parts: tuple[tuple[int, Array], ...]
 
     def shares(self, count: int) -> list[Packed]:
-        """The blocks, dealt out to at most so many."""
-        found: list[list[tuple[int, Array]]] = [[] for _ in range(count)]
+        """The blocks, dealt out to at most so many, to each those of neighbouring columns."""
+        total = sum(blocks.shape[-3] for _, blocks in self.parts)
+        return [Packed(tuple(self._between(cut.start, cut.stop))) for cut in cuts(total, count)]
+
+    def _between(self, start: int, stop: int) -> Iterator[tuple[int, Array]]:
+        """The parts of what has the blocks of these numbers alone."""
+        before = 0
         for first, blocks in self.parts:
-            for goal, cut in zip(found, cuts(blocks.shape[-3], count)):
-                goal.append((first + cut.start * blocks.shape[-1], blocks[..., cut, :, :]))
-        return [Packed(tuple(parts)) for parts in found if parts]
+            begin, end = max(0, start - before), min(blocks.shape[-3], stop - before)
+            if begin < end:
+                yield first + begin * blocks.shape[-1], blocks[..., begin:end, :, :]
+            before += blocks.shape[-3]
 
     @property
     def columns(self) -> slice:
-        """The columns from the first to the last; they have no gaps as long as only one part was dealt out."""
+        """The columns from the first to the last, which have no gaps."""
         first, (last, blocks) = self.parts[0][0], self.parts[-1]
         return slice(first, last + blocks.shape[-3] * blocks.shape[-1])
 

@@ -18,6 +18,7 @@ from runtime.kernels.window import window
 from runtime.plan import Graph, Node, evaluate
 from tests.property.test_kernels import Case, single
 from tests.unit.runtime import naive
+from tests.unit.runtime.conflicts import conflicts
 from tests.unit.runtime.naive import EPS32, within
 
 FAST = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -45,9 +46,13 @@ def sharing(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def compiled(nodes: Sequence[Node], arrays: dict[str, Any], x: Any, outputs: Sequence[str], accuracy: str) -> list[Any]:
-    """The outputs of a program, run three times: on x, on rubbish, on x again, which must give the same bits."""
+    """The outputs of a program, run three times: on x, on rubbish, on x again, which must give the same bits.
+
+    Its threads mustn't touch what another one writes, which no run would show for certain.
+    """
     graph = Graph(("x",), tuple(outputs), tuple(nodes))
     program = compile_program(graph, arrays, {"x": Spec(x.shape, x.dtype)}, Forms(), Policy(accuracy, THREADS))
+    assert conflicts(program) == []
     first = program.run([x])
     program.run([np.full_like(x, 1e3)])
     for expected, again in zip(first, program.run([x]), strict=True):
