@@ -21,6 +21,7 @@ from exporter.inference.options import STORED_AS, Options
 from exporter.oracle import tensorflow_truth
 from exporter.passes.pipeline import run as run_passes
 from exporter.verify.data import random_feeds, specs_of
+from exporter.verify.engines import EngineError
 from exporter.verify.files import verify_files
 from exporter.verify.reference import Reference
 from exporter.verify.sites import check_sites, locate, truths
@@ -67,10 +68,16 @@ def verify_model(
         raise UsageError("--sites compares with the unfolded model", hint="Give the source with --against alone")
     arrays = None if data is None else read_arrays(Path(data))
     recorded = None if arrays is None else _recorded(arrays, onnx_path, npz_path)
+    if recorded is not None and reference is not None:
+        raise UsageError(
+            "--data has recorded outputs, and --reference asks for TensorFlow's: two truths",
+            hint="Leave out --reference, or the outputs in --data",
+        )
     if recorded is not None and not sites:
         return verify_files(onnx_path, npz_path, recorded)
     if reference is not None:
-        return verify_files(onnx_path, npz_path, _tensorflow(_path(against), _path(graph), onnx_path, npz_path), arrays)
+        truth = _tensorflow(_path(against), _path(graph), onnx_path, npz_path, arch)
+        return verify_files(onnx_path, npz_path, truth, arrays)
     if against is None and arrays is not None:
         raise UsageError(
             "--data has inputs alone, and nothing to compare the outputs with",
@@ -80,14 +87,21 @@ def verify_model(
     inputs = recorded.references[0].inputs if recorded is not None else arrays
     verdict = verify_files(onnx_path, npz_path, truth, inputs)
     if sites and isinstance(truth, UnfoldedModel) and not verdict.problems:
-        return replace(verdict, sites=_sites(onnx_path, npz_path, truth.model, inputs))
+        try:
+            return replace(verdict, sites=_sites(onnx_path, npz_path, truth.model, inputs))
+        except EngineError as failure:
+            return replace(verdict, problems=(str(failure),))
     return verdict
 
 
 def _sites(
     onnx_path: Path | None, npz_path: Path | None, model: ir.Model, data: Mapping[str, Array] | None
 ) -> tuple[SiteCheck, ...]:
-    """Does to the model, not needed any more as it was, what the export did; checks each batch norm's result."""
+    """Does to the model, not needed any more as it was, what the export did; checks each batch norm's result.
+
+    Raises:
+        EngineError: A file can't be run with these tensors as outputs.
+    """
     known = truths(model, random_feeds(specs_of(model)) if data is None else data)
     run_passes(model, fold=_stored(onnx_path, npz_path, lambda stored: bool(stored.get("fold", True)), True))
     return check_sites(onnx_path, npz_path, known, locate(model, known))
@@ -112,8 +126,7 @@ def _truth(
     against: Path | None, graph: Path | None, onnx_path: Path | None, npz_path: Path | None, arch: str | None
 ) -> Truth:
     if against is not None:
-        options = _with_architecture(_options(onnx_path, npz_path), arch)
-        return UnfoldedModel(unfold(against, graph=graph, options=options).model)
+        return UnfoldedModel(unfold(against, graph=graph, options=_options(onnx_path, npz_path, arch)).model)
     if npz_path is None:
         raise UsageError("there is nothing to compare with", hint="Give the source with --against, or --data")
     return recorded_in_bundle(npz_path)
@@ -129,15 +142,17 @@ def _with_architecture(options: Options, arch: str | None) -> Options:
     return options if arch is None else replace(options, arch=arch)
 
 
-def _tensorflow(against: Path | None, graph: Path | None, onnx_path: Path | None, npz_path: Path | None) -> Truth:
+def _tensorflow(
+    against: Path | None, graph: Path | None, onnx_path: Path | None, npz_path: Path | None, arch: str | None
+) -> Truth:
     if against is None:
         raise UsageError("--reference needs the source", hint="Give it with --against")
-    return tensorflow_truth(against, graph, _options(onnx_path, npz_path))
+    return tensorflow_truth(against, graph, _options(onnx_path, npz_path, arch))
 
 
-def _options(onnx_path: Path | None, npz_path: Path | None) -> Options:
-    """What was chosen at export, as the files say."""
-    return _stored(onnx_path, npz_path, _as_options, Options())
+def _options(onnx_path: Path | None, npz_path: Path | None, arch: str | None) -> Options:
+    """What was chosen at export, as the files say, but for the architecture that is given."""
+    return _with_architecture(_stored(onnx_path, npz_path, _as_options, Options()), arch)
 
 
 def _as_options(stored: Mapping[str, Any]) -> Options:

@@ -16,10 +16,11 @@ from exporter.sources.model import SourceModel
 from exporter.sources.object_graph import labels
 from exporter.sources.restore import bind_variables
 
-__all__ = ["is_saved_model", "read_saved_model"]
+__all__ = ["SERVE", "is_saved_model", "read_saved_model"]
 
 _NAMES = ("saved_model.pb", "saved_model.pbtxt")
-_SERVE = "serve"
+SERVE = "serve"
+"""The tag of the meta graph that is meant for inference."""
 
 
 def is_saved_model(path: Path) -> bool:
@@ -57,13 +58,13 @@ def _variables(folder: Path) -> TensorStore | None:
 
 def _choose(message: Any, file: Path) -> tuple[Any, tuple[str, ...]]:
     metas = list(message.meta_graphs)
-    serving = [meta for meta in metas if _SERVE in meta.meta_info_def.tags]
+    serving = [meta for meta in metas if SERVE in meta.meta_info_def.tags]
     tags = ["+".join(meta.meta_info_def.tags) or "no tag" for meta in metas]
     if len(serving) == 1:
         note = f"of {len(metas)} meta graphs ({', '.join(tags)}) the one for serving" if len(metas) > 1 else None
         return serving[0], (note,) if note else ()
     if len(metas) == 1:
-        return metas[0], (f"its only meta graph is tagged {tags[0]}, not {_SERVE}",)
+        return metas[0], (f"its only meta graph is tagged {tags[0]}, not {SERVE}",)
     raise MissingError(
         f"it has {len(metas)} meta graphs, {len(serving)} of them for serving: {', '.join(tags) or 'none at all'}",
         hint="Save it again with one meta graph tagged `serve`",
