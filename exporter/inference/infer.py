@@ -19,7 +19,7 @@ from exporter.inference.flags import resolve_flags
 from exporter.inference.inline import Inliner
 from exporter.inference.inputs import cut_input, find_inputs, use_defaults
 from exporter.inference.loops import with_open_loops
-from exporter.inference.markers import ASSIGN_OPS, RANDOM_OPS, STEPWISE, behind, variable_behind
+from exporter.inference.markers import ASSIGN_OPS, MERGES, RANDOM_OPS, STEPWISE, SWITCHES, behind, variable_behind
 from exporter.inference.model import InferenceModel, Input, Output
 from exporter.inference.names import find_tensor
 from exporter.inference.nesting import nest_loops
@@ -33,7 +33,7 @@ from exporter.inference.statistics import KEPT, Checkpoint, use_moving_statistic
 from exporter.inference.updates import Updates
 from exporter.report import BatchNorm
 from exporter.sources.graph import Graph, Node, Ref
-from exporter.sources.model import SourceModel, Variable
+from exporter.sources.model import VARIABLE_OPS, SourceModel, Variable
 
 __all__ = ["Inferred", "to_inference"]
 
@@ -187,9 +187,9 @@ class _Inference:
     def _keep_conditions_on_data(self, inliner: Inliner, outputs: list[Ref]) -> None:
         """Conditions that are left depend on data: both sides are computed and one is selected."""
         for condition in find_conditions(self.rewriter, outputs):
-            if condition.node.op in ("Merge", "RefMerge"):
+            if condition.node.op in MERGES:
                 self._keep(inliner, condition)
-        switches = [node for node in self.rewriter.order(outputs) if node.op in ("Switch", "RefSwitch")]
+        switches = [node for node in self.rewriter.order(outputs) if node.op in SWITCHES]
         open_switches(self.rewriter, switches)
 
     def _use_averages(self, updates: Updates, outputs: list[Ref]) -> None:
@@ -253,20 +253,17 @@ class _Inference:
 
     def _used_variables(self, graph: Graph) -> Mapping[str, Variable]:
         """The variables of the final graph, each checked when it is read."""
-        lost = {n.name: self.source.missing.get(n.name, n.name) for n in graph if n.op in _VARIABLES}
+        lost = {n.name: self.source.missing.get(n.name, n.name) for n in graph if n.op in VARIABLE_OPS}
         lost = {name: key for name, key in lost.items() if name not in self.variables}
         if lost:
             raise _lost(sorted(set(lost.values())), self.source)
-        used = [_as_declared(node, self.variables[node.name]) for node in graph if node.op in _VARIABLES]
+        used = [_as_declared(node, self.variables[node.name]) for node in graph if node.op in VARIABLE_OPS]
         return {v.node: replace(v, read=_checked(v)) for v in used}
 
     def _describe(self, parameters: list[Parameters], graph: Graph) -> list[tuple[Parameters, BatchNorm]]:
-        if any(node.op in _VARIABLES and node.name not in self.variables for node in graph):
+        if any(node.op in VARIABLE_OPS and node.name not in self.variables for node in graph):
             self._used_variables(graph)
         return describe(self.rewriter, parameters, self.variables, self.findings)
-
-
-_VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 
 
 def _as_declared(node: Node, variable: Variable) -> Variable:
