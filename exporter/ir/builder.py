@@ -16,9 +16,7 @@ from exporter.ir.elements import Elements
 from exporter.ir.ops import CHANNELS_LAST, OPSET, domain_of
 from runtime.kernels import KERNELS
 
-__all__ = ["Builder", "ShapeError"]
-
-ShapeError = shapes.ShapeError
+__all__ = ["Builder"]
 
 _Array = npt.NDArray[Any]
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from exporter.errors import MissingError
+from exporter.formats import limits
 from exporter.formats.files import RegularFile
 from exporter.formats.records import TensorStore
 from exporter.formats.tensor_bundle import open_bundle
 from exporter.formats.tf_protos import SavedModel, parse, parse_text
-from exporter.sources.checkpoint import MOST_GRAPH_BYTES, read_signatures
+from exporter.sources.checkpoint import read_signatures
 from exporter.sources.graph_def import read_graph
 from exporter.sources.model import SourceModel
 from exporter.sources.object_graph import labels
@@ -36,7 +37,7 @@ def read_saved_model(path: Path) -> SourceModel:
     """
     folder = path.parent if path.name in _NAMES else path
     file = next(folder / name for name in _NAMES if (folder / name).is_file())
-    data = RegularFile.at(file).read_all(MOST_GRAPH_BYTES)
+    data = RegularFile.at(file).read_all(limits.MAX_PROTO_BYTES)
     what = f"file {file}"
     message = parse_text(SavedModel, data, what=what) if file.suffix == ".pbtxt" else parse(SavedModel, data, what=what)
     meta, notes = _choose(message, file)
