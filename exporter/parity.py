@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import onnx
 import onnx_ir as ir
@@ -30,8 +29,6 @@ from exporter.verify.verdict import SiteCheck, Verdict
 from exporter.zoo.user_file import is_file_name
 
 __all__ = ["verify_model"]
-
-_T = TypeVar("_T")
 
 
 def verify_model(
@@ -103,7 +100,7 @@ def _sites(
         EngineError: A file can't be run with these tensors as outputs.
     """
     known = truths(model, random_feeds(specs_of(model)) if data is None else data)
-    run_passes(model, fold=_stored(onnx_path, npz_path, lambda stored: bool(stored.get("fold", True)), True))
+    run_passes(model, fold=_stored(onnx_path, npz_path).fold)
     return check_sites(onnx_path, npz_path, known, locate(model, known))
 
 
@@ -152,35 +149,19 @@ def _tensorflow(
 
 def _options(onnx_path: Path | None, npz_path: Path | None, arch: str | None) -> Options:
     """What was chosen at export, as the files say, but for the architecture that is given."""
-    return _with_architecture(_stored(onnx_path, npz_path, _as_options, Options()), arch)
+    return _with_architecture(_stored(onnx_path, npz_path), arch)
 
 
-def _as_options(stored: Mapping[str, Any]) -> Options:
-    return Options(
-        {name: None if shape is None else tuple(shape) for name, shape in stored["inputs"].items()},
-        tuple(stored["outputs"]),
-        stored["values"],
-        stored["signature"],
-        stored["ema"],
-        tuple(stored["keep_batch_statistics"]),
-        stored.get("arch"),
-        stored.get("include_preprocessing", False),
-        stored.get("dtype", "stored"),
-    )
-
-
-def _stored(onnx_path: Path | None, npz_path: Path | None, read: Callable[[Mapping[str, Any]], _T], default: _T) -> _T:
-    """Something of what was chosen at export, out of the metadata; `default` if the files say nothing about it."""
+def _stored(onnx_path: Path | None, npz_path: Path | None) -> Options:
+    """What was chosen at export, out of the metadata; the defaults if the files say nothing about it."""
     text = _onnx_metadata(onnx_path) if onnx_path is not None else _bundle_metadata(npz_path)
     if text is None:
-        return default
+        return Options()
     try:
-        return read(json.loads(text))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise CorruptError(
-            f"its metadata {STORED_AS!r} doesn't say what was chosen at export",
-            hint="Export it again, or verify it with --data",
-        ).within(f"file {onnx_path or npz_path}") from None
+        return Options.from_json(text)
+    except CorruptError as error:
+        error.hint = "Export it again, or verify it with --data"
+        raise error.within(f"file {onnx_path or npz_path}") from None
 
 
 def _onnx_metadata(path: Path) -> str | None:
