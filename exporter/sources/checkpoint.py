@@ -22,7 +22,7 @@ from exporter.sources.model import Signature, SourceModel
 from exporter.sources.object_graph import OBJECT_GRAPH, labels
 from exporter.sources.restore import bind_variables
 
-__all__ = ["Located", "locate", "read_checkpoint", "read_frozen", "read_graph_file", "read_signatures"]
+__all__ = ["Located", "bound", "locate", "read_checkpoint", "read_frozen", "read_graph_file", "read_signatures"]
 
 _PART = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$|-\d{5}-of-\d{5}$")
 
@@ -112,7 +112,7 @@ def read_checkpoint(path: Path, located: Located, *, graph_file: Path | None = N
     if graph_file is None:
         return SourceModel(path, f"{kind}, weights only", None, store, notes=located.notes)
     graph, signatures, restore_op = read_graph_file(graph_file)
-    return _bound(path, f"{kind} with {graph_file.name}", graph, signatures, restore_op, store, located.notes)
+    return bound(path, f"{kind} with {graph_file.name}", graph, signatures, restore_op, store, located.notes)
 
 
 def _v1_file(prefix: Path) -> Path:
@@ -126,7 +126,7 @@ def _graph_beside(prefix: Path) -> Path | None:
     return meta if meta.is_file() else None
 
 
-def _bound(
+def bound(
     path: Path,
     kind: str,
     graph: Graph,
@@ -135,6 +135,7 @@ def _bound(
     store: TensorStore,
     notes: tuple[str, ...],
 ) -> SourceModel:
+    """A graph with its variables, each bound to its value in the checkpoint; a note on those bound by name alone."""
     bindings = bind_variables(graph, store, restore_op=restore_op, names=labels(store))
     by_name = [name for name in bindings.by_name if name in bindings.variables]
     if by_name:

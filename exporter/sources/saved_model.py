@@ -11,11 +11,9 @@ from exporter.formats.files import RegularFile
 from exporter.formats.records import TensorStore
 from exporter.formats.tensor_bundle import open_bundle
 from exporter.formats.tf_protos import SavedModel, parse, parse_text
-from exporter.sources.checkpoint import read_signatures
+from exporter.sources.checkpoint import bound, read_signatures
 from exporter.sources.graph_def import read_graph
 from exporter.sources.model import SourceModel
-from exporter.sources.object_graph import labels
-from exporter.sources.restore import bind_variables
 
 __all__ = ["SERVE", "is_saved_model", "read_saved_model"]
 
@@ -47,9 +45,7 @@ def read_saved_model(path: Path) -> SourceModel:
     kind = f"SavedModel, written by TensorFlow {meta.meta_info_def.tensorflow_version or 'of unknown version'}"
     if store is None:
         return SourceModel(path, kind, graph, None, signatures=signatures, notes=notes)
-    restore_op = meta.saver_def.restore_op_name or None
-    bindings = bind_variables(graph, store, restore_op=restore_op, names=labels(store))
-    return SourceModel(path, kind, graph, store, bindings.variables, bindings.missing, signatures, notes)
+    return bound(path, kind, graph, signatures, meta.saver_def.restore_op_name or None, store, notes)
 
 
 def _variables(folder: Path) -> TensorStore | None:
