@@ -10,7 +10,7 @@ import pytest
 
 from exporter.ir.builder import Builder
 from exporter.ir.evaluate import evaluate
-from exporter.ir.shapes import ShapeError
+from exporter.ir.known import ShapeError
 
 FLOAT = ir.DataType.FLOAT
 Layer = Callable[[Builder, ir.Value], ir.Value]
