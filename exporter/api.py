@@ -6,7 +6,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -80,10 +79,20 @@ def export(
     npz_path = onnx_path.with_suffix(".npz")
     protected = source_files(path) + ([graph_path] if graph_path else [])
     check_targets([onnx_path, npz_path], protected)
-    options = make_options(inputs, outputs, values, signature, ema, keep_batch_statistics)
-    options = replace(options, arch=arch, include_preprocessing=include_preprocessing, dtype=dtype)
+    options = Options(
+        inputs=_shapes(inputs),
+        outputs=_names(outputs),
+        values=_texts(values),
+        signature=signature,
+        ema=ema,
+        keep_batch_statistics=_scopes(keep_batch_statistics),
+        arch=arch,
+        include_preprocessing=include_preprocessing,
+        dtype=dtype,
+        fold=fold,
+    )
     unfolded = unfold(path, graph=graph_path, options=options)
-    metadata = {STORED_AS: json.dumps({**asdict(options), "fold": fold}, sort_keys=True), **unfolded.metadata}
+    metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
     recorded = probes(unfolded.model)
     folds = run_passes(unfolded.model, fold=fold)
     standard = onnx_model(unfolded.model, opset=opset, input_layout=input_layout, metadata=metadata)
@@ -128,28 +137,16 @@ def inspect(
     Raises:
         SourceError: Its subclasses: it can't be opened.
     """
-    options = replace(make_options(inputs, outputs, values, signature, False, False), arch=arch)
+    options = Options(
+        inputs=_shapes(inputs), outputs=_names(outputs), values=_texts(values), signature=signature, arch=arch
+    )
     return inspect_source(Path(source), graph=None if graph is None else Path(graph), options=options)
 
 
-def make_options(
-    inputs: Mapping[str, Iterable[int | None] | None] | Iterable[str],
-    outputs: Iterable[str],
-    values: Mapping[str, object] | None,
-    signature: str | None,
-    ema: bool,
-    keep_batch_statistics: bool | Iterable[str],
-) -> Options:
-    """The options of `export` as a record."""
+def _shapes(inputs: Mapping[str, Iterable[int | None] | None] | Iterable[str]) -> dict[str, _Shape]:
+    """Inputs with their shapes; None where none is given."""
     named = inputs if isinstance(inputs, Mapping) else dict.fromkeys(_names(inputs))
-    return Options(
-        {name: None if shape is None else tuple(shape) for name, shape in named.items()},
-        _names(outputs),
-        {name: _text(value) for name, value in (values or {}).items()},
-        signature,
-        ema,
-        _scopes(keep_batch_statistics),
-    )
+    return {name: None if shape is None else tuple(shape) for name, shape in named.items()}
 
 
 def _onnx_path(output: Path) -> Path:
@@ -170,8 +167,8 @@ def _default_output(source: Path) -> Path:
     return Path(f"{name}.onnx")
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _texts(values: Mapping[str, object] | None) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in (values or {}).items()}
 
 
 def _scopes(keep: bool | Iterable[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NormValues", "diagnose", "initial_weight"]
+__all__ = ["NormValues", "diagnose"]
 
 AMPLIFICATION = 1000.0
 """A channel whose input is multiplied by more than this passes on noise, or a training that has collapsed."""
@@ -46,11 +46,6 @@ class NormValues:
 _Rule = Callable[[NormValues], npt.NDArray[np.bool_]]
 
 
-def initial_weight(momentum: float, steps: int) -> float:
-    """How much of a moving average is still its initial value: momentum^steps."""
-    return momentum**steps
-
-
 def diagnose(norms: Sequence[NormValues], steps: int | None) -> list[str]:
     """A sentence for each thing that is wrong with the statistics of some of the batch norms.
 
@@ -61,9 +56,8 @@ def diagnose(norms: Sequence[NormValues], steps: int | None) -> list[str]:
     never = [norm for norm in norms if np.all(norm.mean == 0) and np.all(norm.variance == 1)]
     found = [_never_updated(never, norms)] if never else []
     found += _few_steps([norm for norm in norms if norm not in never], steps)
-    found += _channels(
-        norms, "amplify their input by more than 1000 (a tiny moving variance): noise at inference", _loud
-    )
+    loud = f"amplify their input by more than {AMPLIFICATION:g} (a tiny moving variance): noise at inference"
+    found += _channels(norms, loud, _loud)
     found += _channels(norms, "are switched off: gamma is 0 there, so they are constant and could be pruned", _dead)
     return found
 
@@ -98,11 +92,9 @@ def _few_steps(norms: Sequence[NormValues], steps: int | None) -> list[str]:
 
 
 def _early(norms: Sequence[NormValues], steps: int) -> dict[str, float]:
-    """The batch norms in which there is something left of the initial values, and how much."""
-    weights = {n.name: initial_weight(LEAST_MOMENTUM if n.momentum is None else n.momentum, steps) for n in norms}
-    return {
-        n.name: weights[n.name] for n in norms if weights[n.name] > INITIAL_WEIGHT and _may_carry(n, weights[n.name])
-    }
+    """The batch norms in which there is something left of the initial values, and how much: momentum^steps."""
+    weighted = [(norm, (LEAST_MOMENTUM if norm.momentum is None else norm.momentum) ** steps) for norm in norms]
+    return {norm.name: weight for norm, weight in weighted if weight > INITIAL_WEIGHT and _may_carry(norm, weight)}
 
 
 def _percent(weights: Mapping[str, float]) -> str:

@@ -6,7 +6,7 @@ importing all of them would be a good part of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -103,6 +103,7 @@ def _from_keras(source: KerasSource, options: Options) -> Unfolded:
     shapes = {name: shape for name, shape in options.inputs.items() if shape is not None}
     steps = training_steps(source.store)
     lowered = lower_keras(model, weights, name=_NAME, input_shapes=shapes, steps=steps)
+    _refuse_other_inputs(lowered.model, options.inputs)
     _keep_outputs(lowered.model, options.outputs)
     reasons = {
         str(value.name): "the configuration" for value in (*lowered.model.graph.inputs, *lowered.model.graph.outputs)
@@ -126,6 +127,14 @@ def _refuse_graph_options(options: Options) -> None:
     ]
     if given:
         raise UsageError(f"{', '.join(given)} is for TensorFlow graphs; this is a Keras model", hint="Leave it out")
+
+
+def _refuse_other_inputs(model: ir.Model, names: Iterable[str]) -> None:
+    """The inputs are those of the configuration: naming one gives it a shape."""
+    known = [str(value.name) for value in model.graph.inputs]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"there is no input {name!r}", hint=f"The inputs are {', '.join(known)}")
 
 
 def _keep_outputs(model: ir.Model, names: tuple[str, ...]) -> None:

@@ -17,11 +17,11 @@ from exporter.sources.detect import open_source
 from exporter.sources.keras_files import KerasSource, is_keras, open_keras
 from exporter.sources.model import SourceModel
 from exporter.specs import tensor_specs
+from exporter.zoo.leftovers import AVERAGED, is_slot
 
 __all__ = ["Inspection", "StoredBatchNorm", "StoredTensor", "inspect_source"]
 
 _PARTS = ("gamma", "beta", "moving_mean", "moving_variance")
-_SLOTS = ("Adam", "Adam_1", "Momentum", "RMSProp", "RMSProp_1", "Adagrad", "Ftrl", "Ftrl_1", "ExponentialMovingAverage")
 
 
 @dataclass(frozen=True)
@@ -140,11 +140,11 @@ def _command(path: Path, unfolded: Unfolded) -> tuple[str, ...]:
 
 def _tensors(store: TensorStore) -> tuple[StoredTensor, ...]:
     infos = (store.info(name) for name in store)
-    return tuple(StoredTensor(i.name, i.kind, i.shape, i.nbytes, _is_slot(i.name)) for i in infos)
+    return tuple(StoredTensor(i.name, i.kind, i.shape, i.nbytes, _is_spare(i.name)) for i in infos)
 
 
-def _is_slot(name: str) -> bool:
-    return name.rpartition("/")[2] in _SLOTS or name.endswith(("_power", "/local_step", "/biased"))
+def _is_spare(name: str) -> bool:
+    return is_slot(name) or name.endswith((AVERAGED, "_power"))
 
 
 def _stored_batch_norms(tensors: Iterable[StoredTensor]) -> tuple[StoredBatchNorm, ...]:

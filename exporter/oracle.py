@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,21 @@ import numpy as np
 from exporter.errors import UnsupportedError, UsageError
 from exporter.formats.records import Array
 from exporter.frontend import Unfolded, unfold
+from exporter.inference.dropout import HARMLESS
+from exporter.inference.inline import CALLS
 from exporter.inference.options import Options
 from exporter.report import Decision
 from exporter.sources.checkpoint import locate
-from exporter.sources.saved_model import is_saved_model
+from exporter.sources.saved_model import SERVE, is_saved_model
 from exporter.verify.data import specs_of
 from exporter.verify.truth import Computed
 
 __all__ = ["tensorflow_truth"]
 
-Compute = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+_Load = Callable[[Any], Mapping[str, Any]]
+"""Loads graph and weights into a session; gives the tensors that don't go by their own names in the exported model."""
+
+_DEFAULT = "serving_default"
 
 
 def tensorflow_truth(source: Path, graph: Path | None, options: Options) -> Computed:
@@ -30,14 +36,15 @@ def tensorflow_truth(source: Path, graph: Path | None, options: Options) -> Comp
 
     Raises:
         UsageError: TensorFlow isn't installed.
-        UnsupportedError: TensorFlow can't run this source in inference mode: it was built for training alone.
+        UnsupportedError: TensorFlow can't run this source in inference mode: it was built for training alone. Computing
+            raises it too, for what TensorFlow can't load or run.
     """
     unfolded = unfold(source, graph=graph, options=options)
     _refuse_training(unfolded.decisions)
     tf = _import_tensorflow()
-    compute = _saved_model(tf, source, options) if is_saved_model(source) else _checkpoint(tf, source, graph, unfolded)
+    load = _saved_model(tf, source, options) if is_saved_model(source) else _checkpoint(tf, source, graph)
     description = f"TensorFlow {tf.__version__}, run on the source in inference mode"
-    return Computed(compute, specs_of(unfolded.model), description)
+    return Computed(partial(_compute, tf, load, unfolded), specs_of(unfolded.model), description)
 
 
 def _import_tensorflow() -> Any:
@@ -51,63 +58,87 @@ def _import_tensorflow() -> Any:
 
 def _refuse_training(decisions: tuple[Decision, ...]) -> None:
     """Rewritten statistics, and dropout that no flag switches off, are what TensorFlow would still compute."""
-    rewritten = [d for d in decisions if d.kind in ("statistics", "noise") or _is_baked_dropout(d)]
-    if rewritten:
-        raise UnsupportedError(
-            f"TensorFlow can't run this graph in inference mode: it was saved for training ({rewritten[0].subject})",
-            hint="Leave out --reference: the unfolded model is the truth then",
-        )
+    for decision in decisions:
+        dropping = decision.kind == "dropout" and decision.reason not in HARMLESS
+        if dropping or decision.kind in ("statistics", "noise"):
+            raise _unable(f"it was saved for training ({decision.subject})")
 
 
-def _is_baked_dropout(decision: Decision) -> bool:
-    """Dropout whose keep probability isn't 1 once the flags are set."""
-    return (
-        decision.kind == "dropout" and "keep probability" in decision.reason and "probability 1" not in decision.reason
+def _unable(reason: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"TensorFlow can't run this graph in inference mode: {reason}",
+        hint="Leave out --reference: the unfolded model is the truth then",
     )
 
 
-def _checkpoint(tf: Any, source: Path, graph: Path | None, unfolded: Unfolded) -> Compute:
+def _compute(tf: Any, load: _Load, unfolded: Unfolded, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """The outputs by the names that they have in the exported model."""
+    v1 = tf.compat.v1
+    inputs = [str(value.name) for value in unfolded.model.graph.inputs]
+    outputs = [str(value.name) for value in unfolded.model.graph.outputs]
+    try:
+        with v1.Graph().as_default() as loaded, v1.Session(graph=loaded) as session:
+            named = load(session)
+            values = {_tensor(loaded, name, named): feeds[name] for name in inputs} | dict(
+                _flags(loaded, unfolded.decisions)
+            )
+            found = session.run([_tensor(loaded, name, named) for name in outputs], values)
+    except (tf.errors.OpError, ValueError, KeyError, RuntimeError) as error:
+        raise _unable(" ".join(str(error).split())[:200]) from error
+    return dict(zip(outputs, found, strict=True))
+
+
+def _tensor(graph: Any, name: str, named: Mapping[str, Any]) -> Any:
+    return named[name] if name in named else graph.get_tensor_by_name(name if ":" in name else f"{name}:0")
+
+
+def _flags(graph: Any, decisions: tuple[Decision, ...]) -> Iterator[tuple[Any, Array]]:
+    """The tensors that the export has set, and to what; those that have taken their default do so in TensorFlow too."""
+    for decision in decisions:
+        value = _number(decision.choice) if decision.kind in ("flag", "value") else None
+        if value is not None:
+            tensor = _tensor(graph, decision.subject, {})
+            shape = [size or 1 for size in tensor.shape] if tensor.shape.rank is not None else []
+            yield tensor, np.broadcast_to(value, shape)
+
+
+def _number(text: str) -> Array | None:
+    """A value as the report has it, or as the user gave it; None for words."""
+    try:
+        return np.array(json.loads(text.lower()))
+    except ValueError:
+        return None
+
+
+def _checkpoint(tf: Any, source: Path, graph: Path | None) -> _Load:
     located = locate(source)
     meta = graph or (None if located is None else Path(f"{located.prefix}.meta"))
     if located is None or meta is None or not meta.is_file() or meta.suffix != ".meta":
         raise UnsupportedError("TensorFlow needs a checkpoint with its .meta, or a SavedModel")
-    inputs = [str(value.name) for value in unfolded.model.graph.inputs]
-    outputs = [str(value.name) for value in unfolded.model.graph.outputs]
+    prefix = str(located.prefix)
 
-    def compute(feeds: Mapping[str, Array]) -> dict[str, Array]:
-        v1 = tf.compat.v1
-        with v1.Graph().as_default() as loaded, v1.Session(graph=loaded) as session:
-            saver = v1.train.import_meta_graph(str(meta), clear_devices=True)
-            saver.restore(session, str(located.prefix))
-            values = {_tensor(loaded, name): feeds[name] for name in inputs}
-            values |= _flags(loaded, unfolded.decisions)
-            return dict(zip(outputs, session.run([_tensor(loaded, name) for name in outputs], values), strict=True))
+    def load(session: Any) -> dict[str, Any]:
+        tf.compat.v1.train.import_meta_graph(str(meta), clear_devices=True).restore(session, prefix)
+        return {}
 
-    return compute
+    return load
 
 
-def _tensor(graph: Any, name: str) -> Any:
-    return graph.get_tensor_by_name(name if ":" in name else f"{name}:0")
+def _saved_model(tf: Any, source: Path, options: Options) -> _Load:
+    folder = str(source if source.is_dir() else source.parent)
+
+    def load(session: Any) -> dict[str, Any]:
+        signatures = tf.compat.v1.saved_model.load(session, [SERVE], folder).signature_def
+        names = sorted(name for name in signatures if signatures[name].outputs)
+        if options.outputs or not names:
+            return {}
+        signature = signatures[options.signature or (_DEFAULT if _DEFAULT in names else names[0])]
+        ends = {key: session.graph.get_tensor_by_name(info.name) for key, info in _ends(signature)}
+        return ends if any(ends[key].op.type in CALLS for key in signature.outputs) else {}
+
+    return load
 
 
-def _flags(graph: Any, decisions: tuple[Decision, ...]) -> dict[Any, Any]:
-    """The placeholders that the export has set, and to what."""
-    values = {}
-    for decision in decisions:
-        if decision.kind in ("flag", "value"):
-            tensor = _tensor(graph, decision.subject)
-            shape = [size or 1 for size in tensor.shape] if tensor.shape.rank is not None else []
-            values[tensor] = np.broadcast_to(np.array(json.loads(decision.choice)), shape)
-    return values
-
-
-def _saved_model(tf: Any, source: Path, options: Options) -> Compute:
-    loaded = tf.saved_model.load(str(source if source.is_dir() else source.parent))
-    name = options.signature or ("serving_default" if "serving_default" in loaded.signatures else None)
-    signature = loaded.signatures[name or next(iter(loaded.signatures))]
-
-    def compute(feeds: Mapping[str, Array]) -> dict[str, Array]:
-        found = signature(**{key: tf.constant(array) for key, array in feeds.items()})
-        return {key: tensor.numpy() for key, tensor in found.items()}
-
-    return compute
+def _ends(signature: Any) -> list[tuple[str, Any]]:
+    """The inputs and outputs of a signature, by its names for them."""
+    return [*signature.inputs.items(), *signature.outputs.items()]

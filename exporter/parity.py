@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import onnx
 import onnx_ir as ir
@@ -21,6 +20,7 @@ from exporter.inference.options import STORED_AS, Options
 from exporter.oracle import tensorflow_truth
 from exporter.passes.pipeline import run as run_passes
 from exporter.verify.data import random_feeds, specs_of
+from exporter.verify.engines import EngineError
 from exporter.verify.files import verify_files
 from exporter.verify.reference import Reference
 from exporter.verify.sites import check_sites, locate, truths
@@ -29,8 +29,6 @@ from exporter.verify.verdict import SiteCheck, Verdict
 from exporter.zoo.user_file import is_file_name
 
 __all__ = ["verify_model"]
-
-_T = TypeVar("_T")
 
 
 def verify_model(
@@ -67,10 +65,16 @@ def verify_model(
         raise UsageError("--sites compares with the unfolded model", hint="Give the source with --against alone")
     arrays = None if data is None else read_arrays(Path(data))
     recorded = None if arrays is None else _recorded(arrays, onnx_path, npz_path)
+    if recorded is not None and reference is not None:
+        raise UsageError(
+            "--data has recorded outputs, and --reference asks for TensorFlow's: two truths",
+            hint="Leave out --reference, or the outputs in --data",
+        )
     if recorded is not None and not sites:
         return verify_files(onnx_path, npz_path, recorded)
     if reference is not None:
-        return verify_files(onnx_path, npz_path, _tensorflow(_path(against), _path(graph), onnx_path, npz_path), arrays)
+        truth = _tensorflow(_path(against), _path(graph), onnx_path, npz_path, arch)
+        return verify_files(onnx_path, npz_path, truth, arrays)
     if against is None and arrays is not None:
         raise UsageError(
             "--data has inputs alone, and nothing to compare the outputs with",
@@ -80,16 +84,23 @@ def verify_model(
     inputs = recorded.references[0].inputs if recorded is not None else arrays
     verdict = verify_files(onnx_path, npz_path, truth, inputs)
     if sites and isinstance(truth, UnfoldedModel) and not verdict.problems:
-        return replace(verdict, sites=_sites(onnx_path, npz_path, truth.model, inputs))
+        try:
+            return replace(verdict, sites=_sites(onnx_path, npz_path, truth.model, inputs))
+        except EngineError as failure:
+            return replace(verdict, problems=(str(failure),))
     return verdict
 
 
 def _sites(
     onnx_path: Path | None, npz_path: Path | None, model: ir.Model, data: Mapping[str, Array] | None
 ) -> tuple[SiteCheck, ...]:
-    """Does to the model, not needed any more as it was, what the export did; checks each batch norm's result."""
+    """Does to the model, not needed any more as it was, what the export did; checks each batch norm's result.
+
+    Raises:
+        EngineError: A file can't be run with these tensors as outputs.
+    """
     known = truths(model, random_feeds(specs_of(model)) if data is None else data)
-    run_passes(model, fold=_stored(onnx_path, npz_path, lambda stored: bool(stored.get("fold", True)), True))
+    run_passes(model, fold=_stored(onnx_path, npz_path).fold)
     return check_sites(onnx_path, npz_path, known, locate(model, known))
 
 
@@ -112,8 +123,7 @@ def _truth(
     against: Path | None, graph: Path | None, onnx_path: Path | None, npz_path: Path | None, arch: str | None
 ) -> Truth:
     if against is not None:
-        options = _with_architecture(_options(onnx_path, npz_path), arch)
-        return UnfoldedModel(unfold(against, graph=graph, options=options).model)
+        return UnfoldedModel(unfold(against, graph=graph, options=_options(onnx_path, npz_path, arch)).model)
     if npz_path is None:
         raise UsageError("there is nothing to compare with", hint="Give the source with --against, or --data")
     return recorded_in_bundle(npz_path)
@@ -129,43 +139,29 @@ def _with_architecture(options: Options, arch: str | None) -> Options:
     return options if arch is None else replace(options, arch=arch)
 
 
-def _tensorflow(against: Path | None, graph: Path | None, onnx_path: Path | None, npz_path: Path | None) -> Truth:
+def _tensorflow(
+    against: Path | None, graph: Path | None, onnx_path: Path | None, npz_path: Path | None, arch: str | None
+) -> Truth:
     if against is None:
         raise UsageError("--reference needs the source", hint="Give it with --against")
-    return tensorflow_truth(against, graph, _options(onnx_path, npz_path))
+    return tensorflow_truth(against, graph, _options(onnx_path, npz_path, arch))
 
 
-def _options(onnx_path: Path | None, npz_path: Path | None) -> Options:
-    """What was chosen at export, as the files say."""
-    return _stored(onnx_path, npz_path, _as_options, Options())
+def _options(onnx_path: Path | None, npz_path: Path | None, arch: str | None) -> Options:
+    """What was chosen at export, as the files say, but for the architecture that is given."""
+    return _with_architecture(_stored(onnx_path, npz_path), arch)
 
 
-def _as_options(stored: Mapping[str, Any]) -> Options:
-    return Options(
-        {name: None if shape is None else tuple(shape) for name, shape in stored["inputs"].items()},
-        tuple(stored["outputs"]),
-        stored["values"],
-        stored["signature"],
-        stored["ema"],
-        tuple(stored["keep_batch_statistics"]),
-        stored.get("arch"),
-        stored.get("include_preprocessing", False),
-        stored.get("dtype", "stored"),
-    )
-
-
-def _stored(onnx_path: Path | None, npz_path: Path | None, read: Callable[[Mapping[str, Any]], _T], default: _T) -> _T:
-    """Something of what was chosen at export, out of the metadata; `default` if the files say nothing about it."""
+def _stored(onnx_path: Path | None, npz_path: Path | None) -> Options:
+    """What was chosen at export, out of the metadata; the defaults if the files say nothing about it."""
     text = _onnx_metadata(onnx_path) if onnx_path is not None else _bundle_metadata(npz_path)
     if text is None:
-        return default
+        return Options()
     try:
-        return read(json.loads(text))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise CorruptError(
-            f"its metadata {STORED_AS!r} doesn't say what was chosen at export",
-            hint="Export it again, or verify it with --data",
-        ).within(f"file {onnx_path or npz_path}") from None
+        return Options.from_json(text)
+    except CorruptError as error:
+        error.hint = "Export it again, or verify it with --data"
+        raise error.within(f"file {onnx_path or npz_path}") from None
 
 
 def _onnx_metadata(path: Path) -> str | None:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.inspection import Inspection
-from exporter.report import BatchNorm, FoldOutcome, Report, TensorSpec
+from exporter.report import BatchNorm, Decision, FoldOutcome, Report, TensorSpec
 
 __all__ = ["render_inspection", "render_report", "tensor_table"]
 
@@ -23,8 +23,7 @@ def render_report(report: Report, console: Console) -> None:
     console.print(tensor_table("inputs and outputs", report.inputs, report.outputs))
     if report.batch_norms:
         console.print(_batch_norms(report))
-    if report.decisions:
-        console.print(_rows("decided", ("what", "which", "choice", "why"), _decisions(report)))
+    _print_decisions(console, "decided", report.decisions)
     for warning in report.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))
     console.print(Text(_summary(report)))
@@ -52,9 +51,11 @@ def _rows(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Tab
     return table
 
 
-def _decisions(report: Report) -> list[tuple[str, str, str, str]]:
-    """The statistics of each batch norm are in their own table."""
-    return [(d.kind, d.subject, d.choice, d.reason) for d in report.decisions if d.kind != "statistics"]
+def _print_decisions(console: Console, title: str, decisions: Iterable[Decision]) -> None:
+    """All but those on the statistics of batch norms, which have their own table."""
+    rows = [(d.kind, d.subject, d.choice, d.reason) for d in decisions if d.kind != "statistics"]
+    if rows:
+        console.print(_rows(title, ("what", "which", "choice", "why"), rows))
 
 
 def _batch_norms(report: Report) -> Table:
@@ -120,9 +121,7 @@ def render_inspection(found: Inspection, console: Console) -> None:
         console.print(_rows("batch norms, by the names", ("scope", "channels", "stored", "not stored"), stored))
     if found.tensors:
         console.print(_tensors(found))
-    if found.decisions:
-        rows = [(d.kind, d.subject, d.choice, d.reason) for d in found.decisions if d.kind != "statistics"]
-        console.print(_rows("an export decides", ("what", "which", "choice", "why"), rows))
+    _print_decisions(console, "an export decides", found.decisions)
     for warning in found.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))
     if found.problem:

@@ -22,21 +22,17 @@ __all__ = [
     "CheckpointState",
     "FunctionDef",
     "GraphDef",
-    "KerasMetadata",
     "Message",
     "MetaGraphDef",
     "NodeDef",
     "OpDef",
     "OpList",
     "SavedModel",
-    "SavedObjectGraph",
     "SavedTensorSlices",
-    "SignatureDef",
     "TensorProto",
     "TensorShapeProto",
     "TensorSliceProto",
     "TrackableObjectGraph",
-    "VariableDef",
     "message",
     "parse",
     "parse_text",
@@ -78,8 +74,6 @@ if TYPE_CHECKING:
 
     class GraphDef(Message): ...
 
-    class KerasMetadata(Message): ...
-
     class MetaGraphDef(Message): ...
 
     class NodeDef(Message): ...
@@ -90,11 +84,7 @@ if TYPE_CHECKING:
 
     class SavedModel(Message): ...
 
-    class SavedObjectGraph(Message): ...
-
     class SavedTensorSlices(Message): ...
-
-    class SignatureDef(Message): ...
 
     class TensorProto(Message): ...
 
@@ -103,8 +93,6 @@ if TYPE_CHECKING:
     class TensorSliceProto(Message): ...
 
     class TrackableObjectGraph(Message): ...
-
-    class VariableDef(Message): ...
 
 else:
     from google.protobuf.message import Message
@@ -115,20 +103,16 @@ else:
     CheckpointState = message("CheckpointState")
     FunctionDef = message("FunctionDef")
     GraphDef = message("GraphDef")
-    KerasMetadata = message("KerasMetadata")
     MetaGraphDef = message("MetaGraphDef")
     NodeDef = message("NodeDef")
     OpDef = message("OpDef")
     OpList = message("OpList")
     SavedModel = message("SavedModel")
-    SavedObjectGraph = message("SavedObjectGraph")
     SavedTensorSlices = message("SavedTensorSlices")
-    SignatureDef = message("SignatureDef")
     TensorProto = message("TensorProto")
     TensorShapeProto = message("TensorShapeProto")
     TensorSliceProto = message("TensorSliceProto")
     TrackableObjectGraph = message("TrackableObjectGraph")
-    VariableDef = message("VariableDef")
 
 _EMPTY = b"\n\0"
 """Field 1, as the nodes of a graph are, of length 0."""

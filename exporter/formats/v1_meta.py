@@ -48,17 +48,17 @@ def read_meta(tables: list[Table]) -> tuple[dict[str, V1Tensor], tuple[str, ...]
         UnsupportedError: Written for a newer reader.
     """
     tensors: dict[str, V1Tensor] = {}
-    notes: tuple[str, ...] = ()
+    notes: dict[str, None] = {}
     for number, table in enumerate(tables):
         with within(table.file.place):
             meta = _first(table).meta
-            notes = check_version(meta.versions)
+            notes |= dict.fromkeys(check_version(meta.versions))
             for name, tensor in _tensors(meta, number).items():
                 tensors[name] = _merge(name, tensors.get(name), tensor)
     for name, tensor in tensors.items():
         with within(tables[tensor.slices[0].file].file.place, f"tensor {name}"):
             check_cover(tensor.shape, [part.index.within(tensor.shape) for part in tensor.slices])
-    return tensors, notes
+    return tensors, tuple(notes)
 
 
 def _first(table: Table) -> SavedTensorSlices:

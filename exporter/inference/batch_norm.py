@@ -19,11 +19,11 @@ from exporter.inference.markers import FUSED_BATCH_NORMS, SHAPE_OPS, VARIABLE_RE
 from exporter.inference.model import BATCH_NORM
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
+from exporter.sources.model import VARIABLE_OPS
 
 __all__ = ["Parameters", "recognise"]
 
 _SUMS = frozenset({"Add", "AddV2"})
-_VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 _ANY = 1000
 
 _DIVISIONS = frozenset({"RealDiv", "Div"})
@@ -244,7 +244,7 @@ class _Search:
             return None if shape is None else tuple(int(size) for size in shape.reshape(-1))
         if node.op == "Const":
             return tuple(np.shape(node.attribute("value")))
-        shape = node.attribute("shape") if node.op in _VARIABLES else None
+        shape = node.attribute("shape") if node.op in VARIABLE_OPS else None
         return None if shape is None else tuple(size or -1 for size in shape)
 
     def _flat(self, ref: Ref) -> Ref:
@@ -261,7 +261,7 @@ def _fixed(rewriter: Rewriter, nodes: list[Node]) -> set[str]:
     fixed: set[str] = set()
     for node in nodes:
         inputs = rewriter.inputs(node)
-        if node.op in SHAPE_OPS or node.op in PLACEHOLDERS or (not inputs and node.op not in _VARIABLES | {"Const"}):
+        if node.op in SHAPE_OPS or node.op in PLACEHOLDERS or (not inputs and node.op not in VARIABLE_OPS | {"Const"}):
             continue
         if all(ref.node in fixed for ref in inputs):
             fixed.add(node.name)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.inference.inline import Inliner
-from exporter.inference.markers import LOOP_STATE
+from exporter.inference.markers import LOOP_STATE, MERGES, SWITCHES
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
 
@@ -38,7 +38,7 @@ GUARDED = "on_one_side"
 
 _READS = frozenset({"TensorArrayReadV3", "TensorListGetItem"})
 
-_COPIES = frozenset({"Identity", "Switch", "StopGradient", "Snapshot", "RefSwitch"})
+_COPIES = SWITCHES | {"Identity", "StopGradient", "Snapshot"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _merges(rewriter: Rewriter, nodes: Iterable[Node]) -> Iterator[Condition]:
     alive: dict[str, frozenset[_Token]] = {}
     for node in nodes:
         refs = rewriter.inputs(node)
-        if node.op in ("Merge", "RefMerge"):
+        if node.op in MERGES:
             joined = _join([_tokens(rewriter, alive, ref) for ref in refs])
             if joined is None:
                 alive[node.name] = frozenset()
@@ -113,7 +113,7 @@ def _tokens(rewriter: Rewriter, alive: dict[str, frozenset[_Token]], ref: Ref) -
     """Under which sides a tensor is alive: what its node is alive under, and for a Switch the side itself."""
     node = rewriter.node(ref.node)
     base = alive.get(ref.node, frozenset())
-    if node.op in ("Switch", "RefSwitch"):
+    if node.op in SWITCHES:
         return base | {(original(rewriter, rewriter.inputs(node)[1]), ref.port == 1)}
     return base
 
@@ -141,7 +141,7 @@ def take(rewriter: Rewriter, inliner: Inliner, condition: Condition, side: bool)
     chosen = condition.if_true if side else condition.if_false
     assert chosen is not None
     rewriter.redirect(Ref(node.name, 0), chosen)
-    if node.op == "Merge":
+    if node.op in MERGES:
         index = rewriter.inputs(node).index(rewriter.resolve(chosen))
         rewriter.redirect(
             Ref(node.name, 1), rewriter.constant(f"{node.name}/value_index", np.array(index, np.int32), 3)
@@ -151,7 +151,7 @@ def take(rewriter: Rewriter, inliner: Inliner, condition: Condition, side: bool)
 def open_switches(rewriter: Rewriter, nodes: Iterable[Node]) -> None:
     """Lets the tensors that go into branches through a Switch go there directly; only Merges decide from then on."""
     for node in nodes:
-        if node.op in ("Switch", "RefSwitch"):
+        if node.op in SWITCHES:
             data = rewriter.inputs(node)[0]
             rewriter.redirect(Ref(node.name, 0), data)
             rewriter.redirect(Ref(node.name, 1), data)

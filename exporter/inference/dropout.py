@@ -22,9 +22,12 @@ from exporter.inference.markers import RANDOM_OPS
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
 
-__all__ = ["NORMAL_OPS", "drop_noise"]
+__all__ = ["HARMLESS", "drop_noise"]
 
-NORMAL_OPS = frozenset(op for op in RANDOM_OPS if "Normal" in op)
+HARMLESS = ("dropout", "dropout with keep probability 1")
+"""The reasons in the report that tell of dropout which drops nothing once the flags are set as the report says."""
+
+_NORMAL_OPS = frozenset(op for op in RANDOM_OPS if "Normal" in op)
 
 _SUMS = frozenset({"Add", "AddV2"})
 _COPIES = frozenset({"Identity", "Cast", "Reshape", "StopGradient"})
@@ -56,7 +59,7 @@ def drop_noise(rewriter: Rewriter, outputs: list[Ref], findings: Findings) -> No
         mask = _find_mask(rewriter, consumers, Ref(node.name))
         if mask is not None:
             _drop_masked(rewriter, consumers, mask, findings)
-        elif node.op in NORMAL_OPS:
+        elif node.op in _NORMAL_OPS:
             _drop_gaussian(rewriter, consumers, Ref(node.name), findings)
 
 

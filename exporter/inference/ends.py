@@ -20,6 +20,7 @@ from exporter.inference.markers import (
     LOOP_RESULT,
     LOOP_STATE,
     SHAPE_OPS,
+    SWITCHES,
     assigns,
     behind,
     has_computed_default,
@@ -32,7 +33,7 @@ from exporter.sources.graph import Node, Ref
 
 __all__ = ["CHOICES", "End", "EndSearch"]
 
-_NOT_VALUES = SHAPE_OPS | {"ZerosLike", "OnesLike", "Switch", "RefSwitch", "Assert"}
+_NOT_VALUES = SHAPE_OPS | SWITCHES | {"ZerosLike", "OnesLike", "Assert"}
 _UPDATES = re.compile(r"^(Resource|Sparse)?(Resource)?(Apply|SparseApply|Scatter)")
 _GRADIENT_SCOPE = re.compile(r"(^|/)gradients(_\d+)?/")
 

@@ -15,19 +15,19 @@ import numpy as np
 from exporter.formats.records import Array
 from exporter.inference.conditions import IFS, Condition, find_conditions, one_sided, open_switches, original, take
 from exporter.inference.findings import Findings
+from exporter.inference.groups import PLACEHOLDERS
 from exporter.inference.inline import CALLS, Inliner
 from exporter.inference.loops import open_loops
-from exporter.inference.markers import BOOL, LOOP_STATE, over_batch, training_op
+from exporter.inference.markers import BOOL, LOOP_STATE, MERGES, SWITCHES, over_batch, training_op
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import FunctionCall, Node, Ref
+from exporter.sources.model import VARIABLE_OPS
 
 __all__ = ["resolve_flags"]
 
 _MOST_FLAGS = 4
 
-_FLAG_SOURCES = frozenset(
-    {"Placeholder", "PlaceholderWithDefault", "PlaceholderV2", "Const", "VariableV2", "VarHandleOp"}
-)
+_FLAG_SOURCES = PLACEHOLDERS | VARIABLE_OPS | {"Const"}
 
 
 def resolve_flags(rewriter: Rewriter, inliner: Inliner, outputs: list[Ref], findings: Findings) -> None:
@@ -63,10 +63,10 @@ def _resolve_known(rewriter: Rewriter, inliner: Inliner, condition: Condition) -
 
 def _open(rewriter: Rewriter, condition: Condition) -> None:
     """The Switches of this predicate let through, wherever they are on the way to the Merge."""
-    if condition.node.op != "Merge":
+    if condition.node.op not in MERGES:
         return
     sides = [side for side in (condition.if_true, condition.if_false) if side is not None]
-    switches = [node for node in rewriter.order(sides, controls=True) if node.op in ("Switch", "RefSwitch")]
+    switches = [node for node in rewriter.order(sides, controls=True) if node.op in SWITCHES]
     open_switches(
         rewriter,
         [node for node in switches if original(rewriter, rewriter.inputs(node)[1]) == condition.predicate],

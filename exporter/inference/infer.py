@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from exporter.errors import CorruptError, MissingError, UsageError, ValueInputError
-from exporter.formats.dtypes import BY_NAME, DATA_TYPES
-from exporter.formats.records import Array
-from exporter.inference.batch_norm import Parameters, recognise
+from exporter.errors import MissingError, UsageError
+from exporter.formats.dtypes import BY_NAME
+from exporter.inference.batch_norm import recognise
 from exporter.inference.blends import resolve_blends
 from exporter.inference.conditions import IFS, Condition, find_conditions, open_switches, take_both
 from exporter.inference.dropout import drop_noise
@@ -19,7 +19,7 @@ from exporter.inference.flags import resolve_flags
 from exporter.inference.inline import Inliner
 from exporter.inference.inputs import cut_input, find_inputs, use_defaults
 from exporter.inference.loops import with_open_loops
-from exporter.inference.markers import ASSIGN_OPS, RANDOM_OPS, STEPWISE, behind, variable_behind
+from exporter.inference.markers import ASSIGN_OPS, MERGES, RANDOM_OPS, STEPWISE, SWITCHES, behind, variable_behind
 from exporter.inference.model import InferenceModel, Input, Output
 from exporter.inference.names import find_tensor
 from exporter.inference.nesting import nest_loops
@@ -31,6 +31,7 @@ from exporter.inference.settings import apply_values
 from exporter.inference.signatures import choose_signature
 from exporter.inference.statistics import KEPT, Checkpoint, use_moving_statistics
 from exporter.inference.updates import Updates
+from exporter.inference.variables import refuse_lost, used_variables
 from exporter.report import BatchNorm
 from exporter.sources.graph import Graph, Node, Ref
 from exporter.sources.model import SourceModel, Variable
@@ -89,13 +90,14 @@ class _Inference:
         nodes = self._final_nodes(inputs, outputs)
         nested = nest_loops(nodes, self._assigned(nodes, updates))
         graph = Graph({node.name: node for node in nested}, self.graph.functions)
-        batch_norms = self._describe(parameters, graph)
+        refuse_lost(graph, self.variables, self.source)
+        batch_norms = describe(rewriter, parameters, self.variables, findings)
         there = {node.name for node in nodes}
         model = InferenceModel(
             graph,
             tuple(inputs),
             tuple(Output(name, rewriter.resolve(ref)) for name, ref in names),
-            self._used_variables(graph),
+            used_variables(graph, self.variables),
             {p.node: record.name for p, record in batch_norms if p.node in there},
         )
         return model, tuple(record for _, record in batch_norms), findings
@@ -164,7 +166,7 @@ class _Inference:
             assert store is not None
             info = store.info(key)
             ref = self.rewriter.add(key, "VariableV2", dtype=BY_NAME[info.kind].number, shape=info.shape)
-            self.variables[ref.node] = Variable(ref.node, key, info.kind, info.shape, lambda: store.read(key))
+            self.variables[ref.node] = Variable(ref.node, key, info.kind, info.shape, partial(store.read, key))
             return ref
 
         return Checkpoint(keys, variable)
@@ -187,9 +189,9 @@ class _Inference:
     def _keep_conditions_on_data(self, inliner: Inliner, outputs: list[Ref]) -> None:
         """Conditions that are left depend on data: both sides are computed and one is selected."""
         for condition in find_conditions(self.rewriter, outputs):
-            if condition.node.op in ("Merge", "RefMerge"):
+            if condition.node.op in MERGES:
                 self._keep(inliner, condition)
-        switches = [node for node in self.rewriter.order(outputs) if node.op in ("Switch", "RefSwitch")]
+        switches = [node for node in self.rewriter.order(outputs) if node.op in SWITCHES]
         open_switches(self.rewriter, switches)
 
     def _use_averages(self, updates: Updates, outputs: list[Ref]) -> None:
@@ -220,7 +222,7 @@ class _Inference:
             key = f"{variable.key}/ExponentialMovingAverage"
             if shadow is None and key in store:
                 info = store.info(key)
-                shadow = Variable(node.name, key, info.kind, info.shape, _reader(store.read, key))
+                shadow = Variable(node.name, key, info.kind, info.shape, partial(store.read, key))
             if shadow is not None and shadow.shape == variable.shape:
                 found[node.name] = shadow
         return found
@@ -250,64 +252,3 @@ class _Inference:
             if variable in names and variable not in statistics:
                 found[str(loop)] = (*found.get(str(loop), ()), str(variable))
         return found
-
-    def _used_variables(self, graph: Graph) -> Mapping[str, Variable]:
-        """The variables of the final graph, each checked when it is read."""
-        lost = {n.name: self.source.missing.get(n.name, n.name) for n in graph if n.op in _VARIABLES}
-        lost = {name: key for name, key in lost.items() if name not in self.variables}
-        if lost:
-            raise _lost(sorted(set(lost.values())), self.source)
-        used = [_as_declared(node, self.variables[node.name]) for node in graph if node.op in _VARIABLES]
-        return {v.node: replace(v, read=_checked(v)) for v in used}
-
-    def _describe(self, parameters: list[Parameters], graph: Graph) -> list[tuple[Parameters, BatchNorm]]:
-        if any(node.op in _VARIABLES and node.name not in self.variables for node in graph):
-            self._used_variables(graph)
-        return describe(self.rewriter, parameters, self.variables, self.findings)
-
-
-_VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
-
-
-def _as_declared(node: Node, variable: Variable) -> Variable:
-    """The variable; TensorFlow too refuses to restore one from a tensor of another type or shape than the graph's."""
-    declared, number = node.attribute("shape"), node.attribute("dtype")
-    kind = variable.kind if number is None else DATA_TYPES[number].name
-    sizes = variable.shape if declared is None else declared
-    fits = len(sizes) == len(variable.shape) and all(a in (None, b) for a, b in zip(sizes, variable.shape, strict=True))
-    if fits and kind == variable.kind:
-        return variable
-    wanted = ", ".join("?" if size is None else str(size) for size in sizes)
-    raise CorruptError(
-        f"the checkpoint has {variable.kind} {list(variable.shape)}, and the graph's variable {node.name} is "
-        f"{kind} [{wanted}]",
-        hint="Give the graph and the weights of one and the same model",
-    ).within(f"tensor {variable.key}")
-
-
-def _reader(read: Callable[[str], Array], key: str) -> Callable[[], Array]:
-    return lambda: read(key)
-
-
-def _checked(variable: Variable) -> Callable[[], Array]:
-    """The variable's own reader, which refuses NaN and infinity."""
-
-    def read() -> Array:
-        array = variable.read()
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            count = int(array.size - np.isfinite(array).sum())
-            raise ValueInputError(
-                f"{count} of its {array.size} values are NaN or infinite",
-                hint="The training diverged; export an earlier checkpoint",
-            ).within(f"tensor {variable.key}")
-        return array
-
-    return read
-
-
-def _lost(keys: list[str], source: SourceModel) -> MissingError:
-    shown = ", ".join(keys[:40]) + (f" and {len(keys) - 40} more" if len(keys) > 40 else "")
-    return MissingError(
-        f"the model needs {len(keys)} tensors that the checkpoint hasn't got: {shown}",
-        hint="Save tf.global_variables(), not tf.trainable_variables(), or give the checkpoint that they are in",
-    ).within(f"checkpoint {source.path}")

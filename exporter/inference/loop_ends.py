@@ -10,12 +10,12 @@ from exporter.inference.loops import COLLECTORS
 from exporter.inference.markers import COSMETIC, LOOP_RESULT, LOOP_STATE, loop_of
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
+from exporter.sources.model import VARIABLE_OPS
 
 __all__ = ["is_counter", "loop_leftovers"]
 
 _FORMS = COSMETIC | COLLECTORS.keys() | {"StridedSlice", "Transpose"}
 _UNUSED = "nothing uses it after the loop that it comes from"
-_VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 
 
 def loop_leftovers(search: EndSearch, ends: Sequence[End]) -> Iterator[tuple[End, str]]:
@@ -57,7 +57,7 @@ def _is_trial(rewriter: Rewriter, end: End, others: Sequence[End]) -> bool:
     needed = {node.name: node for node in rewriter.order(other.ref for other in others)}
     own = [node for node in rewriter.order([end.ref]) if node.name not in needed]
     layers = [node for node in own if node.op in LAYER_OPS]
-    if not layers or any(node.op == LOOP_STATE or node.op in _VARIABLES for node in own):
+    if not layers or any(node.op == LOOP_STATE or node.op in VARIABLE_OPS for node in own):
         return False
     inside = _inside_loops(rewriter, needed.values())
     applied = _weights(rewriter, [node for node in needed.values() if node.op in LAYER_OPS and node.name in inside])
@@ -68,7 +68,7 @@ def _is_trial(rewriter: Rewriter, end: End, others: Sequence[End]) -> bool:
 def _weights(rewriter: Rewriter, layers: Iterable[Node]) -> set[str]:
     """The variables among the second operands of layers."""
     refs = [rewriter.inputs(node)[1] for node in layers if len(node.inputs) > 1]
-    return {node.name for node in rewriter.order(refs) if node.op in _VARIABLES}
+    return {node.name for node in rewriter.order(refs) if node.op in VARIABLE_OPS}
 
 
 def _inside_loops(rewriter: Rewriter, nodes: Collection[Node]) -> set[str]:

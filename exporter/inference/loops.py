@@ -6,7 +6,7 @@ v2   While(args..., cond, body), StatelessWhile: two functions
 `LoopState(initial, next)` is a loop variable at the start of a step, `LoopResult(state, condition)` what it is after
 the last one. Both name their loop. So all stages see the inside of a loop as they see everything else; what doesn't
 depend on a loop variable is outside of the loop; and what nobody needs of a loop (gradients' stacks, for one) is gone.
-`loop_nesting` puts the loops together again.
+`nesting` puts the loops together again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from exporter.inference.inline import STEPWISE_OPS, Inliner
-from exporter.inference.markers import LOOP_RESULT, LOOP_STATE, STEPWISE
+from exporter.inference.markers import LOOP_RESULT, LOOP_STATE, MERGES, STEPWISE, SWITCHES
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Graph, Node, Ref
 
@@ -32,8 +32,6 @@ COLLECTORS = {
 
 _ENTERS = frozenset({"Enter", "RefEnter"})
 _COPIES = _ENTERS | {"LoopCond"}
-_MERGES = frozenset({"Merge", "RefMerge"})
-_SWITCHES = frozenset({"Switch", "RefSwitch"})
 _EXITS = frozenset({"Exit", "RefExit"})
 _ENDS = frozenset({"NextIteration", "RefNextIteration"})
 
@@ -138,7 +136,7 @@ class _Frames:
         self._nodes = nodes
         self._conditions: dict[str, Ref] = {}
         self.loops: dict[str, str] = {}
-        merges = {node.name: node for node in nodes if node.op in _MERGES and self._end(node) is not None}
+        merges = {node.name: node for node in nodes if node.op in MERGES and self._end(node) is not None}
         frames = self._frames = dict[object, str]()
         names = _names([node.name for node in nodes if node.op == "LoopCond"])
         for node in nodes:
@@ -154,7 +152,7 @@ class _Frames:
 
     def _loop_condition(self, node: Node) -> Node | None:
         """The LoopCond that a Switch obeys."""
-        if node.op not in _SWITCHES:
+        if node.op not in SWITCHES:
             return None
         condition = self._rewriter.producer(self._rewriter.inputs(node)[1])
         return condition if condition.op == "LoopCond" else None
@@ -230,7 +228,7 @@ class _Frames:
 
     def _open_exit(self, node: Node) -> None:
         switch = self._rewriter.producer(self._rewriter.inputs(node)[0])
-        state = self._rewriter.resolve(switch.inputs[0]) if switch.op in _SWITCHES else None
+        state = self._rewriter.resolve(switch.inputs[0]) if switch.op in SWITCHES else None
         if state is None or state.node not in self.loops:
             return
         loop = self.loops[state.node]

@@ -97,7 +97,7 @@ class LossArithmetic:
         return any(value is not None and value.size == 1 for value in values)
 
     def plain(self, ref: Ref) -> Ref:
-        """A tensor without the copies and logarithms on it."""
+        """A tensor without the copies on it."""
         return self._behind(ref, _COPIES)
 
     def prediction(self, ref: Ref) -> Ref:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from exporter.inference.groups import LAYER_OPS
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import FunctionCall, Node, Ref
+from exporter.sources.model import VARIABLE_OPS
 
 __all__ = [
     "ASSIGN_OPS",
@@ -13,10 +14,12 @@ __all__ = [
     "FUSED_BATCH_NORMS",
     "LOOP_RESULT",
     "LOOP_STATE",
+    "MERGES",
     "MOMENTS",
     "RANDOM_OPS",
     "SHAPE_OPS",
     "STEPWISE",
+    "SWITCHES",
     "VARIABLE_READS",
     "assigns",
     "behind",
@@ -90,9 +93,11 @@ LOOP_RESULT = "LoopResult"
 
 MOMENTS = frozenset({"Mean", "Sum"})
 
-VARIABLE_READS = frozenset({"Identity", "ReadVariableOp", "Cast", "Switch", "RefSwitch", "Snapshot", "StopGradient"})
+MERGES = frozenset({"Merge", "RefMerge"})
 
-_VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
+SWITCHES = frozenset({"Switch", "RefSwitch"})
+
+VARIABLE_READS = SWITCHES | {"Identity", "ReadVariableOp", "Cast", "Snapshot", "StopGradient"}
 
 
 def training_op(node: Node) -> str | None:
@@ -138,7 +143,7 @@ def variable_behind(rewriter: Rewriter, ref: Ref) -> str | None:
     node = rewriter.producer(ref)
     while node.op in VARIABLE_READS | COSMETIC and node.inputs:
         node = rewriter.producer(rewriter.inputs(node)[0])
-    return node.name if node.op in _VARIABLES else None
+    return node.name if node.op in VARIABLE_OPS else None
 
 
 def has_computed_default(rewriter: Rewriter, node: Node) -> bool:

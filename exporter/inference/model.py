@@ -12,7 +12,7 @@ __all__ = ["BATCH_NORM", "LOOP", "InferenceModel", "Input", "LoopBody", "Output"
 
 BATCH_NORM = "BatchNorm"
 """The op type of a batch norm that was recognised in arithmetic: inputs x, gamma, beta, mean, variance (each of shape
-[C]); attributes `epsilon` (float), `axis` (int, of the channels in x) and `batch_norm` (its name)."""
+[C]); attributes `epsilon` (float) and `axis` (int, of the channels in x)."""
 
 LOOP = "Loop"
 """The op type of a loop: inputs are the loop variables before the first step, outputs what they are after the last one;
@@ -73,7 +73,7 @@ class InferenceModel:
             left out. Loops are `LOOP` nodes, whose nodes are in the body and not here.
         inputs: In the order they are to have.
         outputs: In the order they are to have.
-        variables: By node name (`VariableV2`, `Variable`, `VarHandleOp` nodes of the graph).
+        variables: By node name (nodes of `VARIABLE_OPS` in the graph).
         batch_norms: Name of each batch norm node's batch norm: node name to the name in the report.
     """
 

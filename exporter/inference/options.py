@@ -1,9 +1,14 @@
-"""What the user may say of a training graph."""
+"""What the user may say of an export, as a record and as the text that exported files keep of it."""
 
 from __future__ import annotations
 
+import json
+import operator
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from exporter.errors import CorruptError
 
 __all__ = ["STORED_AS", "Options"]
 
@@ -25,6 +30,7 @@ class Options:
         arch: The architecture of a checkpoint that holds only weights: a built-in name, or `file.py:name`.
         include_preprocessing: Whether an architecture's published preprocessing becomes part of the graph.
         dtype: "stored" keeps float16; "float32" widens it.
+        fold: Whether batch norms and constants are folded.
     """
 
     inputs: Mapping[str, tuple[int | None, ...] | None] = field(default_factory=dict)
@@ -36,7 +42,44 @@ class Options:
     arch: str | None = None
     include_preprocessing: bool = False
     dtype: str = "stored"
+    fold: bool = True
+
+    def to_json(self) -> str:
+        """The text for `STORED_AS`."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Options:
+        """The options of such a text.
+
+        Raises:
+            CorruptError: It is no text that `to_json` writes.
+        """
+        try:
+            stored = json.loads(text)
+            options = cls(
+                **{entry.name: _checked(stored[entry.name], getattr(cls(), entry.name)) for entry in fields(cls)}
+            )
+            inputs = {
+                name: None if shape is None else tuple(map(_size, shape)) for name, shape in options.inputs.items()
+            }
+            values = {name: _checked(value, "") for name, value in options.values.items()}
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise CorruptError(f"its metadata {STORED_AS!r} doesn't say what was chosen at export") from None
+        return replace(options, inputs=inputs, values=values)
 
     def keeps(self, name: str) -> bool:
         """Whether a batch norm of this name keeps the batch's statistics."""
         return any(scope == "" or name == scope or name.startswith(f"{scope}/") for scope in self.keep_batch_statistics)
+
+
+def _checked(value: Any, default: object) -> Any:
+    """The value of an option, a tuple of texts where JSON has a list; TypeError unless it is of the default's type."""
+    plain = tuple(_checked(item, "") for item in value) if isinstance(value, list) else value
+    if not isinstance(plain, str | None if default is None else type(default)):
+        raise TypeError(value)
+    return plain
+
+
+def _size(size: Any) -> int | None:
+    return None if size is None else operator.index(size)

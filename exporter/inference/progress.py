@@ -10,7 +10,7 @@ from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
 from exporter.sources.model import Variable
 
-__all__ = ["Momenta", "steps"]
+__all__ = ["momenta", "steps"]
 
 _COUNTING = frozenset({"AssignAdd", "AssignAddVariableOp"})
 _TAKING_AWAY = frozenset({"AssignSub", "AssignSubVariableOp"})
@@ -53,24 +53,19 @@ def _from_powers(rewriter: Rewriter, variables: Mapping[str, Variable]) -> Itera
                 yield round(count)
 
 
-class Momenta:
-    """What moving averages keep at each step: d of `V <- V * d + T * (1 - d)`, 1 - k of `V <- V - (V - T) * k`.
+def momenta(rewriter: Rewriter) -> dict[str, float]:
+    """What moving averages keep at each step, by the names of their variables' nodes, as far as the graph says.
 
-    Args:
-        rewriter: The whole graph, assignments included.
+    That is d of `V <- V * d + T * (1 - d)`, and 1 - k of `V <- V - (V - T) * k`; assignments are looked for in all of
+    the graph.
     """
-
-    def __init__(self, rewriter: Rewriter) -> None:
-        self._found: dict[str, float] = {}
-        for node in rewriter.graph:
-            variable = variable_behind(rewriter, node.inputs[0]) if node.op in ASSIGN_OPS and node.inputs else None
-            kept = None if variable is None or len(node.inputs) < 2 else _kept(rewriter, node, variable)
-            if variable is not None and kept is not None and 0 <= kept <= 1:
-                self._found[variable] = kept
-
-    def get(self, variable: str | None) -> float | None:
-        """That of a variable, by its node's name; None if the graph doesn't say."""
-        return None if variable is None else self._found.get(variable)
+    found: dict[str, float] = {}
+    for node in rewriter.graph:
+        variable = variable_behind(rewriter, node.inputs[0]) if node.op in ASSIGN_OPS and len(node.inputs) > 1 else None
+        kept = None if variable is None else _kept(rewriter, node, variable)
+        if variable is not None and kept is not None and 0 <= kept <= 1:
+            found[variable] = kept
+    return found
 
 
 def _kept(rewriter: Rewriter, node: Node, variable: str) -> float | None:

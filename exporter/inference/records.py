@@ -14,7 +14,7 @@ from exporter.formats.records import Array
 from exporter.inference.batch_norm import Parameters
 from exporter.inference.findings import Findings
 from exporter.inference.markers import behind, variable_behind
-from exporter.inference.progress import Momenta, steps
+from exporter.inference.progress import momenta, steps
 from exporter.inference.rewriter import Rewriter
 from exporter.report import BatchNorm
 from exporter.sources.graph import Ref
@@ -44,13 +44,13 @@ def describe(
 def _values(reader: _Reader, found: list[tuple[Parameters, BatchNorm]]) -> list[NormValues]:
     """What is known of the batch norms whose statistics are stored."""
     values = []
-    momenta = Momenta(reader.rewriter)
+    known = momenta(reader.rewriter)
     for parameters, record in found:
         mean, variance = reader.array(parameters.mean), reader.array(parameters.variance)
         if mean is None or variance is None:
             continue
         gamma = None if parameters.gamma is None else reader.array(parameters.gamma)
-        kept = momenta.get(variable_behind(reader.rewriter, parameters.mean))
+        kept = known.get(variable_behind(reader.rewriter, parameters.mean) or "")
         values.append(NormValues(record.name, record.epsilon, gamma, mean.reshape(-1), variance.reshape(-1), kept))
     return values
 

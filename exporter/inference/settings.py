@@ -34,13 +34,15 @@ def apply_values(rewriter: Rewriter, values: Mapping[str, str], findings: Findin
 def _parse(name: str, text: str, dtype: np.dtype[np.generic]) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
     """`true`, `0.5`, `[1, 2]`: JSON, or Python's spelling of bools."""
     try:
-        value = json.loads(text.lower() if text.lower() in ("true", "false") else text)
-        array = np.array(value)
-        if array.dtype.kind not in "biuf":
+        given = np.array(json.loads(text.lower() if text.lower() in ("true", "false") else text))
+        if given.dtype.kind not in "biuf":
             raise ValueError(text)
-        if dtype.kind in "iu" and array.dtype.kind == "f":
+        with np.errstate(over="ignore", invalid="ignore"):
+            array = given.astype(dtype)
+        lost = not np.array_equal(array, given) if dtype.kind in "biu" else (np.isinf(array) != np.isinf(given)).any()
+        if lost:
             raise ValueError(text)
-        return array.astype(dtype)
+        return array
     except (ValueError, TypeError, RecursionError):
         raise UsageError(
             f"--set {name}={text}: that is no value of type {dtype}", hint="Write true, 0.5 or [1, 2]"

@@ -14,6 +14,7 @@ from exporter.inference.markers import (
     ASSIGN_OPS,
     COSMETIC,
     FUSED_BATCH_NORMS,
+    MERGES,
     MOMENTS,
     behind,
     over_batch,
@@ -27,7 +28,7 @@ __all__ = ["Updates", "is_statistic"]
 _SUMS = frozenset({"Add", "AddV2", "Sub", "AddN"})
 _PRODUCTS = frozenset({"Mul", "RealDiv", "Div", "DivNoNan"})
 _STEPS = frozenset({"AssignSub", "AssignSubVariableOp", "AssignAdd", "AssignAddVariableOp"})
-_ARITHMETIC = _SUMS | _PRODUCTS | {"Square", "Maximum", "Sqrt", "Relu", "Select", "SelectV2", "Merge"}
+_ARITHMETIC = _SUMS | _PRODUCTS | MERGES | {"Square", "Maximum", "Sqrt", "Relu", "Select", "SelectV2"}
 
 _DEEPEST = 12
 

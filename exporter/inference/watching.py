@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 from exporter.inference.groups import LOSS_ARITHMETIC, NO_VALUE
-from exporter.inference.markers import COSMETIC, variable_behind
+from exporter.inference.markers import COSMETIC, MERGES, SWITCHES, variable_behind
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
 
@@ -18,7 +18,7 @@ __all__ = ["Watching"]
 _COMPARISONS = frozenset({"Equal", "NotEqual", "Greater", "GreaterEqual", "Less", "LessEqual"})
 _CHECKS = _COMPARISONS | {"IsFinite", "IsInf", "IsNan", "All", "Any", "LogicalAnd", "LogicalNot", "LogicalOr"}
 _TEXTS = frozenset({"AsString", "EncodeJpeg", "EncodePng", "StringFormat", "StringJoin"})
-_CONDITIONS = frozenset({"If", "Merge", "StatelessIf", "Switch"})
+_CONDITIONS = MERGES | SWITCHES | {"If", "StatelessIf"}
 _STATISTICS = LOSS_ARITHMETIC | COSMETIC | _CHECKS | _CONDITIONS | {"Max", "Min"}
 
 
@@ -27,7 +27,7 @@ class Watching:
 
     Args:
         rewriter: The graph.
-        nodes: Names of the nodes that layers contribute to and labels don't.
+        nodes: The nodes that layers contribute to and labels don't.
         users: For each node the nodes that use its results.
         gradients: Names of the nodes of backpropagation.
 

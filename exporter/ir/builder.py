@@ -13,12 +13,11 @@ import onnx_ir as ir
 from exporter.ir import edit, elements, shapes
 from exporter.ir.dims import UNKNOWN, Dim, Dims, dims_of, product, same_dim, to_shape
 from exporter.ir.elements import Elements
+from exporter.ir.known import Known, Result
 from exporter.ir.ops import CHANNELS_LAST, OPSET, domain_of
 from runtime.kernels import KERNELS
 
-__all__ = ["Builder", "ShapeError"]
-
-ShapeError = shapes.ShapeError
+__all__ = ["Builder"]
 
 _Array = npt.NDArray[Any]
 
@@ -221,13 +220,13 @@ class Builder:
             for node in graph:
                 yield from node.outputs
 
-    def _known(self, value: ir.Value | None) -> shapes.Known | None:
+    def _known(self, value: ir.Value | None) -> Known | None:
         if value is None:
             return None
-        return shapes.Known(value.dtype, self.shape(value), self._elements.get(value))
+        return Known(value.dtype, self.shape(value), self._elements.get(value))
 
     def _evaluate(
-        self, op_type: str, known: Sequence[shapes.Known | None], attributes: Mapping[str, Any], sizes: Dims | None
+        self, op_type: str, known: Sequence[Known | None], attributes: Mapping[str, Any], sizes: Dims | None
     ) -> tuple[_Array, ...] | None:
         """The results of an op on known small tensors; `sizes` is the shape of the first."""
         if op_type == "Shape" and known[0] is not None and known[0].shape is not None:
@@ -262,9 +261,7 @@ class Builder:
             items[i] = -1
         return self.constant(np.array(items, np.int64))
 
-    def _symbolic(
-        self, op_type: str, known: Sequence[shapes.Known | None], attributes: Mapping[str, Any]
-    ) -> Elements | None:
+    def _symbolic(self, op_type: str, known: Sequence[Known | None], attributes: Mapping[str, Any]) -> Elements | None:
         """What is known of the result of an op on elements with symbols; plain numbers where the symbols cancel out."""
         if op_type == "Shape":
             if known[0] is None or known[0].shape is None:
@@ -278,7 +275,7 @@ class Builder:
         op_type: str,
         inputs: Sequence[ir.Value | None],
         attributes: Mapping[str, Any],
-        results: Sequence[shapes.Result],
+        results: Sequence[Result],
     ) -> tuple[ir.Value, ...]:
         node = ir.node(
             op_type,

@@ -9,7 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-__all__ = ["check", "constant_array", "disconnect", "make_initializer", "remove_dead", "replace", "subgraphs"]
+from exporter.ir.dims import same_dim
+
+__all__ = [
+    "broadcasts_to",
+    "check",
+    "constant_array",
+    "disconnect",
+    "make_initializer",
+    "remove_dead",
+    "replace",
+    "subgraphs",
+]
 
 
 def constant_array(value: ir.Value | None) -> npt.NDArray[Any] | None:
@@ -17,6 +28,14 @@ def constant_array(value: ir.Value | None) -> npt.NDArray[Any] | None:
     if value is None or value.const_value is None or not value.is_initializer():
         return None
     return value.const_value.numpy()
+
+
+def broadcasts_to(value: ir.Value | None, x: ir.Value | None) -> bool:
+    """Whether a value certainly broadcasts to the shape of x, without making it larger."""
+    if value is None or x is None or value.shape is None or x.shape is None or len(value.shape) > len(x.shape):
+        return False
+    dims = x.shape.dims[len(x.shape) - len(value.shape) :]
+    return all(own == 1 or same_dim(own, dim) for own, dim in zip(value.shape.dims, dims, strict=True))
 
 
 def make_initializer(graph: ir.Graph, name: str, array: npt.NDArray[Any]) -> ir.Value:

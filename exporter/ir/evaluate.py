@@ -19,10 +19,6 @@ __all__ = ["Constants", "attributes_of", "evaluate", "evaluate_node"]
 _Array = npt.NDArray[Any]
 _DType = npt.DTypeLike
 
-_RANDOM = frozenset(
-    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
-)
-
 
 def evaluate(
     model: ir.Model,
@@ -147,7 +143,7 @@ class Constants:
         node = value.producer()
         if node is None:
             return value.is_initializer() and not value.is_graph_input() and value.const_value is not None
-        if node.op_type not in KERNELS or node.op_type in _RANDOM:
+        if node.op_type not in KERNELS:
             return False
         if any(attribute.type in _SUBGRAPHS for attribute in node.attributes.values()):
             return False

@@ -7,38 +7,19 @@ onnx's inference for the rest.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnx
-import onnx.checker
-import onnx.shape_inference
 import onnx_ir as ir
 
 from exporter.ir.dims import UNKNOWN, Dim, Dims, ceil_div, floor_div, normal, product, same_dim
-from exporter.ir.elements import Elements
-from exporter.ir.ops import CHANNELS_LAST_OPS, OPSET
+from exporter.ir.known import Known, Result, ShapeError
+from exporter.ir.onnx_inference import infer_by_onnx
 
-__all__ = ["Known", "Result", "ShapeError", "infer"]
+__all__ = ["infer"]
 
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of an input: dtype, shape (None: not even the rank) and, for small tensors, the elements."""
-
-    dtype: ir.DataType | None
-    shape: Dims | None
-    elements: Elements | None = None
-
-
-Result = tuple[ir.DataType | None, Dims | None]
 _Inputs = Sequence[Known | None]
 _Attributes = Mapping[str, Any]
-
-
-class ShapeError(ValueError):
-    """The inputs' shapes don't go together."""
 
 
 def infer(op_type: str, inputs: _Inputs, attributes: _Attributes, outputs: int) -> list[Result]:
@@ -50,9 +31,7 @@ def infer(op_type: str, inputs: _Inputs, attributes: _Attributes, outputs: int) 
             return [(first.dtype, None)] * outputs
         shape = rule(inputs, attributes)
         return [(_dtype(op_type, inputs, attributes), shape)] * outputs
-    if op_type in CHANNELS_LAST_OPS:
-        raise KeyError(op_type)
-    return _infer_by_onnx(op_type, inputs, attributes, outputs)
+    return infer_by_onnx(op_type, inputs, attributes, outputs)
 
 
 def _dtype(op_type: str, inputs: _Inputs, attributes: _Attributes) -> ir.DataType | None:
@@ -323,58 +302,6 @@ def _scaled(size: Dim, scale: float) -> Dim:
     if scale == int(scale):
         return size if scale == 1 else normal(size * int(scale))
     return UNKNOWN
-
-
-def _infer_by_onnx(op_type: str, inputs: _Inputs, attributes: _Attributes, outputs: int) -> list[Result]:
-    """By onnx's own inference for one node; an unknown op type is a KeyError."""
-    if any(known is not None and known.dtype is None for known in inputs):
-        return [(None, None)] * outputs
-    schema = onnx.defs.get_schema(op_type, OPSET)
-    names = [f"i{i}" if known is not None else "" for i, known in enumerate(inputs)]
-    node = onnx.helper.make_node(op_type, names, [f"o{i}" for i in range(outputs)])
-    node.attribute.extend(_proto_attribute(name, value) for name, value in attributes.items())
-    types = {name: _type_proto(known) for name, known in zip(names, inputs, strict=True) if known is not None}
-    data = {name: _data(known) for name, known in zip(names, inputs, strict=True) if known and _concrete(known)}
-    imports = [onnx.helper.make_opsetid("", OPSET)]
-    try:
-        inferred = onnx.shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=imports)
-    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
-        raise ShapeError(str(error)) from error
-    return [_result(inferred.get(f"o{i}")) for i in range(outputs)]
-
-
-def _proto_attribute(name: str, value: Any) -> onnx.AttributeProto:
-    if isinstance(value, np.ndarray):
-        value = onnx.numpy_helper.from_array(value)
-    return onnx.helper.make_attribute(name, value)
-
-
-def _concrete(known: Known) -> bool:
-    return known.elements is not None and known.elements.dtype != object
-
-
-def _data(known: Known) -> onnx.TensorProto:
-    assert known.elements is not None
-    return onnx.numpy_helper.from_array(np.asarray(known.elements))
-
-
-def _type_proto(known: Known) -> onnx.TypeProto:
-    assert known.dtype is not None
-    shape = None
-    if known.shape is not None:
-        shape = [size if isinstance(size, int) else size.value for size in known.shape]
-    return onnx.helper.make_tensor_type_proto(known.dtype.value, shape)
-
-
-def _result(proto: onnx.TypeProto | None) -> Result:
-    if proto is None or not proto.HasField("tensor_type"):
-        return (None, None)
-    tensor = proto.tensor_type
-    dtype = ir.DataType(tensor.elem_type)
-    if not tensor.HasField("shape"):
-        return (dtype, None)
-    sizes = [d.dim_value if d.HasField("dim_value") else ir.SymbolicDim(d.dim_param or None) for d in tensor.shape.dim]
-    return (dtype, tuple(sizes))
 
 
 RULES: dict[str, Callable[[_Inputs, _Attributes], Dims | None]] = {

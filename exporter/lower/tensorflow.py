@@ -20,7 +20,7 @@ from exporter.lower.tf.list_ops import LIST_OPS, PASSING, SELECTS, select
 from exporter.lower.tf.lists import Operand, TensorList
 from exporter.lower.tf.refusals import Refusals
 from exporter.sources.graph import Node, Ref
-from exporter.sources.model import Variable
+from exporter.sources.model import VARIABLE_OPS, Variable
 
 __all__ = ["lower_tensorflow"]
 
@@ -180,7 +180,7 @@ class _Lowering:
         raise RefusalError(f"output {ref.port} of {producer.op} {producer.name} has no translation")
 
     def _variable(self, node: Node) -> Variable | None:
-        if node.op not in {"VariableV2", "Variable", "VarHandleOp"}:
+        if node.op not in VARIABLE_OPS:
             return None
         if node.name not in self.model.variables:
             raise MissingError(f"variable {node.name} has no value in the source")

@@ -8,8 +8,8 @@ import numpy as np
 
 from exporter.ir.dims import Dim, Dims, same_dim
 from exporter.passes.affine import Affine, Array
-from exporter.passes.carriers import Carrier, Step, Way
 from exporter.passes.refusal import Refused, label
+from exporter.passes.steps import Carrier, Step, Way
 
 __all__ = ["BRANCHES"]
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from exporter.errors import ValueInputError
+from exporter.ir.edit import broadcasts_to
 from exporter.ir.evaluate import Constants
 from exporter.ir.ops import is_op
 from exporter.passes.affine import Affine, Array
@@ -191,7 +192,7 @@ def _affine_of(node: ir.Node, constants: Constants, channels: ConstantChannels) 
         return None if operand is None else _arithmetic(node, *operand)
     other = node.inputs[1 - index]
     assert other is not None
-    if not _keeps_shape(node.inputs[index], other):
+    if not broadcasts_to(other, node.inputs[index]):
         return None
     return _arithmetic(node, index, constants.array(other))
 
@@ -256,11 +257,3 @@ def _variable_input(node: ir.Node, constants: Constants) -> int | None:
     if len(constant) != 2 or constant[0] == constant[1]:
         return None
     return constant.index(False)
-
-
-def _keeps_shape(x: ir.Value | None, constant: ir.Value) -> bool:
-    """Whether a constant broadcasts to x, and x not to it."""
-    if x is None or x.shape is None or constant.shape is None or len(constant.shape) > len(x.shape):
-        return False
-    dims = x.shape.dims[len(x.shape) - len(constant.shape) :]
-    return all(c == 1 or (isinstance(d, int) and c == d) for c, d in zip(constant.shape.dims, dims, strict=True))

@@ -16,16 +16,17 @@ from typing import TypeVar
 import numpy as np
 import onnx_ir as ir
 
-from exporter.ir.dims import same_dim
+from exporter.ir.edit import broadcasts_to
 from exporter.ir.evaluate import Constants, evaluate_node
 from exporter.passes.absorb import Ledger, Taken, check_range, folded_weights
 from exporter.passes.affine import Affine, Array
 from exporter.passes.branches import BRANCHES
-from exporter.passes.carriers import CARRIERS, Step
+from exporter.passes.carriers import CARRIERS
 from exporter.passes.linear import LINEAR
 from exporter.passes.permute import BROADCASTING, ELEMENTWISE
 from exporter.passes.refusal import Refused
 from exporter.passes.rounding import EXACT, Ends, check_noise
+from exporter.passes.steps import Step
 from exporter.passes.weighted import Weighted, weighted
 
 __all__ = ["ConstantChannels"]
@@ -87,7 +88,7 @@ class ConstantChannels:
             return None
         index = whole.index(False)
         x, other = node.inputs[index], node.inputs[1 - index]
-        if self._constants.is_constant(x) or not _fits(x, other):
+        if self._constants.is_constant(x) or not broadcasts_to(other, x):
             return None
         known = self.of(other)
         assert known is not None
@@ -202,11 +203,3 @@ def _channels(op: Weighted) -> int:
     x = op.node.inputs[op.x]
     size = x.shape[-1] if x is not None and x.shape is not None and len(x.shape) else 1
     return size if isinstance(size, int) else 1
-
-
-def _fits(x: ir.Value | None, other: ir.Value | None) -> bool:
-    """Whether `other` broadcasts to the shape of x."""
-    if x is None or other is None or x.shape is None or other.shape is None or len(other.shape) > len(x.shape):
-        return False
-    dims = x.shape.dims[len(x.shape) - len(other.shape) :]
-    return all(b == 1 or same_dim(a, b) for a, b in zip(dims, other.shape.dims, strict=True))

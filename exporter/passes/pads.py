@@ -7,9 +7,10 @@ import onnx_ir as ir
 
 from exporter.ir.edit import constant_array, remove_dead
 from exporter.ir.ops import is_op
+from exporter.ir.signs import is_not_negative
 from exporter.passes.affine import Array
 
-__all__ = ["is_not_negative", "merge_pads"]
+__all__ = ["merge_pads"]
 
 
 def merge_pads(model: ir.Model) -> None:
@@ -55,24 +56,6 @@ def _merged(conv: ir.Node) -> tuple[ir.Value, list[int]] | None:
 def _all_windows_meet(pool: ir.Node, pads: Array) -> bool:
     """Whether each window has an element of the tensor itself, with these pads [2, space]."""
     return "ceil_mode" not in pool.attributes and bool(np.all(pads < pool.attributes["kernel_shape"].as_ints()))
-
-
-_NOT_NEGATIVE = frozenset({"Abs", "Exp", "HardSigmoid", "Relu", "Sigmoid", "Softmax", "Softplus"})
-_NOT_NEGATIVE_IF_INPUTS_ARE = frozenset({"AveragePool", "Concat", "Identity", "MaxPool", "Transpose"})
-_FAR = 8
-
-
-def is_not_negative(value: ir.Value, far: int = _FAR) -> bool:
-    """Whether a tensor is made by an op whose results can't be negative, `far` nodes before it at most."""
-    node = value.producer()
-    if node is None or not far or not is_op(node, node.op_type):
-        return False
-    if node.op_type in _NOT_NEGATIVE_IF_INPUTS_ARE:
-        return all(v is not None and is_not_negative(v, far - 1) for v in node.inputs)
-    if node.op_type == "Clip":
-        least = constant_array(node.inputs[1]) if len(node.inputs) > 1 else None
-        return least is not None and bool(np.all(least >= 0))
-    return node.op_type in _NOT_NEGATIVE
 
 
 def _adds_zeros(pad: ir.Node) -> bool:

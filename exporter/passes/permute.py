@@ -114,9 +114,9 @@ def _is_given(node: ir.Node, index: int) -> bool:
     return index < len(node.inputs) and node.inputs[index] is not None
 
 
-def _new(node: ir.Node, index: int, array: Any, namer: Namer, name: str = "axes") -> ir.Value:
+def _new(node: ir.Node, index: int, array: Any, namer: Namer) -> ir.Value:
     old = node.inputs[index] if index < len(node.inputs) else None
-    return namer.constant(f"{node.name}/{name}" if old is None else str(old.name), np.asarray(array))
+    return namer.constant(f"{node.name}/axes" if old is None else str(old.name), np.asarray(array))
 
 
 def _axes_input(index: int) -> _Rule:

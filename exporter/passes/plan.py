@@ -13,10 +13,11 @@ from exporter.ir.evaluate import Constants
 from exporter.passes.absorb import Ledger, check_range
 from exporter.passes.affine import Affine, Array
 from exporter.passes.branches import BRANCHES
-from exporter.passes.carriers import CARRIERS, Carrier, Step, Way
+from exporter.passes.carriers import CARRIERS
 from exporter.passes.collect import Site, is_site, readers
 from exporter.passes.linear import LINEAR
 from exporter.passes.refusal import Refused, label
+from exporter.passes.steps import Carrier, Step, Way
 from exporter.passes.weighted import Weighted, weighted
 
 __all__ = ["Plan", "Planner"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.errors import FormatError, MissingError
+from exporter.formats import limits
 from exporter.formats.checkpoint_v1 import open_v1
 from exporter.formats.files import RegularFile
 from exporter.formats.records import TensorStore
@@ -21,10 +22,7 @@ from exporter.sources.model import Signature, SourceModel
 from exporter.sources.object_graph import OBJECT_GRAPH, labels
 from exporter.sources.restore import bind_variables
 
-__all__ = ["Located", "locate", "read_checkpoint", "read_frozen", "read_graph_file"]
-
-MOST_GRAPH_BYTES = 2**31 - 1
-"""A protocol buffer can't be larger."""
+__all__ = ["Located", "bound", "locate", "read_checkpoint", "read_frozen", "read_graph_file", "read_signatures"]
 
 _PART = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$|-\d{5}-of-\d{5}$")
 
@@ -114,7 +112,7 @@ def read_checkpoint(path: Path, located: Located, *, graph_file: Path | None = N
     if graph_file is None:
         return SourceModel(path, f"{kind}, weights only", None, store, notes=located.notes)
     graph, signatures, restore_op = read_graph_file(graph_file)
-    return _bound(path, f"{kind} with {graph_file.name}", graph, signatures, restore_op, store, located.notes)
+    return bound(path, f"{kind} with {graph_file.name}", graph, signatures, restore_op, store, located.notes)
 
 
 def _v1_file(prefix: Path) -> Path:
@@ -128,7 +126,7 @@ def _graph_beside(prefix: Path) -> Path | None:
     return meta if meta.is_file() else None
 
 
-def _bound(
+def bound(
     path: Path,
     kind: str,
     graph: Graph,
@@ -137,6 +135,7 @@ def _bound(
     store: TensorStore,
     notes: tuple[str, ...],
 ) -> SourceModel:
+    """A graph with its variables, each bound to its value in the checkpoint; a note on those bound by name alone."""
     bindings = bind_variables(graph, store, restore_op=restore_op, names=labels(store))
     by_name = [name for name in bindings.by_name if name in bindings.variables]
     if by_name:
@@ -155,7 +154,7 @@ def read_graph_file(path: Path) -> tuple[Graph, dict[str, Signature], str | None
     if not path.is_file():
         raise MissingError("there is no such file").within(f"file {path}")
     kind = sniff(path)
-    data = RegularFile.at(path).read_all(MOST_GRAPH_BYTES)
+    data = RegularFile.at(path).read_all(limits.MAX_PROTO_BYTES)
     what = f"file {path}"
     if kind is Kind.META_GRAPH:
         return _from_meta(parse(MetaGraphDef, data, what=what))

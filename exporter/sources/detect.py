@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter.errors import FormatError, MissingError
+from exporter.errors import FormatError, MissingError, UsageError
 from exporter.formats.sniff import Kind, sniff
 from exporter.sources.checkpoint import locate, read_checkpoint, read_frozen
 from exporter.sources.model import SourceModel
@@ -36,8 +36,10 @@ def open_source(path: Path, *, graph_file: Path | None = None) -> SourceModel:
     Raises:
         MissingError: There is nothing there.
         FormatError: What is there is no model; the message says what it is.
+        UsageError: A graph is given for what has one in it.
     """
     if is_saved_model(path):
+        _refuse_graph(path, graph_file)
         return read_saved_model(path)
     located = locate(path)
     if located is not None:
@@ -55,8 +57,14 @@ def open_source(path: Path, *, graph_file: Path | None = None) -> SourceModel:
         ).within(f"directory {path}")
     kind = sniff(path)
     if kind in _GRAPHS:
+        _refuse_graph(path, graph_file)
         return read_frozen(path)
     raise FormatError(f"it is {kind.value}, and nothing to export", hint=_ADVICE.get(kind)).within(f"file {path}")
+
+
+def _refuse_graph(path: Path, graph_file: Path | None) -> None:
+    if graph_file is not None:
+        raise UsageError(f"--graph {graph_file}: {path} has its graph in it", hint="Leave out --graph")
 
 
 def _beside(path: Path) -> str:

@@ -61,10 +61,8 @@ def _inputs(names: Iterable[str]) -> tuple[tuple[Ref, ...], tuple[str, ...]]:
     for name in names:
         if name.startswith("^"):
             controls.append(name[1:])
-        elif ":" in name:
-            data.append(parse_ref(name))
         else:
-            data.append(Ref(name, 0))
+            data.append(parse_ref(name))
     return tuple(data), tuple(controls)
 
 
@@ -149,9 +147,15 @@ class _Attributes(Mapping[str, Any]):
         return sum(1 for _ in self)
 
 
-_FIELDS = {"int": "i", "float": "f", "bool": "b", "string": "s", "type": "type", "shape": "shape"} | {
-    "tensor": "tensor",
+_FIELDS = {
+    "bool": "b",
+    "float": "f",
     "func": "func",
+    "int": "i",
+    "shape": "shape",
+    "string": "s",
+    "tensor": "tensor",
+    "type": "type",
 }
 """Where a value of each type is in an `AttrValue` message; every list is in `list`."""
 

@@ -111,7 +111,6 @@ def _layer(record: Mapping[str, Any], names: Iterable[str]) -> KerasLayer:
     is_model = origin == "keras" and (class_name == "Sequential" or class_name in _FUNCTIONAL)
     config = record.get("config")
     values = {} if config is None or isinstance(config, list | tuple) else expect_mapping(config, f"{owner}: config")
-    built = record.get("build_config")
     _refuse_quantised(values, owner)
     if origin == "keras":
         refuse_keras_1(record, owner)
@@ -122,7 +121,6 @@ def _layer(record: Mapping[str, Any], names: Iterable[str]) -> KerasLayer:
         settings=Settings(owner, values),
         calls=read_calls(record.get("inbound_nodes", []), frozenset(names), owner),
         model=_model(class_name, config) if is_model else None,
-        build_shape=built.get("input_shape") if isinstance(built, Mapping) else None,
         trainable=values.get("trainable") is not False,
     )
 

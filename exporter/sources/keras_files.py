@@ -7,14 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.errors import CorruptError, FormatError, MissingError, UnsupportedError
+from exporter.errors import CorruptError, FormatError, MissingError, UnsupportedError, UsageError
 from exporter.formats.hdf5 import Hdf5File, open_hdf5
 from exporter.formats.json_text import parse_json
 from exporter.formats.keras_zip import open_keras_zip
 from exporter.formats.records import TensorStore
 from exporter.formats.sniff import Kind, sniff
 from exporter.formats.tensor_bundle import open_bundle
-from exporter.formats.tf_protos import TrackableObjectGraph, parse
 from exporter.sources.checkpoint import locate
 from exporter.sources.keras_config import read_model
 from exporter.sources.keras_legacy import map_legacy, refuse_theano
@@ -23,10 +22,9 @@ from exporter.sources.keras_objects import map_objects, object_nodes
 from exporter.sources.keras_shards import is_weight_map, open_shards, read_json
 from exporter.sources.keras_v3 import map_v3
 from exporter.sources.keras_weights import KerasWeights
+from exporter.sources.object_graph import OBJECT_GRAPH, read_object_graph
 
 __all__ = ["KerasSource", "is_keras", "open_keras", "read_config_file"]
-
-_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 @dataclass(frozen=True)
@@ -84,11 +82,12 @@ def open_keras(path: Path, *, graph_file: Path | None = None) -> KerasSource:
     Raises:
         MissingError: There is nothing there.
         FormatError: It is nothing that Keras writes.
+        UsageError: A configuration is given for an archive, which has one.
         SourceError: Its other subclasses, where a file is broken or unsafe.
     """
     kind = sniff(path) if path.is_file() else None
     if kind is Kind.KERAS_ZIP:
-        return _from_zip(path)
+        return _from_zip(path, graph_file)
     if kind is Kind.HDF5:
         return _from_hdf5(path, graph_file)
     if kind is Kind.JSON:
@@ -123,7 +122,9 @@ def read_config_file(path: Path) -> KerasModel:
     raise FormatError(f"it is {kind.value}, not the configuration of a Keras model").within(where)
 
 
-def _from_zip(path: Path) -> KerasSource:
+def _from_zip(path: Path, graph_file: Path | None) -> KerasSource:
+    if graph_file is not None:
+        raise UsageError(f"--graph {graph_file}: {path} has its configuration in it", hint="Leave out --graph")
     archive = open_keras_zip(path)
     version = _text(archive.metadata.get("keras_version"))
     model = read_model(archive.config, version=version)
@@ -203,7 +204,7 @@ def _from_checkpoint(path: Path, graph_file: Path | None) -> KerasSource:
     if located is None or located.version != 2:
         raise MissingError(f"there is no {path}, and no checkpoint of that prefix ({path.name}.index)")
     store = open_bundle(located.prefix)
-    if _OBJECT_GRAPH not in store:
+    if OBJECT_GRAPH not in store:
         raise FormatError(
             "its variables are stored by name, not by object, so it is no checkpoint of a Keras model",
             hint="Give the .meta or GraphDef that belongs to it with --graph",
@@ -211,8 +212,7 @@ def _from_checkpoint(path: Path, graph_file: Path | None) -> KerasSource:
     kind = "TensorFlow checkpoint of objects"
     if graph_file is None:
         return KerasSource(path, f"{kind}, no configuration", store, notes=located.notes)
-    what = f"object graph of {located.prefix}"
-    nodes = object_nodes(parse(TrackableObjectGraph, bytes(store.read(_OBJECT_GRAPH).item()), what=what))
+    nodes = object_nodes(read_object_graph(store))
     model = read_config_file(graph_file)
     return KerasSource(path, kind, store, model, map_objects(model, nodes, store), located.notes)
 

@@ -44,7 +44,6 @@ class KerasLayer:
         settings: Its configuration.
         calls: Its uses; empty for an input.
         model: Its contents, if it is a model.
-        build_shape: The shape it was built with, where the file says so.
         trainable: Whether its weights are trainable, which decides their order in older files.
     """
 
@@ -54,7 +53,6 @@ class KerasLayer:
     settings: Settings
     calls: tuple[KerasCall, ...] = ()
     model: KerasModel | None = None
-    build_shape: Any = None
     trainable: bool = True
 
     @property

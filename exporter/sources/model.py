@@ -9,7 +9,10 @@ from pathlib import Path
 from exporter.formats.records import Array, TensorStore
 from exporter.sources.graph import Graph, Ref
 
-__all__ = ["Signature", "SourceModel", "Variable"]
+__all__ = ["VARIABLE_OPS", "Signature", "SourceModel", "Variable"]
+
+VARIABLE_OPS = frozenset({"VariableV2", "Variable", "VarHandleOp"})
+"""The ops of variables: references of TensorFlow 0.x and 1, and handles of resources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class Variable:
     """A variable of the graph and where its value is.
 
     Attributes:
-        node: The name of its `VariableV2`, `Variable` or `VarHandleOp` node.
+        node: The name of its node, one of `VARIABLE_OPS`.
         key: The checkpoint key, for messages and reports.
         kind: Stored type in TensorFlow's spelling, as in `float`.
         shape: Its shape (that of the slice, for a part of a partitioned variable).

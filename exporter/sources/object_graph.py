@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from exporter.errors import CorruptError
 from exporter.formats.records import TensorStore
 from exporter.formats.tf_protos import TrackableObjectGraph, parse
 
-__all__ = ["OBJECT_GRAPH", "VALUE", "labels"]
+__all__ = ["OBJECT_GRAPH", "VALUE", "labels", "read_object_graph"]
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 """What the key of a variable ends with."""
+
+
+def read_object_graph(store: TensorStore) -> Any:
+    """The `TrackableObjectGraph` message of an object-based checkpoint.
+
+    Raises:
+        CorruptError: It can't be read.
+    """
+    stored = store.read(OBJECT_GRAPH)
+    if stored.shape != () or not isinstance(stored.item(), bytes):
+        raise CorruptError("it is no scalar string").within(f"tensor {OBJECT_GRAPH}")
+    return parse(TrackableObjectGraph, stored.item(), what=f"tensor {OBJECT_GRAPH}")
 
 
 def labels(store: TensorStore) -> Mapping[str, str]:
@@ -26,13 +39,9 @@ def labels(store: TensorStore) -> Mapping[str, str]:
     """
     if OBJECT_GRAPH not in store:
         return {}
-    stored = store.read(OBJECT_GRAPH)
-    if stored.shape != () or not isinstance(stored.item(), bytes):
-        raise CorruptError("it is no scalar string").within(f"tensor {OBJECT_GRAPH}")
-    message = parse(TrackableObjectGraph, stored.item(), what=f"tensor {OBJECT_GRAPH}")
     return {
         attribute.checkpoint_key: _label(attribute.full_name, attribute.checkpoint_key)
-        for node in message.nodes
+        for node in read_object_graph(store).nodes
         for attribute in node.attributes
         if attribute.checkpoint_key in store
     }

@@ -19,11 +19,9 @@ from exporter.errors import CorruptError
 from exporter.formats.records import Array, TensorStore
 from exporter.formats.tensor_slice import apply_spec, parse_spec
 from exporter.sources.graph import FunctionCall, Graph, Node, Ref
-from exporter.sources.model import Variable
+from exporter.sources.model import VARIABLE_OPS, Variable
 
-__all__ = ["VARIABLE_OPS", "Bindings", "bind_variables"]
-
-VARIABLE_OPS = frozenset({"VariableV2", "Variable", "VarHandleOp"})
+__all__ = ["Bindings", "bind_variables"]
 
 _RESTORE_OPS = frozenset({"RestoreV2", "Restore", "RestoreSlice"})
 _ASSIGN_OPS = frozenset({"Assign", "AssignVariableOp"})

@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from exporter.errors import MissingError
+from exporter.formats import limits
 from exporter.formats.files import RegularFile
 from exporter.formats.records import TensorStore
 from exporter.formats.tensor_bundle import open_bundle
 from exporter.formats.tf_protos import SavedModel, parse, parse_text
-from exporter.sources.checkpoint import MOST_GRAPH_BYTES, read_signatures
+from exporter.sources.checkpoint import bound, read_signatures
 from exporter.sources.graph_def import read_graph
 from exporter.sources.model import SourceModel
-from exporter.sources.object_graph import labels
-from exporter.sources.restore import bind_variables
 
-__all__ = ["is_saved_model", "read_saved_model"]
+__all__ = ["SERVE", "is_saved_model", "read_saved_model"]
 
 _NAMES = ("saved_model.pb", "saved_model.pbtxt")
-_SERVE = "serve"
+SERVE = "serve"
+"""The tag of the meta graph that is meant for inference."""
 
 
 def is_saved_model(path: Path) -> bool:
@@ -35,7 +35,7 @@ def read_saved_model(path: Path) -> SourceModel:
     """
     folder = path.parent if path.name in _NAMES else path
     file = next(folder / name for name in _NAMES if (folder / name).is_file())
-    data = RegularFile.at(file).read_all(MOST_GRAPH_BYTES)
+    data = RegularFile.at(file).read_all(limits.MAX_PROTO_BYTES)
     what = f"file {file}"
     message = parse_text(SavedModel, data, what=what) if file.suffix == ".pbtxt" else parse(SavedModel, data, what=what)
     meta, notes = _choose(message, file)
@@ -45,9 +45,7 @@ def read_saved_model(path: Path) -> SourceModel:
     kind = f"SavedModel, written by TensorFlow {meta.meta_info_def.tensorflow_version or 'of unknown version'}"
     if store is None:
         return SourceModel(path, kind, graph, None, signatures=signatures, notes=notes)
-    restore_op = meta.saver_def.restore_op_name or None
-    bindings = bind_variables(graph, store, restore_op=restore_op, names=labels(store))
-    return SourceModel(path, kind, graph, store, bindings.variables, bindings.missing, signatures, notes)
+    return bound(path, kind, graph, signatures, meta.saver_def.restore_op_name or None, store, notes)
 
 
 def _variables(folder: Path) -> TensorStore | None:
@@ -57,13 +55,13 @@ def _variables(folder: Path) -> TensorStore | None:
 
 def _choose(message: Any, file: Path) -> tuple[Any, tuple[str, ...]]:
     metas = list(message.meta_graphs)
-    serving = [meta for meta in metas if _SERVE in meta.meta_info_def.tags]
+    serving = [meta for meta in metas if SERVE in meta.meta_info_def.tags]
     tags = ["+".join(meta.meta_info_def.tags) or "no tag" for meta in metas]
     if len(serving) == 1:
         note = f"of {len(metas)} meta graphs ({', '.join(tags)}) the one for serving" if len(metas) > 1 else None
         return serving[0], (note,) if note else ()
     if len(metas) == 1:
-        return metas[0], (f"its only meta graph is tagged {tags[0]}, not {_SERVE}",)
+        return metas[0], (f"its only meta graph is tagged {tags[0]}, not {SERVE}",)
     raise MissingError(
         f"it has {len(metas)} meta graphs, {len(serving)} of them for serving: {', '.join(tags) or 'none at all'}",
         hint="Save it again with one meta graph tagged `serve`",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from runtime.kernels import KERNELS
 from runtime.kernels.base import signature
 from runtime.npy import DTYPES, escape, header
 
-__all__ = ["bundle_bytes", "write_bundle"]
+__all__ = ["write_bundle"]
 
 _Array = npt.NDArray[Any]
 
@@ -51,19 +50,12 @@ def write_bundle(
         UnsupportedError: The model has operators, attributes or element types that the runtime hasn't; it names all.
         OSError: The file can't be written.
     """
+    _refuse_unsupported(model)
     with Path(path).open("wb") as file:
         _write(model, file, probes, metadata or {})
 
 
-def bundle_bytes(model: ir.Model, *, probes: Sequence[Probe] = (), metadata: Mapping[str, Any] | None = None) -> bytes:
-    """What `write_bundle` writes."""
-    file = io.BytesIO()
-    _write(model, file, probes, metadata or {})
-    return file.getvalue()
-
-
 def _write(model: ir.Model, file: IO[bytes], probes: Sequence[Probe], metadata: Mapping[str, Any]) -> None:
-    _refuse_unsupported(model)
     plan = _Plan()
     for value in (*model.graph.inputs, *model.graph.outputs):
         plan.name(value)

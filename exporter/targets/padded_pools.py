@@ -10,11 +10,10 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from exporter.ir.edit import constant_array, make_initializer
+from exporter.ir.edit import make_initializer
+from exporter.ir.signs import is_not_negative
 
 __all__ = ["keep_padding_apart"]
-
-_NEVER_NEGATIVE = frozenset({"Relu", "Sigmoid", "Softmax", "HardSigmoid", "ThresholdedRelu", "Abs", "Exp", "Softplus"})
 
 
 def keep_padding_apart(model: ir.Model) -> None:
@@ -22,18 +21,9 @@ def keep_padding_apart(model: ir.Model) -> None:
     for node in list(model.graph.all_nodes()):
         value = node.inputs[0] if node.op_type == "MaxPool" else None
         producer = None if value is None else value.producer()
-        if value is not None and producer is not None and producer.op_type == "Pad" and _may_be_negative(producer):
+        source = producer.inputs[0] if producer is not None and producer.op_type == "Pad" else None
+        if value is not None and source is not None and not is_not_negative(source):
             _separate(model.graph, node, value)
-
-
-def _may_be_negative(pad: ir.Node) -> bool:
-    source = None if pad.inputs[0] is None else pad.inputs[0].producer()
-    if source is None or source.op_type in _NEVER_NEGATIVE:
-        return source is None
-    if source.op_type != "Clip" or len(source.inputs) < 2:
-        return True
-    low = constant_array(source.inputs[1])
-    return low is None or bool(low < 0)
 
 
 def _separate(graph: ir.Graph, pool: ir.Node, value: ir.Value) -> None:

@@ -39,8 +39,8 @@ class Reference:
     doubtful: Mapping[str, Array] = field(default_factory=dict)
 
 
-def reference_run(model: ir.Model, feeds: Mapping[str, Array], *, truth_dtype: type = np.float64) -> Reference:
-    """The outputs of an unfolded model, and how far float arithmetic moves them.
+def reference_run(model: ir.Model, feeds: Mapping[str, Array]) -> Reference:
+    """The outputs of an unfolded model in float64, and how far the model's own float type moves them.
 
     Noise is the largest error of some runs in the model's own float type: one on the inputs as they are, others with
     every input moved by one unit in the last place, which rounds differently everywhere. In a few numbers noise may be
@@ -49,15 +49,13 @@ def reference_run(model: ir.Model, feeds: Mapping[str, Array], *, truth_dtype: t
     Args:
         model: The unfolded model; it is as it was afterwards.
         feeds: The inputs.
-        truth_dtype: What the truth is computed in. With float32 (for models too large for float64) the noise is that of
-            the second run alone.
     """
     own = float_type(model)
     with _scores_as_outputs(model) as scores:
-        truth = evaluate(model, feeds, dtype=truth_dtype)
+        truth = evaluate(model, feeds, dtype=np.float64)
         samples = _samples(model, feeds, truth)
         runs = [evaluate(model, nudged(feeds, seed), dtype=own) for seed in range(samples)]
-        if np.dtype(truth_dtype) != own:
+        if own != np.float64:
             runs.append(evaluate(model, feeds, dtype=own))
     errors = {name: max(error(run[name], truth[name]) for run in runs) for name in truth}
     doubtful = {

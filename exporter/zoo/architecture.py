@@ -182,7 +182,7 @@ class Architecture:
         size: Height and width that it was published with, or what the weights tell; None for an input that is no image.
         channels: Of the input; or the name of the option that says so.
         options: What it leaves open.
-        preprocessing: Of the published weights; None where there are none, or it isn't affine.
+        preprocessing: Of the published weights; None where it isn't known.
         aside: Scopes of what only training needs, as auxiliary heads.
         outputs: The endpoints that are the result: the first one there is.
         generic: Why its names could belong to another network as well; such a one has to be asked for by name.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["AVERAGED", "purpose", "summary"]
+__all__ = ["AVERAGED", "is_slot", "purpose", "summary"]
 
 AVERAGED = "ExponentialMovingAverage"
 """What the name of an averaged weight ends with."""
@@ -15,9 +15,17 @@ _SLOTS = frozenset(
     for number in ("", "_1", "_2")
 )
 _COUNTERS = ("global_step", "beta1_power", "beta2_power", "learning_rate", "local_step", "mean_rgb", "save_counter")
-
+_OPTIMIZERS = ("optimizer/vars/", "optimizer/_variables/", "optimizer_weights/")
+"""What the keys of Keras's optimizers begin with."""
 
 _LONGEST = 160
+
+
+def is_slot(name: str) -> bool:
+    """Whether a stored tensor, by its key, is what an optimizer or a debiased average keeps of a variable."""
+    last = name.rpartition("/")[2]
+    of_keras = name.startswith(_OPTIMIZERS) or "/.OPTIMIZER_SLOT/" in name
+    return of_keras or last in _SLOTS or last in ("biased", "local_step")
 
 
 def purpose(name: str, inside: str | None, aside: Iterable[str]) -> str | None:
@@ -31,7 +39,7 @@ def purpose(name: str, inside: str | None, aside: Iterable[str]) -> str | None:
     last = name.rpartition("/")[2]
     if last == AVERAGED:
         return "averaged weights"
-    if last in _SLOTS or last in ("biased", "local_step") or last.startswith("_CHECKPOINTABLE"):
+    if is_slot(name) or last.startswith("_CHECKPOINTABLE"):
         return "optimizer slots"
     if inside is not None and any(inside == scope or inside.startswith(f"{scope}/") for scope in aside):
         return "auxiliary heads"

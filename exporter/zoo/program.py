@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Operation", "Program", "Tensor", "Weight"]
+__all__ = ["Input", "Operation", "Program", "Shape", "Tensor", "Weight", "constant"]
 
 Shape = tuple[int | None, ...]
 

@@ -11,7 +11,7 @@ __all__ = ["LONGEST_FILE", "LONGEST_FUNCTION", "complaints", "exported_names", "
 LONGEST_FILE = 500
 LONGEST_FUNCTION = 60
 
-_UNFINISHED = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X")))
+_UNFINISHED = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "being " + "built\\)")))
 _PLACES = re.compile(
     r"(?<![\w.~])/(?:work|home|root|Users|mnt|private|builds)/\w"
     r"|\b[A-Z]:\\+Users"

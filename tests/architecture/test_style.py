@@ -25,7 +25,7 @@ _TEXTS = sorted(
         *(_ROOT / "sample_ckpts").rglob("*"),
         *map(_ROOT.joinpath, _PYTHON),
     ]
-    if path.is_file() and path.suffix != ".pyc"
+    if path.is_file() and path.suffix != ".pyc" and path.name != ".git"
 )
 
 

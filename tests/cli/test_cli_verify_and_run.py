@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
+from exporter.verify.engines import EngineError
 from exporter.verify.verdict import Verdict
 from tests.cli.terminal import SAMPLES, Terminal
 
@@ -151,6 +152,14 @@ def _graph_alone() -> list[str]:
     return ["verify", "model.onnx", "--graph", str(_ONE / "model.ckpt.meta")]
 
 
+def _two_truths() -> list[str]:
+    return ["verify", "model.onnx", "--data", str(_ONE / "recorded.npz"), "--reference", "tensorflow"]
+
+
+def _reference_alone() -> list[str]:
+    return ["verify", "model.onnx", "--reference", "tensorflow"]
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -164,6 +173,8 @@ def _graph_alone() -> list[str]:
         (_data_without_input, ["Placeholder", "--data"]),
         (_data_without_output, ["--data", "--against"]),
         (_graph_alone, ["--graph", "--against"]),
+        (_two_truths, ["--data", "--reference"]),
+        (_reference_alone, ["--reference", "--against"]),
     ],
 )
 def test_wrong_usage(exported: Terminal, make: Any, words: list[str]) -> None:
@@ -299,3 +310,18 @@ def test_sites_take_the_source(terminal: Terminal, options: list[str]) -> None:
     assert "Give the source with --against" in ended.err
     both = terminal("verify", "model.onnx", "--against", _AUTOENCODER, "--sites", *options)
     assert (both.status, both.err) == (0, "")
+
+
+def test_a_file_that_cant_show_its_inside_is_said_not_to_be_checked(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Status 1 with the engine's message, where an engine runs a file but not with further outputs."""
+
+    def refuses(path: Path, **_: Any) -> Any:
+        raise EngineError(f"the NumPy runtime can't load {path.name}: no such tensor")
+
+    assert terminal("export", _ONE, "-o", "model.onnx").status == 0
+    monkeypatch.setattr("exporter.verify.sites.bundle_engine", refuses)
+    ended = terminal("verify", "model.onnx", "--against", _ONE, "--sites")
+    assert (ended.status, ended.err) == (1, "")
+    assert "not checked: the NumPy runtime can't load model.npz: no such tensor" in ended.out

@@ -96,14 +96,15 @@ def test_sources_with_a_graph_have_no_architecture(tmp_path: Path) -> None:
     assert "this one has its graph" in result.output
 
 
-def test_verify_runs_no_code_that_a_model_names(autoencoder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["--reference", "tensorflow"]], ids=["unfolded", "tensorflow"])
+def test_verify_runs_no_code_that_a_model_names(autoencoder: Path, tmp_path: Path, options: list[str]) -> None:
     """A file of the user's own is run for --arch alone, never because an exported model says so."""
     own = tmp_path / "own.py"
     own.write_text("from exporter.zoo.architectures.autoencoder import DENSE_AUTOENCODER as net\n")
     model = tmp_path / "out.onnx"
     assert _run("export", autoencoder, "-o", model, "--arch", f"{own}:net").exit_code == 0
     own.write_text("raise SystemExit('this was run')\n")
-    result = _run("verify", model, "--against", autoencoder)
+    result = _run("verify", model, "--against", autoencoder, *options)
     assert result.exit_code == 2
     assert "not run because a model file names it" in result.output
     own.write_text("from exporter.zoo.architectures.autoencoder import DENSE_AUTOENCODER as net\n")

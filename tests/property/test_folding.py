@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.ir.evaluate import evaluate
-from exporter.passes import carriers, collect, linear, run
+from exporter.passes import carriers, collect, linear
 from exporter.passes.affine import Affine, Array
 from exporter.passes.linear import Linear
+from exporter.passes.pipeline import run
 from exporter.passes.weighted import Weighted
 from tests.unit.passes.nets import Layer, Net, difference, feed, network
 

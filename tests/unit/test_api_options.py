@@ -10,6 +10,7 @@ import pytest
 
 import exporter
 from exporter.errors import UsageError
+from tests.hostile.keras_files import archive
 
 _SAMPLES = Path(__file__).parents[2] / "sample_ckpts"
 _ONE = _SAMPLES / "one_neuron"
@@ -88,3 +89,12 @@ def test_what_is_not_there() -> None:
     """Other names are no attributes of the package."""
     with pytest.raises(AttributeError, match="no attribute 'exprot'"):
         _ = exporter.exprot
+
+
+@pytest.mark.parametrize("options", [{"inputs": {"y": (None, 4)}}, {"inputs": "y"}, {"outputs": "y"}])
+def test_names_that_a_keras_model_hasnt_got(tmp_path: Path, options: dict[str, Any]) -> None:
+    """A wrong name of an input is no less an error than one of an output, and the right ones are in it."""
+    source = archive(tmp_path / "model.keras")
+    with pytest.raises(UsageError, match=r"there is no (input|output) 'y'.* are (x|d)$"):
+        exporter.export(source, tmp_path / "model.onnx", **options)
+    assert exporter.export(source, tmp_path / "model.onnx", inputs={"x": (2, 4)}).inputs[0].shape == (2, 4)

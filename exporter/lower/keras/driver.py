@@ -10,7 +10,8 @@ import onnx_ir as ir
 
 from exporter.diagnosis import diagnose
 from exporter.errors import CorruptError, UnsupportedError
-from exporter.ir.builder import Builder, ShapeError
+from exporter.ir.builder import Builder
+from exporter.ir.known import ShapeError
 from exporter.lower.keras.arguments import refuse_unused
 from exporter.lower.keras.context import Findings, LayerContext, Tensor
 from exporter.lower.keras.dtypes import FLOATS, is_mixed, variable_dtype

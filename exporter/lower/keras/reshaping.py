@@ -12,7 +12,7 @@ import onnx_ir as ir
 from exporter.errors import CorruptError
 from exporter.lower.keras.context import LayerContext, Lower
 
-__all__ = ["LAYERS"]
+__all__ = ["LAYERS", "interpolation"]
 
 
 def reshape(ctx: LayerContext) -> ir.Value:

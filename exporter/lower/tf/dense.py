@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 
-__all__ = ["OPS"]
+__all__ = ["OPS", "matmul"]
 
 _DENSE_EQUATION = re.compile(r"(?P<batch>(?:\.\.\.)?[A-Za-z]*)(?P<i>[A-Za-z]),(?P=i)(?P<o>[A-Za-z])->(?P=batch)(?P=o)")
 

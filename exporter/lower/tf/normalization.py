@@ -10,7 +10,7 @@ from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 from exporter.lower.tf.layout import Layout, layout_of
 from exporter.lower.tf.vectors import cast
 
-__all__ = ["OPS"]
+__all__ = ["OPS", "fused_batch_norm"]
 
 
 def _normalize(

@@ -14,9 +14,9 @@ STYLE = Style(norm=Norm(epsilon=1e-3, scale=False))
 INCEPTION_RANGE = Preprocessing((1 / 127.5,), (-1.0,), "RGB from 0 to 255, x / 127.5 - 1")
 
 
-def classes(tensor: str, default: int = 1001) -> Option:
+def classes(tensor: str) -> Option:
     """The number of classes, which the classifier's weights tell."""
-    return Option("classes", default, "the number of classes", tensor)
+    return Option("classes", 1001, "the number of classes", tensor)
 
 
 def multiplier(tensor: str, per: int) -> Option:

@@ -9,10 +9,10 @@ from exporter.zoo.style import Activation
 __all__ = ["bottleneck", "divisible"]
 
 
-def divisible(channels: float, divisor: int = 8) -> int:
-    """The nearest multiple of the divisor that is at least that and not below nine tenths of the number."""
-    nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return nearest + divisor if nearest < 0.9 * channels else nearest
+def divisible(channels: float) -> int:
+    """The nearest multiple of 8 that is at least 8 and not below nine tenths of the number."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * channels else nearest
 
 
 def bottleneck(

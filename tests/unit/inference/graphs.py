@@ -113,9 +113,9 @@ class Draft:
         """A mean over constant axes."""
         return self.add(name, "Mean", x, self.const(f"{name}/axes", np.array(axes)), keep_dims=keep)
 
-    def switch(self, name: str, data: Ref, predicate: Ref) -> tuple[Ref, Ref]:
+    def switch(self, name: str, data: Ref, predicate: Ref, op: str = "Switch") -> tuple[Ref, Ref]:
         """What is alive when the predicate is false, and what is alive when it is true."""
-        node = self.add(name, "Switch", data, predicate)
+        node = self.add(name, op, data, predicate)
         return Ref(node.node, 0), Ref(node.node, 1)
 
     def function(self, name: str, arguments: Sequence[str], outputs: Sequence[Ref], inner: Draft) -> FunctionCall:

@@ -13,11 +13,11 @@ from exporter.sources.graph import FunctionCall, Ref
 from tests.unit.inference.graphs import Draft
 
 
-def _merged(g: Draft, predicate: Ref, *, true_first: bool = False, name: str = "cond") -> Ref:
+def _merged(g: Draft, predicate: Ref, *, true_first: bool = False, name: str = "cond", kind: str = "") -> Ref:
     """`tf.cond(predicate, lambda: relu(x), lambda: tanh(x))`, version 1; relu and tanh get `name` as their scope."""
-    on_false, on_true = g.switch(f"{name}/Switch", Ref("x"), predicate)
+    on_false, on_true = g.switch(f"{name}/Switch", Ref("x"), predicate, f"{kind}Switch")
     sides = [g.add(f"{name}/tanh", "Tanh", on_false), g.add(f"{name}/relu", "Relu", on_true)]
-    return g.add(f"{name}/Merge", "Merge", *(sides[::-1] if true_first else sides))
+    return g.add(f"{name}/Merge", f"{kind}Merge", *(sides[::-1] if true_first else sides))
 
 
 def _called(g: Draft, predicate: Ref, op: str = "If") -> Ref:
@@ -37,13 +37,14 @@ def _resolved(g: Draft, output: Ref) -> list[str]:
     return [node.op for node in rewriter.order([output])]
 
 
+@pytest.mark.parametrize("kind", ["", "Ref"])
 @pytest.mark.parametrize("true_first", [False, True])
 @pytest.mark.parametrize("value", [False, True])
-def test_a_known_merge_is_resolved(value: bool, true_first: bool) -> None:
-    """The side that the constant says is taken, in whichever order the Merge has its sides."""
+def test_a_known_merge_is_resolved(value: bool, true_first: bool, kind: str) -> None:
+    """The side that the constant says is taken, in whichever order the Merge has its sides, of values or references."""
     g = Draft()
     g.placeholder("x")
-    output = _merged(g, g.const("predicate", np.array(value)), true_first=true_first)
+    output = _merged(g, g.const("predicate", np.array(value)), true_first=true_first, kind=kind)
     assert _resolved(g, output) == ["Placeholder", "Relu" if value else "Tanh"]
 
 

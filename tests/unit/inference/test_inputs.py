@@ -9,7 +9,7 @@ import pytest
 
 from exporter.errors import UsageError
 from exporter.sources.graph import Ref
-from tests.unit.inference.graphs import FLOAT, INT32, STRING, Draft
+from tests.unit.inference.graphs import BOOL, FLOAT, INT32, STRING, Draft
 
 
 def _only(g: Draft, output: Ref, **options: Any) -> tuple[str, int, tuple[int | None, ...] | None]:
@@ -208,10 +208,15 @@ def test_a_list_is_a_value_too(dtype: int, text: str) -> None:
         (INT32, "0.5"),
         (FLOAT, "[1, [2]]"),
         (INT32, '"1"'),
+        (INT32, "3000000000"),
+        (INT32, "1e20"),
+        (FLOAT, "1e39"),
+        (BOOL, "2"),
+        (BOOL, "0.5"),
     ],
 )
 def test_what_is_no_value(dtype: int, text: str) -> None:
-    """Text that is no number of the type is an error with what was given."""
+    """Text that is no number of the type, or one that the type doesn't have, is an error with what was given."""
     g = Draft()
     y = g.add("y", "Mul", g.dense("layer", g.placeholder("x")), g.placeholder("scale", (), dtype))
     with pytest.raises(UsageError, match="--set scale="):

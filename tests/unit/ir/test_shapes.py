@@ -8,8 +8,9 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from exporter.ir.builder import Builder, ShapeError
+from exporter.ir.builder import Builder
 from exporter.ir.evaluate import evaluate
+from exporter.ir.known import ShapeError
 
 FLOAT = ir.DataType.FLOAT
 Layer = Callable[[Builder, ir.Value], ir.Value]

@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from exporter.ir.builder import Builder
 from exporter.ir.evaluate import evaluate
-from exporter.passes import run
+from exporter.passes.pipeline import run
 from exporter.report import FoldOutcome
 
 Array = npt.NDArray[Any]

@@ -11,7 +11,7 @@ import pytest
 
 import runtime
 from exporter.ir.evaluate import evaluate
-from exporter.passes import run
+from exporter.passes.pipeline import run
 from exporter.report import FoldOutcome
 from exporter.targets.npz_bundle import write_bundle
 from exporter.targets.onnx_file import onnx_model

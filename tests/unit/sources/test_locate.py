@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exporter.errors import FormatError, MissingError, SourceError
+from exporter.errors import FormatError, MissingError, SourceError, UsageError
+from exporter.formats.tf_protos import SavedModel
 from exporter.sources.checkpoint import locate
 from exporter.sources.detect import open_source, source_files
+from exporter.sources.keras_files import open_keras
 from tests.hostile.bundle_writer import Bundle
+from tests.hostile.keras_files import archive
 from tests.hostile.v1_writer import V1File
 from tests.unit.sources.messages import meta_graph, node
 
@@ -203,3 +206,20 @@ def test_open_finds_the_graph(tmp_path: Path) -> None:
     assert "w0" not in chosen
     Path(f"{prefix}.meta").unlink()
     assert open_source(prefix).graph is None
+
+
+@pytest.mark.parametrize("name", ["saved_model.pb", "frozen.pb", "model.keras"])
+def test_a_graph_for_what_has_one_is_refused(tmp_path: Path, name: str) -> None:
+    """--graph isn't left out silently where the source has its graph, or configuration, in it."""
+    path, graph = tmp_path / name, tmp_path / "other.json"
+    graph.write_text("{}")
+    if name == "model.keras":
+        archive(path)
+    else:
+        message = meta_graph(node("x", "Placeholder", dtype=1))
+        saved = SavedModel(saved_model_schema_version=1, meta_graphs=[message])
+        path.write_bytes((saved if name == "saved_model.pb" else message.graph_def).SerializeToString())
+    opener = open_keras if name == "model.keras" else open_source
+    assert opener(path)
+    with pytest.raises(UsageError, match=f"{name} has its .* in it.* Leave out --graph"):
+        opener(path, graph_file=graph)

@@ -12,7 +12,6 @@ import pytest
 from exporter.ir.builder import Builder
 from exporter.ir.evaluate import evaluate
 from exporter.targets.layout.standard import in_standard_ops
-from exporter.targets.onnx_file import onnx_model
 from tests.unit.targets.networks import FLOAT, Net, export, feeds, run_onnx
 
 UP, DOWN = [0, 2, 3, 1], [0, 3, 1, 2]
@@ -205,11 +204,13 @@ def test_an_unknown_rank_is_no_obstacle() -> None:
 
 
 def test_nothing_may_be_known_of_an_input() -> None:
-    """A placeholder without a shape that is reshaped at once."""
+    """A placeholder without a shape that is reshaped at once takes a tensor of any rank."""
     net = Net()
     x = net.b.input("x", FLOAT, None)
-    y = net.dense(net.raw("Reshape", x, net.ints(-1, 6), shape=(None, 6)), 3)
-    onnx_model(net.finish(y=y))
+    model = net.finish(y=net.dense(net.raw("Reshape", x, net.ints(-1, 6), shape=(None, 6)), 3))
+    given = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)
+    for array in (given, given.reshape(4, 6)):
+        export(model, given={"x": array}).assert_same()
 
 
 def test_branches_see_the_graph_around_them() -> None:

@@ -9,7 +9,7 @@ import onnx_ir as ir
 import pytest
 
 from exporter.ir.builder import Builder
-from exporter.passes import run
+from exporter.passes.pipeline import run
 from exporter.verify.sites import locate, truths
 
 FLOAT = ir.DataType.FLOAT

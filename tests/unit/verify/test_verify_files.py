@@ -15,7 +15,7 @@ import pytest
 from exporter.errors import CorruptError, MissingError, UsageError
 from exporter.ir.builder import Builder
 from exporter.ir.evaluate import evaluate
-from exporter.passes import run
+from exporter.passes.pipeline import run
 from exporter.targets.atomic import write_files
 from exporter.targets.layout.standard import InputLayout
 from exporter.targets.npz_bundle import write_bundle

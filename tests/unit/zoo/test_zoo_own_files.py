@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from exporter import zoo
 from exporter.errors import FormatError, MissingError, UsageError
 from exporter.inference.options import Options
 from exporter.zoo.registry import architecture
@@ -41,6 +42,19 @@ def test_a_file_of_the_users_own_is_run(file: Path) -> None:
     found = restore(MemoryStore(arrays), Options(arch=f"{file}:mine"))
     assert found.title == "my network"
     assert [node.op_type for node in found.model.graph].count("Conv") == 3
+
+
+def test_the_documented_file_is_one(tmp_path: Path) -> None:
+    """The example in the package's documentation runs as it is, and its option is told by the weights."""
+    example = [line[4:] for line in str(zoo.__doc__).splitlines() if line.startswith("    ") or not line]
+    (tmp_path / "nets.py").write_text("\n".join(example))
+    name = f"{tmp_path / 'nets.py'}:SMALL"
+    small = architecture(name)
+    weights = list(small.program(small.choices({}, {"classes": "7"})).weights())
+    store = MemoryStore({f"SmallNet/{weight.name}": np.ones(weight.shape, np.float32) for weight in weights})
+    found = restore(store, Options(arch=name))
+    assert [(d.subject, d.choice) for d in found.decisions if d.kind == "value"] == [("classes", "7")]
+    assert [norm.epsilon for norm in found.batch_norms] == [1e-5, 1e-5]
 
 
 def test_what_is_no_architecture_is_refused(file: Path) -> None:

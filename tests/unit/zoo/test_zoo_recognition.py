@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.zoo.leftovers import is_slot
 from exporter.zoo.recognise import fit, ranked
 from exporter.zoo.registry import ARCHITECTURES
 from tests.unit.zoo.stores import shapes_of
@@ -130,3 +131,20 @@ def test_vgg_means_are_set_aside() -> None:
 def test_strangers_have_nothing_in_common() -> None:
     """Tensors of no known name fit nothing."""
     assert ranked(ARCHITECTURES.values(), {"a/b": (3, 4), "c": ()}) == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "conv/weights/Adam_1",
+        "conv/weights/Adadelta",
+        "bn/moving_mean/biased",
+        "net/dense/kernel/.OPTIMIZER_SLOT/optimizer/m/.ATTRIBUTES/VARIABLE_VALUE",
+        "optimizer/_variables/3/.ATTRIBUTES/VARIABLE_VALUE",
+        "optimizer/vars/2",
+    ],
+)
+def test_slots_are_told_from_weights(key: str) -> None:
+    """Of TensorFlow 1 and 2 and of Keras, wherever they keep them; the variable beside it isn't one."""
+    assert is_slot(key)
+    assert not is_slot(f"{key}/kernel".replace("optimizer", "layer").replace(".OPTIMIZER_SLOT", "x"))
