@@ -144,6 +144,34 @@ def blended(z: Any, training: Any) -> Any:
     return tf.nn.batch_normalization(z, mean, var, beta, gamma, _EPSILON)
 
 
+def interpolated(z: Any, training: Any) -> Any:
+    """The flag is a number, and says how far to go from the moving statistic to the batch's."""
+    beta, gamma = _affine(z.shape[-1])
+    pop_mean, pop_var = _population(z.shape[-1])
+    batch_mean, batch_var = _moments(z)
+    for variable, value in ((pop_mean, batch_mean), (pop_var, batch_var)):
+        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, tf.assign(variable, 0.7 * variable + 0.3 * value))
+    mean = pop_mean + training * (batch_mean - pop_mean)
+    var = pop_var + training * (batch_var - pop_var)
+    return tf.nn.batch_normalization(z, mean, var, beta, gamma, _EPSILON)
+
+
+def deviation(z: Any, training: Any) -> Any:
+    """A moving standard deviation, not a variance, and nothing is added to it."""
+    beta, gamma = _affine(z.shape[-1])
+    pop_mean, pop_dev = _population(z.shape[-1])
+
+    def batch() -> Any:
+        mean, var = _moments(z)
+        dev = tf.sqrt(var + _EPSILON)
+        with tf.control_dependencies(
+            [pop_mean.assign(0.7 * pop_mean + 0.3 * mean), pop_dev.assign(0.7 * pop_dev + 0.3 * dev)]
+        ):
+            return (z - mean) / dev
+
+    return gamma * _choose(training, batch, lambda: (z - pop_mean) / pop_dev) + beta
+
+
 def selected(z: Any, training: Any) -> Any:
     """tf.where chooses, not tf.cond."""
     beta, gamma = _affine(z.shape[-1])
@@ -285,6 +313,10 @@ CASES = (
     *(Case(f"hand_{name}_true", partial(_net, norm=norm, placeholder=False), 1) for name, norm in _PYTHON.items()),
     Case("hand_by_formula_true_dense", partial(_net, norm=by_formula, dense=True, placeholder=False), 1),
     Case("hand_blended", partial(_net, norm=blended, number=True), 1),
+    Case("hand_interpolated", partial(_net, norm=interpolated, number=True), 1),
+    Case("hand_deviation", partial(_net, norm=deviation)),
+    Case("hand_deviation_if", partial(_net, norm=deviation), control_flow=2, resource=True),
+    Case("hand_deviation_true", partial(_net, norm=deviation, placeholder=False)),
     Case("hand_fused", partial(_net, norm=fused_by_hand), 1),
     Case("hand_fused_if", partial(_net, norm=fused_by_hand), 1, control_flow=2, resource=True),
     Case("hand_fused_true", partial(_net, norm=fused_by_hand, placeholder=False), 1),
