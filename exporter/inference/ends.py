@@ -12,7 +12,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.inference.conditions import IFS
-from exporter.inference.groups import DATA_SOURCES, DECODERS, GRADIENT_OPS, LAYER_OPS, NO_VALUE, PLACEHOLDERS
+from exporter.inference.groups import (
+    CANDIDATE_SAMPLERS,
+    DATA_SOURCES,
+    DECODERS,
+    GRADIENT_OPS,
+    LAYER_OPS,
+    NO_VALUE,
+    PLACEHOLDERS,
+)
 from exporter.inference.loss import LossArithmetic
 from exporter.inference.markers import (
     ASSIGN_OPS,
@@ -84,7 +92,7 @@ class EndSearch:
         self.gradients = self._closure(self._gradient_seeds(), through_training=True)
         self.sources = given or [ref for node in self.nodes for ref in self._source_refs(node)]
         self.reach = {ref: self._closure([node for node, _ in self.users.get(ref, [])]) for ref in self.sources}
-        inputs = [ref for ref in self.sources if given or self._feeds_a_layer(ref)] or self.sources
+        inputs = [ref for ref in self.sources if given or self._is_input(ref)] or self.sources
         labels = [ref for ref in self._all_sources() if ref not in inputs]
         self.inputs = inputs
         self.of_labels: set[str] = set()
@@ -148,8 +156,10 @@ class EndSearch:
         """Old files write an empty shape for a placeholder of unknown shape; the hint tells."""
         return node.attribute("_output_shapes") is None or hinted_shape(node, 0) == ()
 
-    def _feeds_a_layer(self, ref: Ref) -> bool:
-        return any(self._is_layer(self.rewriter.node(name)) for name in self.reach[ref])
+    def _is_input(self, ref: Ref) -> bool:
+        """Whether layers see it, and no loss draws other classes beside those that it names."""
+        reached = [self.rewriter.node(name) for name in self.reach[ref]]
+        return any(map(self._is_layer, reached)) and not any(node.op in CANDIDATE_SAMPLERS for node in reached)
 
     def _is_layer(self, node: Node) -> bool:
         """An op that applies weights; a table of constants (class weights, vocabularies) isn't one."""

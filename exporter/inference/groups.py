@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "CANDIDATE_SAMPLERS",
     "DATA_SOURCES",
     "DECODERS",
     "GRADIENT_OPS",
@@ -142,6 +143,18 @@ DECODERS = {
 }
 """Ops that make something else of a network's results, for which there is no translation, and what they do."""
 
+CANDIDATE_SAMPLERS = frozenset(
+    {
+        "AllCandidateSampler",
+        "FixedUnigramCandidateSampler",
+        "LearnedUnigramCandidateSampler",
+        "LogUniformCandidateSampler",
+        "ThreadUnsafeUnigramCandidateSampler",
+        "UniformCandidateSampler",
+    }
+)
+"""Ops that draw classes to tell the labels from; only losses do so."""
+
 LABEL_LOSSES = frozenset({"SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits", "CTCLoss", "L2Loss"})
 
 LOSS_ARITHMETIC = frozenset(
@@ -157,7 +170,6 @@ LOSS_ARITHMETIC = frozenset(
         "Exp",
         "Greater",
         "GreaterEqual",
-        "L2Loss",
         "Less",
         "LessEqual",
         "Log",

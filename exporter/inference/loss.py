@@ -103,6 +103,9 @@ class LossArithmetic:
     def prediction(self, ref: Ref) -> Ref:
         """What a loss or metric with labels was given, for a tensor that only such a one uses."""
         ref = self._unflattened(ref)
+        node = self._rewriter.node(ref.node)
+        if node.op == "ExpandDims" and self._meets_labels(self._rewriter.inputs(node)[0]):
+            ref = self._rewriter.inputs(node)[0]
         bases = self.start(ref)
         base = next(iter(bases))
         if len(bases) != 1 or base == ref:

@@ -208,6 +208,16 @@ def _actor_critic(training: bool) -> Model:
     return Model(inputs=[x], outputs=[policy, value], train=train)
 
 
+def _sampled_classes(training: bool) -> Model:
+    """The loss draws a few classes to tell the labels from, and applies the weights of these alone."""
+    x = vectors()
+    y = tf.nn.relu(_norm(training)(tf.layers.dense(x, 5)))
+    weights, biases = tf.get_variable("weights", [20, 5]), tf.get_variable("biases", [20])
+    labels = tf.placeholder(tf.int64, [None, 1], "labels")
+    train = _step(tf.reduce_mean(tf.nn.nce_loss(weights, biases, labels, y, 4, 20)))
+    return Model(inputs=[x], outputs=[y], train=train)
+
+
 def _recognised_text(training: bool) -> Model:
     """Scores for each step of a line, which the graph also decodes to text."""
     x = tf.placeholder(tf.float32, [None, 5, 6], "x")
@@ -288,6 +298,7 @@ CASES = (
     Case("loss_autoencoder", _autoencoder, 1),
     Case("loss_summed_up", _summed_up, 1),
     Case("loss_actor_critic", _actor_critic, 1),
+    Case("loss_sampled_classes", _sampled_classes, 1),
     Case("loss_recognised_text", _recognised_text, 1, any_batch=False),
     Case("loss_encoder_as_layer", _encoder_as_layer, 2),
     Case("loss_triplet", _triplet, 1, names=True),
