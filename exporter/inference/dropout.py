@@ -7,7 +7,7 @@ Found from the random op forwards, whatever wrote the pattern:
     select(uniform >= rate, x * (1 / (1 - rate)), 0)       since
     x * mask / keep_prob                                   written by hand
     (x * mask + alpha * (1 - mask)) * a + b                alpha dropout
-    x + normal * stddev, x * (1 + normal * stddev)         Gaussian noise and dropout
+    x + normal * stddev, x * (1 + normal * stddev)         Gaussian noise and dropout; stddev may be fed
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.inference.findings import Findings
+from exporter.inference.groups import PLACEHOLDERS
 from exporter.inference.markers import RANDOM_OPS
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
@@ -231,6 +232,16 @@ def _settle(rewriter: Rewriter, mask: _Mask, findings: Findings) -> None:
     rewriter.put(source)
 
 
+def _is_level(rewriter: Rewriter, ref: Ref) -> bool:
+    """Whether it is one number that is fed, or kept in a variable: how loud the noise is, whatever the data are."""
+    node = rewriter.producer(ref)
+    while node.op in ("Identity", "ReadVariableOp"):
+        node = rewriter.producer(rewriter.inputs(node)[0])
+    if node.op in PLACEHOLDERS:
+        return node.attribute("shape") in (None, ())
+    return node.op in ("VariableV2", "Variable", "VarHandleOp") and node.attribute("shape") == ()
+
+
 def _drop_gaussian(rewriter: Rewriter, consumers: _Consumers, ref: Ref, findings: Findings) -> None:
     """`x + normal * constant` and `x * (1 + normal * constant)`; noise that depends on data is the model's own."""
     mean = 0.0
@@ -241,6 +252,8 @@ def _drop_gaussian(rewriter: Rewriter, consumers: _Consumers, ref: Ref, findings
         node, position = users[0]
         others = [other for i, other in enumerate(rewriter.inputs(node)) if i != position]
         value = _known(rewriter, others[0]) if others and node.op not in _COPIES else 0.0
+        if value is None and node.op == "Mul" and mean == 0 and _is_level(rewriter, others[0]):
+            value = 0.0
         if value is None:
             neutral = 0.0 if node.op in _SUMS else 1.0
             if mean == neutral:

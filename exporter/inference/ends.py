@@ -12,7 +12,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.inference.conditions import IFS
-from exporter.inference.groups import DATA_SOURCES, GRADIENT_OPS, LAYER_OPS, NO_VALUE, PLACEHOLDERS
+from exporter.inference.groups import (
+    CANDIDATE_SAMPLERS,
+    DATA_SOURCES,
+    DECODERS,
+    GRADIENT_OPS,
+    LAYER_OPS,
+    NO_VALUE,
+    PLACEHOLDERS,
+)
 from exporter.inference.loss import LossArithmetic
 from exporter.inference.markers import (
     ASSIGN_OPS,
@@ -42,6 +50,8 @@ _NOT_NUMBERS = (7, 20, 21)
 
 CHOICES = frozenset({"ArgMax", "ArgMin", "TopK", "TopKV2"})
 
+
+_VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 
 _PARTS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}
 """Ops that part a tensor, and the attribute that says into how many."""
@@ -83,7 +93,7 @@ class EndSearch:
         self.gradients = self._closure(self._gradient_seeds(), through_training=True)
         self.sources = given or [ref for node in self.nodes for ref in self._source_refs(node)]
         self.reach = {ref: self._closure([node for node, _ in self.users.get(ref, [])]) for ref in self.sources}
-        inputs = [ref for ref in self.sources if given or self._feeds_a_layer(ref)] or self.sources
+        inputs = [ref for ref in self.sources if given or self._is_input(ref)] or self.sources
         labels = [ref for ref in self._all_sources() if ref not in inputs]
         self.inputs = inputs
         self.of_labels: set[str] = set()
@@ -92,6 +102,8 @@ class EndSearch:
         reached: set[str] = set()
         for ref in inputs:
             reached |= self.reach[ref]
+        self.decoders = [node for node in self.nodes if node.name in reached and self._only_decodes(node)]
+        self.of_labels |= self._closure(self.decoders)
         self.forward = reached - self.of_labels
         layers = [node for node in self.nodes if node.name in self.forward and self._applies_weights(node)]
         self.weighted = self._closure(layers) & self.forward if layers else self.forward
@@ -145,8 +157,10 @@ class EndSearch:
         """Old files write an empty shape for a placeholder of unknown shape; the hint tells."""
         return node.attribute("_output_shapes") is None or hinted_shape(node, 0) == ()
 
-    def _feeds_a_layer(self, ref: Ref) -> bool:
-        return any(self._is_layer(self.rewriter.node(name)) for name in self.reach[ref])
+    def _is_input(self, ref: Ref) -> bool:
+        """Whether layers see it, and no loss draws other classes beside those that it names."""
+        reached = [self.rewriter.node(name) for name in self.reach[ref]]
+        return any(map(self._is_layer, reached)) and not any(node.op in CANDIDATE_SAMPLERS for node in reached)
 
     def _is_layer(self, node: Node) -> bool:
         """An op that applies weights; a table of constants (class weights, vocabularies) isn't one."""
@@ -156,6 +170,12 @@ class EndSearch:
 
     def _applies_weights(self, node: Node) -> bool:
         return self._is_layer(node) or any(self._is_weight(ref) for ref in self.rewriter.inputs(node))
+
+    def _only_decodes(self, node: Node) -> bool:
+        """Whether it decodes results, and no layer sees what comes out."""
+        return node.op in DECODERS and not any(
+            self._applies_weights(self.rewriter.node(name)) for name in self._closure([node])
+        )
 
     def _is_weight(self, ref: Ref) -> bool:
         return variable_behind(self.rewriter, ref) is not None
@@ -176,7 +196,7 @@ class EndSearch:
             elif self._is_result(node, users):
                 for ref in _results(node):
                     self._add_result(found, ref, bool(users))
-        watched = self.watching.watched - found.keys()
+        watched = self._measured(self.watching.watched) - found.keys()
         found.update((ref, True) for ref in sorted(watched))
         fed = self._fed_to_shared_layers()
         for ref in fed:
@@ -184,6 +204,13 @@ class EndSearch:
         inner = self._inner(watched - set(fed), found)
         ends = {ref: only_loss for ref, only_loss in found.items() if ref not in inner}
         return [End(ref, self._sources_of(ref), only_loss, ref in fed) for ref, only_loss in ends.items()]
+
+    def _measured(self, watched: Iterable[Ref]) -> set[Ref]:
+        """What people look at; where that is a single number, a loss say, what its arithmetic starts from."""
+        found: set[Ref] = set()
+        for ref in watched:
+            found |= self.loss.start(ref) if self.ranks.get(ref.node) == 0 else {ref}
+        return found
 
     def _inner(self, watched: Iterable[Ref], ends: Iterable[Ref]) -> set[Ref]:
         """Of the tensors that people look at, those that an end is computed from."""
@@ -218,9 +245,12 @@ class EndSearch:
             return bool(node.attribute("of_while", False))
         if node.op in (LOOP_STATE, "NextIteration") or node.attribute("loop") is not None:
             return not self._is_loop_result(node)
-        if node.op not in ("Identity", *IFS):
+        if node.op not in ("Identity", "Merge", *IFS):
             return False
-        made = node if node.op in IFS else self.rewriter.producer(self.rewriter.inputs(node)[0])
+        made = self.rewriter.producer(self.rewriter.inputs(node)[0]) if node.op == "Identity" else node
+        if made.op == "Merge":
+            sides = [self.rewriter.node(behind(self.rewriter, ref).node) for ref in self.rewriter.inputs(made)]
+            return any(side.op in ASSIGN_OPS for side in sides)
         if made.op in IFS:
             calls = (made.attribute("then_branch"), made.attribute("else_branch"))
             return any(assigns(self.rewriter, call) for call in calls)
@@ -248,6 +278,15 @@ class EndSearch:
 
     def _sources_of(self, ref: Ref) -> frozenset[Ref]:
         return frozenset(source for source in self.inputs if ref.node in self.reach[source])
+
+    def is_trained(self, ref: Ref) -> bool:
+        """Whether backpropagation uses something of what a tensor is computed from, but for weights."""
+        needed = [node for node in self.rewriter.order([ref]) if node.name in self.weighted]
+        return any(user.name in self.gradients for node in needed for user in self.by_node.get(node.name, ()))
+
+    def weights_before(self, ref: Ref) -> set[str]:
+        """The variables that a tensor needs."""
+        return {node.name for node in self.rewriter.order([ref]) if node.op in _VARIABLES}
 
     def layers_before(self, ref: Ref) -> set[str]:
         """The layers that a tensor needs."""

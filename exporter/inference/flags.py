@@ -12,14 +12,24 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from exporter.formats.dtypes import dtype_of
 from exporter.formats.records import Array
-from exporter.inference.conditions import IFS, Condition, find_conditions, one_sided, open_switches, original, take
+from exporter.inference.conditions import (
+    IFS,
+    SELECTS,
+    Condition,
+    find_conditions,
+    one_sided,
+    open_switches,
+    original,
+    take,
+)
 from exporter.inference.findings import Findings
 from exporter.inference.groups import PLACEHOLDERS
 from exporter.inference.inline import CALLS, Inliner
 from exporter.inference.loops import open_loops
 from exporter.inference.markers import BOOL, LOOP_STATE, MERGES, SWITCHES, over_batch, training_op
-from exporter.inference.rewriter import Rewriter
+from exporter.inference.rewriter import COMPUTED_OPS, Rewriter
 from exporter.sources.graph import FunctionCall, Node, Ref
 from exporter.sources.model import VARIABLE_OPS
 
@@ -76,7 +86,7 @@ def _open(rewriter: Rewriter, condition: Condition) -> None:
 def _decide_one(rewriter: Rewriter, conditions: list[Condition], findings: Findings) -> bool:
     """Sets the outermost predicate that is a training flag; False if there is none."""
     for condition in reversed(conditions):
-        sources = _sources(rewriter, condition.predicate)
+        sources = _sources(rewriter, condition)
         if not 0 < len(sources) <= _MOST_FLAGS:
             continue
         evidence = _inference_side(rewriter, condition)
@@ -88,7 +98,7 @@ def _decide_one(rewriter: Rewriter, conditions: list[Condition], findings: Findi
 
 def _use_default(rewriter: Rewriter, condition: Condition, findings: Findings) -> bool:
     """A predicate that nothing of training hangs on, but that has a default."""
-    sources = _sources(rewriter, condition.predicate)
+    sources = _sources(rewriter, condition)
     if len(sources) != 1 or sources[0].op != "PlaceholderWithDefault":
         return False
     source = sources[0]
@@ -100,10 +110,12 @@ def _use_default(rewriter: Rewriter, condition: Condition, findings: Findings) -
     return True
 
 
-def _sources(rewriter: Rewriter, predicate: Ref) -> list[Node]:
+def _sources(rewriter: Rewriter, condition: Condition) -> list[Node]:
     """What a predicate depends on, if all of it can be flags: scalar placeholders, variables and constants."""
-    leaves = [node for node in rewriter.order([predicate]) if not rewriter.inputs(node) or _has_default(node)]
-    sources = [node for node in leaves if node.op in _FLAG_SOURCES and _is_scalar(node)]
+    nodes = rewriter.order([condition.predicate])
+    leaves = [node for node in nodes if not rewriter.inputs(node) or _has_default(node)]
+    branches = condition.node.op not in SELECTS and all(n.op in COMPUTED_OPS for n in nodes if n not in leaves)
+    sources = [node for node in leaves if node.op in _FLAG_SOURCES and _is_scalar(node, of_scalar=branches)]
     if any(node not in sources for node in leaves if node.op != "Const" and not _feeds_default(rewriter, node, leaves)):
         return []
     return [node for node in sources if node.op != "Const"]
@@ -117,12 +129,13 @@ def _has_default(node: Node) -> bool:
     return node.op == "PlaceholderWithDefault"
 
 
-def _is_scalar(node: Node) -> bool:
+def _is_scalar(node: Node, *, of_scalar: bool) -> bool:
+    """Whether it is one number, by its shape; `of_scalar`: what chooses a branch is computed from it elementwise."""
     shape = node.attribute("shape")
     if node.op == "Const":
         return bool(np.size(node.attribute("value")) == 1)
     if shape is None:
-        return bool(node.attribute("dtype") == BOOL)
+        return of_scalar or bool(node.attribute("dtype") == BOOL)
     return shape in ((), (1,))
 
 
@@ -209,7 +222,7 @@ def _set(
         result = rewriter.value(condition.predicate)
         if result is not None and result.size == 1 and bool(result) == side:
             for source, value in zip(sources, values, strict=True):
-                findings.decide("flag", source.name, str(value.item()).lower(), reason)
+                findings.decide("flag", source.name, _in_words(value), reason)
             return
     for source in sources:
         rewriter.put(source)
@@ -217,9 +230,15 @@ def _set(
     findings.decide("flag", str(condition.predicate), str(side).lower(), reason)
 
 
+def _in_words(value: Array) -> str:
+    item = value.item()
+    return f"{item:g}" if isinstance(item, float) else str(item).lower()
+
+
 def _choices(rewriter: Rewriter, source: Node) -> list[Array]:
     """Values to try for a flag: its default if it has one, false, true."""
-    kind = np.bool_ if source.attribute("dtype", BOOL) == BOOL else np.int32
+    dtype = dtype_of(source.attribute("dtype", BOOL))
+    kind = dtype if dtype.kind in "biuf" else np.dtype(np.int32)
     shape = tuple(size or 1 for size in source.attribute("shape") or ())
     default = rewriter.value(rewriter.inputs(source)[0]) if _has_default(source) else None
     both = [np.full(shape, value, kind) for value in (0, 1)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 __all__ = [
+    "CANDIDATE_SAMPLERS",
     "DATA_SOURCES",
+    "DECODERS",
     "GRADIENT_OPS",
     "LABEL_LOSSES",
     "LAYER_OPS",
@@ -124,6 +126,34 @@ GRADIENT_OPS = frozenset(
     }
 )
 """Ops that only backpropagation needs; whatever depends on one is of the gradients."""
+
+DECODERS = {
+    "CTCBeamSearchDecoder": "it searches for a text",
+    "CTCBeamSearchDecoderV2": "it searches for a text",
+    "CTCGreedyDecoder": "it makes a sparse tensor",
+    "CombinedNonMaxSuppression": "it picks boxes",
+    "Multinomial": "it draws at random",
+    "NonMaxSuppression": "it picks boxes",
+    "NonMaxSuppressionV2": "it picks boxes",
+    "NonMaxSuppressionV3": "it picks boxes",
+    "NonMaxSuppressionV4": "it picks boxes",
+    "NonMaxSuppressionV5": "it picks boxes",
+    "NonMaxSuppressionWithOverlaps": "it picks boxes",
+    "StatelessMultinomial": "it draws at random",
+}
+"""Ops that make something else of a network's results, for which there is no translation, and what they do."""
+
+CANDIDATE_SAMPLERS = frozenset(
+    {
+        "AllCandidateSampler",
+        "FixedUnigramCandidateSampler",
+        "LearnedUnigramCandidateSampler",
+        "LogUniformCandidateSampler",
+        "ThreadUnsafeUnigramCandidateSampler",
+        "UniformCandidateSampler",
+    }
+)
+"""Ops that draw classes to tell the labels from; only losses do so."""
 
 LABEL_LOSSES = frozenset({"SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits", "CTCLoss", "L2Loss"})
 

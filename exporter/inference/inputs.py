@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from exporter.errors import UnsupportedError, UsageError
+from exporter.inference.batches import batch_size
 from exporter.inference.findings import Findings
 from exporter.inference.groups import DATA_SOURCES, PLACEHOLDERS
 from exporter.inference.loops import COLLECTORS
@@ -163,7 +164,8 @@ def _shape(rewriter: Rewriter, node: Node, port: int) -> _Shape:
     shapes = node.attribute("output_shapes")
     if shapes is not None and port < len(shapes):
         known: _Shape = shapes[port]
-        return known
+        batched = known and node.op.startswith("Iterator") and known[0] == batch_size(rewriter, node)
+        return (None, *known[1:]) if known and batched else known
     if node.op.startswith("Parse"):
         return _parsed(node, port)[1]
     hint = hinted_shape(node, port)

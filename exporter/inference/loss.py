@@ -103,6 +103,9 @@ class LossArithmetic:
     def prediction(self, ref: Ref) -> Ref:
         """What a loss or metric with labels was given, for a tensor that only such a one uses."""
         ref = self._unflattened(ref)
+        node = self._rewriter.node(ref.node)
+        if node.op == "ExpandDims" and self._meets_labels(self._rewriter.inputs(node)[0]):
+            ref = self._rewriter.inputs(node)[0]
         bases = self.start(ref)
         base = next(iter(bases))
         if len(bases) != 1 or base == ref:
@@ -112,15 +115,20 @@ class LossArithmetic:
         return ref
 
     def _unflattened(self, ref: Ref) -> Ref:
-        """Before the reshape to two axes that cross-entropies make for themselves, by the tensor's own shape."""
+        """Before the reshape to two axes that cross-entropies make for themselves, by the tensor's own shape.
+
+        TensorFlow goes on computing with the constants it writes for a shape it knows; an author's is one constant.
+        """
         node = self._rewriter.node(ref.node)
         users = [user for user in self._users.get(node.name, ()) if user.name in self._of_labels]
         if node.op != "Reshape" or not users or any(user.op not in LABEL_LOSSES for user in users):
             return ref
         data, shape = self._rewriter.inputs(node)
-        shaped = [other for other in self._rewriter.order([shape]) if other.op == "Shape"]
+        nodes = self._rewriter.order([shape])
+        shaped = [other for other in nodes if other.op == "Shape"]
         own = any(data in self._rewriter.inputs(other) for other in shaped)
-        return data if own else ref
+        folded = len(nodes) > 1 and all(other.inputs or other.op == "Const" for other in nodes)
+        return data if own or folded else ref
 
     def _between(self, ref: Ref, base: Ref) -> list[Node]:
         return self._rewriter.order([ref], stop=frozenset({base}))

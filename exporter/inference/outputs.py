@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from exporter.errors import UsageError
 from exporter.inference.ends import CHOICES, End, EndSearch
 from exporter.inference.findings import Findings
+from exporter.inference.groups import DECODERS
 from exporter.inference.loop_ends import is_counter, loop_leftovers
-from exporter.inference.markers import RANDOM_OPS, SHAPE_OPS
+from exporter.inference.markers import RANDOM_OPS, SHAPE_OPS, behind
 from exporter.inference.ranks import hinted_shape
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Ref
@@ -46,6 +47,10 @@ def find_outputs(rewriter: Rewriter, given: Iterable[Ref], findings: Findings) -
         )
     for ref in chosen:
         findings.decide("output", str(ref), "output", "an end of the forward computation")
+    for node in search.decoders:
+        if any(_feeds(search, ref, Ref(node.name)) for ref in chosen):
+            reason = f"{DECODERS[node.op]}; the outputs are what it starts from"
+            findings.decide("output", node.name, "set aside", reason)
     return chosen
 
 
@@ -63,12 +68,49 @@ def _without_unused_noise(search: EndSearch, ends: list[End], findings: Findings
     return kept
 
 
+def _without_copies(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
+    """Without parts of the network that stand beside it with inputs of their own, and that training doesn't use.
+
+    Keras builds such a copy of each model, and one more of it where it is a layer of another model. They are left where
+    several networks would remain all the same.
+    """
+    weights = {end.ref: search.weights_before(end.ref) for end in ends if len(ends) > 1}
+    trained = [end for end in ends if len(ends) > 1 and search.is_trained(end.ref)]
+    copies = [
+        end
+        for end in ends
+        if end not in trained
+        and any(weights[end.ref] < weights[o.ref] and not end.sources & o.sources for o in trained)
+    ]
+    kept = [end for end in ends if end not in copies]
+    if not copies or len({end.sources for end in kept}) > 1:
+        return ends
+    for end in copies:
+        _set_aside(findings, end, f"training doesn't use it, and its weights are a part of those of {kept[0].ref}")
+    return kept
+
+
+def _without_samples(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
+    """Without single samples cut out of inner results, which nothing uses but perhaps for their shape."""
+    kept = []
+    for end in ends:
+        node = search.rewriter.node(end.ref.node)
+        inner = search.rewriter.inputs(node)[0] if node.op == "StridedSlice" else end.ref
+        alone = node.op == "StridedSlice" and node.attribute("shrink_axis_mask", 0) & 1
+        if alone and not end.only_loss and any(_feeds(search, inner, o.ref) for o in ends if o is not end):
+            _set_aside(findings, end, "one sample of an inner result, which nothing uses")
+        else:
+            kept.append(end)
+    return kept
+
+
 def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]:
     """All ends of one network; auxiliary heads, which only a loss uses, are set aside."""
     for end, reason in loop_leftovers(search, ends):
         _set_aside(findings, end, reason)
         ends = [other for other in ends if other is not end]
     ends = [end for end in ends if not is_counter(search, end)]
+    ends = _without_samples(search, _without_copies(search, ends, findings), findings)
     results = [end for end in ends if not end.only_loss]
     if results and len({end.sources for end in results}) == 1:
         if any(end.is_fed for end in ends):
@@ -104,6 +146,7 @@ def _activates(search: EndSearch, logits: Ref, result: Ref) -> bool:
     if search.rewriter.node(result.node).op in CHOICES or logits.node == result.node:
         return False
     needed = {node.name for node in search.rewriter.order([result])}
+    logits = behind(search.rewriter, logits)
     return logits.node in needed and search.layers_before(logits) == search.layers_before(result)
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from exporter.sources.graph import Graph, Node, Ref
 
-__all__ = ["Rewriter"]
+__all__ = ["COMPUTED_OPS", "Rewriter"]
 
 
 class Rewriter:
@@ -177,3 +177,6 @@ _FUNCTIONS: dict[str, Any] = {
     "Switch": lambda a: a,
     "ToBool": lambda a: a != 0,
 }
+
+COMPUTED_OPS = frozenset({"Const", *_FUNCTIONS})
+"""The ops whose results `Rewriter.value` can tell: copies, casts, logic, comparisons, arithmetic, all elementwise."""

@@ -142,7 +142,9 @@ class _Stage:
             if node.op not in ("RealDiv", "Div") or self._deviation(self.rewriter.inputs(node)[1]) is None:
                 continue
             numerator = self.rewriter.node(behind(self.rewriter, self.rewriter.inputs(node)[0]).node)
-            if numerator.op not in ("Sqrt", "Sub"):
+            if numerator.op not in ("Sqrt", "Sub") or not is_statistic(
+                self.rewriter, self.rewriter.inputs(numerator)[0]
+            ):
                 continue
             value = 1.0 if numerator.op == "Sqrt" else 0.0
             constant = self.rewriter.constant(f"{node.name}/inference", np.array(value, np.float32), 1)

@@ -57,14 +57,15 @@ class Updates:
 
     def __init__(self, rewriter: Rewriter, forward: frozenset[str]) -> None:
         self._rewriter = rewriter
-        self._assigns = [node for node in rewriter.graph if node.op in ASSIGN_OPS and len(node.inputs) > 1]
+        nodes = (rewriter.node(name) for name in dict.fromkeys((*rewriter.graph.nodes, *rewriter.added())))
+        self._assigns = [node for node in nodes if node.op in ASSIGN_OPS and len(node.inputs) > 1]
         self._by_statistic: dict[Ref, str] = {}
         self._exact: dict[Ref, str] = {}
         self._copies: dict[str, str] = {}
         averaged: dict[str, list[Ref]] = {}
         for node in self._assigns:
             variable = variable_behind(rewriter, node.inputs[0])
-            if variable is None:
+            if variable is None or self._adds_up(node, variable):
                 continue
             tensor = self._averaged(variable, rewriter.inputs(node)[1])
             if tensor is None:
@@ -102,6 +103,21 @@ class Updates:
     def shadows(self) -> dict[str, str]:
         """Variables that average another variable: that one's name to the shadow's."""
         return {copied: shadow for shadow, copied in self._copies.items()}
+
+    def _adds_up(self, node: Node, variable: str) -> bool:
+        """Whether it adds whole statistics to the variable, `V <- V + T`: a sum over the steps, and no average."""
+        rewriter = self._rewriter
+        ref = rewriter.inputs(node)[1]
+        if node.op in ("Assign", "AssignVariableOp"):
+            total = rewriter.node(behind(rewriter, ref).node)
+            if total.op not in ("Add", "AddV2"):
+                return False
+            a, b = rewriter.inputs(total)
+            ref = b if self._plain_read(a) == variable else a
+        elif node.op not in ("AssignAdd", "AssignAddVariableOp"):
+            return False
+        whole = rewriter.node(behind(rewriter, ref).node)
+        return whole.op in MOMENTS | FUSED_BATCH_NORMS and is_statistic(rewriter, ref)
 
     def _under_root(self, tensor: Ref) -> Ref | None:
         """The variance of `sqrt(variance + epsilon)`."""

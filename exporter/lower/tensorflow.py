@@ -150,8 +150,16 @@ class _Lowering:
             self.refusals.add(self.model.graph.nodes[output.ref.node].op, output.name, str(refusal))
 
     def _refuse(self, node: Node, reason: str | None) -> None:
-        self.refusals.add(node.op, node.name, reason)
+        before = [str(ref) for ref in node.inputs if self._is_computed(ref)]
+        self.refusals.add(node.op, node.name, reason, before=before)
         self.failed.add(node.name)
+
+    def _is_computed(self, ref: Ref) -> bool:
+        """Whether a tensor is translated, of floating-point numbers, and no input or weight."""
+        value = self.values.get(ref)
+        if not isinstance(value, ir.Value) or value.producer() is None or ref.node not in self.model.graph:
+            return False
+        return value.dtype is not None and value.dtype.is_floating_point()
 
     def _context(self, node: Node, inputs: tuple[ir.Value, ...]) -> NodeContext:
         return NodeContext(

@@ -214,7 +214,8 @@ def _from_checkpoint(path: Path, graph_file: Path | None) -> KerasSource:
         return KerasSource(path, f"{kind}, no configuration", store, notes=located.notes)
     nodes = object_nodes(read_object_graph(store))
     model = read_config_file(graph_file)
-    return KerasSource(path, kind, store, model, map_objects(model, nodes, store), located.notes)
+    weights, chosen = map_objects(model, nodes, store)
+    return KerasSource(path, kind, store, model, weights, (*located.notes, *chosen))
 
 
 def _text(value: object) -> str | None:

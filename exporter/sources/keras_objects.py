@@ -8,7 +8,7 @@ are `layer_with_weights-0`, `layer_with_weights-1`, ... in the order of its laye
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,22 @@ from exporter.formats.records import TensorStore
 from exporter.sources.keras_model import KerasModel
 from exporter.sources.keras_slots import WeightTree, model_tree
 from exporter.sources.keras_weights import KerasWeights, stored_weight
+from exporter.sources.model import Variable
 
 __all__ = ["ObjectNode", "map_objects", "object_nodes"]
 
 _NOT_OF_THE_MODEL = (".OPTIMIZER_SLOT", "optimizer/", "save_counter", "keras_api/", "_CHECKPOINTABLE_OBJECT_GRAPH")
 _MODEL_CHILDREN = ("layer_with_weights-", "_operations", "_functional")
 _DEEPEST = 4
+_SIZES = {
+    "Conv1D": "filters",
+    "Conv2D": "filters",
+    "Conv2DTranspose": "filters",
+    "Conv3D": "filters",
+    "Conv3DTranspose": "filters",
+    "Dense": "units",
+}
+"""The setting of each class that is one of the last two sizes of its kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +62,13 @@ def object_nodes(graph: Any) -> list[ObjectNode]:
     return nodes
 
 
-def map_objects(model: KerasModel, nodes: Sequence[ObjectNode], store: TensorStore) -> KerasWeights:
-    """The weights of a model.
+def map_objects(
+    model: KerasModel, nodes: Sequence[ObjectNode], store: TensorStore
+) -> tuple[KerasWeights, tuple[str, ...]]:
+    """The weights of a model, and what was chosen to get them.
+
+    Of several models in a checkpoint, as a generator and a discriminator, the one is taken whose weights fit the
+    configuration; of those that fit alike the one that is called like it, else the first.
 
     Args:
         model: The configuration.
@@ -63,34 +78,72 @@ def map_objects(model: KerasModel, nodes: Sequence[ObjectNode], store: TensorSto
     Raises:
         MissingError: If no object in it is a Keras model.
     """
-    root = _model_node(nodes)
-    if root is None:
+    found = list(_models(nodes))
+    if not found:
         raise MissingError(
             "the checkpoint holds no Keras model: no object in it has children layer_with_weights-0, -1, ...",
             hint="Name the SavedModel or graph that the checkpoint belongs to with --graph",
         )
-    variables = {}
-    for path, key in _walk(model_tree(model), nodes, root, ()):
-        if key in store:
-            full = "/".join(path)
-            variables[full] = stored_weight(store, full, key)
+    tree = model_tree(model)
+    mapped = {name: _mapped(tree, nodes, index, store) for name, index in found}
+    misfits = {name: _misfit(model, tree, mapped[name], _keys_below(nodes, index)) for name, index in found}
+    fitting = [name for name, misfit in misfits.items() if misfit == min(misfits.values())]
+    chosen = model.name if model.name in fitting else fitting[0]
+    variables = mapped[chosen]
     used = {variable.key for variable in variables.values()}
     left = [key for key in store if key not in used and not any(part in key for part in _NOT_OF_THE_MODEL)]
-    return KerasWeights(store.description, variables, tuple(left))
+    return KerasWeights(store.description, variables, tuple(left)), _choice(model, [*mapped], fitting, chosen)
 
 
-def _model_node(nodes: Sequence[ObjectNode]) -> int | None:
-    """The object nearest to the root that has layers."""
-    queue, seen = deque([(0, 0)]), {0}
+def _models(nodes: Sequence[ObjectNode]) -> Iterator[tuple[str, int]]:
+    """The objects that have layers, nearest to the root first, by the names that lead to them; not what is in them."""
+    queue, seen = deque([("", 0, 0)]), {0}
     while queue and nodes:
-        index, depth = queue.popleft()
-        if any(name.startswith(_MODEL_CHILDREN) for name in nodes[index].children):
-            return index
-        for child in nodes[index].children.values() if depth < _DEEPEST else ():
-            if child not in seen:
-                seen.add(child)
-                queue.append((child, depth + 1))
-    return None
+        name, index, depth = queue.popleft()
+        children = nodes[index].children
+        if any(child.startswith(_MODEL_CHILDREN) for child in children):
+            yield name, index
+            continue
+        for child, number in children.items() if depth < _DEEPEST else ():
+            if number not in seen:
+                seen.add(number)
+                queue.append((f"{name}/{child}" if name else child, number, depth + 1))
+
+
+def _mapped(tree: WeightTree, nodes: Sequence[ObjectNode], index: int, store: TensorStore) -> dict[str, Variable]:
+    paths = (("/".join(path), key) for path, key in _walk(tree, nodes, index, ()) if key in store)
+    return {path: stored_weight(store, path, key) for path, key in paths}
+
+
+def _misfit(model: KerasModel, tree: WeightTree, variables: Mapping[str, Variable], keys: Set[str]) -> int:
+    """How many weights are missing, left over, or of another size than their layer."""
+    missing = sum(1 for _ in tree.slots()) - len(variables)
+    left = len(keys - {variable.key for variable in variables.values()})
+    sizes = ((layer.settings.raw(_SIZES.get(layer.class_name, "")), layer.name) for layer in model.layers)
+    kernels = ((size, variables.get(f"{name}/kernel")) for size, name in sizes if isinstance(size, int))
+    return missing + left + sum(kernel is not None and size not in kernel.shape[-2:] for size, kernel in kernels)
+
+
+def _keys_below(nodes: Sequence[ObjectNode], index: int) -> set[str]:
+    pending, seen = [index], {index}
+    while pending:
+        new = set(nodes[pending.pop()].children.values()) - seen
+        seen |= new
+        pending += new
+    keys = (nodes[number].key for number in seen)
+    return {key for key in keys if key is not None and not any(part in key for part in _NOT_OF_THE_MODEL)}
+
+
+def _choice(model: KerasModel, names: Sequence[str], fitting: Sequence[str], chosen: str) -> tuple[str, ...]:
+    if len(names) == 1:
+        return ()
+    note = f"of the models in the checkpoint ({', '.join(sorted(names))}) the weights of {chosen}"
+    if len(fitting) == 1:
+        return (f"{note}, which fit the configuration best",)
+    if chosen == model.name:
+        return (f"{note}, which is called like the configuration",)
+    others = ", ".join(name for name in fitting if name != chosen)
+    return (f"{note}; those of {others} fit as well, and are taken where the configuration is called so",)
 
 
 def _walk(

@@ -41,7 +41,7 @@ def probes(model: ir.Model) -> tuple[Probe, ...]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # random numbers may well overflow
             found = reference_run(model, feeds)
-    except ValueError:  # a model that takes batches of certain sizes only, or values of a certain kind
+    except (ValueError, IndexError):  # a model that takes batches of certain sizes only, or values of a certain kind
         return ()
     outputs, tolerances = {}, {}
     for value in model.graph.outputs:

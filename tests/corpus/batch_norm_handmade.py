@@ -144,6 +144,46 @@ def blended(z: Any, training: Any) -> Any:
     return tf.nn.batch_normalization(z, mean, var, beta, gamma, _EPSILON)
 
 
+def interpolated(z: Any, training: Any) -> Any:
+    """The flag is a number, and says how far to go from the moving statistic to the batch's."""
+    beta, gamma = _affine(z.shape[-1])
+    pop_mean, pop_var = _population(z.shape[-1])
+    batch_mean, batch_var = _moments(z)
+    for variable, value in ((pop_mean, batch_mean), (pop_var, batch_var)):
+        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, tf.assign(variable, 0.7 * variable + 0.3 * value))
+    mean = pop_mean + training * (batch_mean - pop_mean)
+    var = pop_var + training * (batch_var - pop_var)
+    return tf.nn.batch_normalization(z, mean, var, beta, gamma, _EPSILON)
+
+
+def deviation(z: Any, training: Any) -> Any:
+    """A moving standard deviation, not a variance, and nothing is added to it."""
+    beta, gamma = _affine(z.shape[-1])
+    pop_mean, pop_dev = _population(z.shape[-1])
+
+    def batch() -> Any:
+        mean, var = _moments(z)
+        dev = tf.sqrt(var + _EPSILON)
+        with tf.control_dependencies(
+            [pop_mean.assign(0.7 * pop_mean + 0.3 * mean), pop_dev.assign(0.7 * pop_dev + 0.3 * dev)]
+        ):
+            return (z - mean) / dev
+
+    return gamma * _choose(training, batch, lambda: (z - pop_mean) / pop_dev) + beta
+
+
+def summed_up(z: Any, training: Any) -> Any:
+    """The sums of all batches' statistics, and how many there were: no averages."""
+    mean, var = _population(z.shape[-1])
+    count = tf.Variable(1.0, trainable=False, name="count")
+    batch_mean, batch_var = _moments(z)
+    for variable, value in ((mean, batch_mean), (var, batch_var), (count, 1.0)):
+        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, tf.assign_add(variable, value))
+    if training is True:
+        return tf.nn.batch_normalization(z, batch_mean, batch_var, None, None, _EPSILON)
+    return tf.nn.batch_normalization(z, mean / count, var / count, None, None, _EPSILON)
+
+
 def selected(z: Any, training: Any) -> Any:
     """tf.where chooses, not tf.cond."""
     beta, gamma = _affine(z.shape[-1])
@@ -285,6 +325,11 @@ CASES = (
     *(Case(f"hand_{name}_true", partial(_net, norm=norm, placeholder=False), 1) for name, norm in _PYTHON.items()),
     Case("hand_by_formula_true_dense", partial(_net, norm=by_formula, dense=True, placeholder=False), 1),
     Case("hand_blended", partial(_net, norm=blended, number=True), 1),
+    Case("hand_interpolated", partial(_net, norm=interpolated, number=True), 1),
+    Case("hand_deviation", partial(_net, norm=deviation)),
+    Case("hand_deviation_if", partial(_net, norm=deviation), control_flow=2, resource=True),
+    Case("hand_deviation_true", partial(_net, norm=deviation, placeholder=False)),
+    Case("hand_summed_up_true", partial(_net, norm=summed_up, placeholder=False), refused="MissingError"),
     Case("hand_fused", partial(_net, norm=fused_by_hand), 1),
     Case("hand_fused_if", partial(_net, norm=fused_by_hand), 1, control_flow=2, resource=True),
     Case("hand_fused_true", partial(_net, norm=fused_by_hand, placeholder=False), 1),

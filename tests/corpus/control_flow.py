@@ -35,6 +35,12 @@ def _positive(_: bool) -> tuple[Any, list[Flag]]:
     return phase > 0.5, [Flag(phase, 1.0, 0.0)]
 
 
+def _kept(_: bool) -> tuple[Any, list[Flag]]:
+    """The keep probability, whose shape nobody gave, says whether this is training."""
+    keep = tf.placeholder(tf.float32, name="keep_prob")
+    return keep < 1.0, [Flag(keep, 0.5, 1.0)]
+
+
 def _both(_: bool) -> tuple[Any, list[Flag]]:
     train = tf.placeholder(tf.bool, [], "is_training")
     update = tf.placeholder_with_default(True, [], "update_bn")
@@ -159,6 +165,7 @@ _FLAGS: dict[str, Flags] = {
     "compared": _compared,
     "cast": _cast,
     "positive": _positive,
+    "kept": _kept,
     "both": _both,
     "reshaped": _reshaped,
     "rankless": _rankless,

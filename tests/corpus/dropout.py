@@ -133,6 +133,19 @@ def added_noise(y: Any, training: bool) -> tuple[Any, list[Flag]]:
     return y + tf.cond(value, lambda: tf.random_normal(tf.shape(y), stddev=0.1), lambda: tf.zeros_like(y)), flags
 
 
+def fed_level(y: Any, training: bool) -> tuple[Any, list[Flag]]:
+    """How loud the noise is, is fed."""
+    level = tf.placeholder(tf.float32, name="level")
+    noise = tf.random_normal(tf.shape(y)) if training else tf.zeros_like(y)
+    return y + tf.reshape(level * noise, tf.shape(y)), [Flag(level, 0.1, 0.0)]
+
+
+def kept_level(y: Any, training: bool) -> tuple[Any, list[Flag]]:
+    """How loud the noise is, is a variable of the schedule."""
+    level = tf.get_variable("level", [], initializer=tf.constant_initializer(0.1), trainable=False)
+    return (y + level * tf.random_normal(tf.shape(y)) if training else y), []
+
+
 def _twice(y: Any, training: bool) -> tuple[Any, list[Flag]]:
     """One keep probability for two dropouts."""
     keep_prob, flags = _number("keep_prob", 0.5, 1.0, None)
@@ -206,6 +219,8 @@ _NOISES: dict[str, Noise] = {
     "where_rate": where_rate,
     "cast_rate": cast_rate,
     "added_noise": added_noise,
+    "fed_level": fed_level,
+    "kept_level": kept_level,
     "twice": _twice,
     "two_probabilities": _two_probabilities,
 }

@@ -144,10 +144,11 @@ def _batched(training: bool, shuffle: bool) -> Model:
     return Model(inputs=[x], outputs=[y], train=_loss(y, labels))
 
 
-def _iterator(training: bool, kind: str) -> Model:
+def _iterator(training: bool, kind: str, whole: bool = False) -> Model:
+    """`whole`: an incomplete batch would be dropped, so that the graph knows how large a batch is."""
     if training:
         data = tf.data.Dataset.from_tensor_slices({"x": _ROWS, "y": _LABELS}).repeat()
-        data = data.map(lambda row: {"x": row["x"] * 1.0, "y": row["y"]}).batch(8)
+        data = data.map(lambda row: {"x": row["x"] * 1.0, "y": row["y"]}).batch(8, drop_remainder=whole).prefetch(1)
         if kind == "one_shot":
             iterator = tf.data.make_one_shot_iterator(data)
         else:
@@ -255,6 +256,8 @@ CASES = (
     Case("input_shuffle_batch", partial(_batched, shuffle=True), 1, any_batch=False),
     Case("input_one_shot", partial(_iterator, kind="one_shot"), 1),
     Case("input_initializable", partial(_iterator, kind="initializable"), 1),
+    Case("input_one_shot_whole", partial(_iterator, kind="one_shot", whole=True), 1),
+    Case("input_initializable_whole", partial(_iterator, kind="initializable", whole=True), 1),
     Case("input_feedable", _feedable, 1),
     Case("input_jpeg", partial(_decoded, resize=False), 1, any_batch=False),
     Case("input_jpeg_resized", partial(_decoded, resize=True), 1, any_batch=False),

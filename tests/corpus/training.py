@@ -54,6 +54,14 @@ def _softmax(training: bool) -> Model:
     return Model(inputs=[x], outputs=[y], train=_step(loss))
 
 
+def _softmax_of_known_batch(training: bool) -> Model:
+    """The loss flattens logits whose shape it knows, and computes with constants to do so."""
+    x = tf.placeholder(tf.float32, [8, 6], "x")
+    logits = dense_net(x, _norm(training))
+    loss = tf.losses.softmax_cross_entropy(tf.one_hot(tf.placeholder(tf.int32, [x.shape[0]], "labels"), 3), logits)
+    return Model(inputs=[x], outputs=[logits], train=_step(loss))
+
+
 def _log_loss(training: bool) -> Model:
     """Cross entropy by hand, from the probabilities."""
     x, logits = _classifier(training)
@@ -176,6 +184,64 @@ def _autoencoder(training: bool) -> Model:
     return Model(inputs=[x], outputs=[y], train=_step(tf.reduce_mean(tf.square(y - x))))
 
 
+def _summed_up(training: bool) -> Model:
+    """A loss without labels, of which people look at multiples and sums only."""
+    x = vectors()
+    y = tf.layers.dense(tf.nn.relu(_norm(training)(tf.layers.dense(x, 4))), 6, name="restored")
+    loss = tf.reduce_mean(tf.square(y - x))
+    tf.summary.scalar("loss_in_percent", 100.0 * loss)
+    tf.summary.scalar("total", loss + 1e-3)
+    return Model(inputs=[x], outputs=[y], train=_step(loss))
+
+
+def _actor_critic(training: bool) -> Model:
+    """Policy and value; the graph draws an action from the policy too."""
+    x = vectors()
+    hidden = tf.nn.relu(_norm(training)(tf.layers.dense(x, 5)))
+    policy = tf.nn.softmax(tf.layers.dense(hidden, 3), name="policy")
+    value = tf.squeeze(tf.layers.dense(hidden, 1), 1, name="value")
+    drawn = tf.squeeze(tf.multinomial(tf.log(policy), 1), 1, name="drawn")
+    actions, advantages = tf.placeholder(tf.int32, [None], "actions"), tf.placeholder(tf.float32, [None], "advantages")
+    chosen = tf.log(tf.reduce_sum(policy * tf.one_hot(actions, 3), 1) + 1e-8)
+    error = tf.square(tf.placeholder(tf.float32, [None], "returns") - value)
+    train = [_step(tf.reduce_mean(error) - tf.reduce_mean(chosen * advantages)), drawn]
+    return Model(inputs=[x], outputs=[policy, value], train=train)
+
+
+def _sampled_classes(training: bool) -> Model:
+    """The loss draws a few classes to tell the labels from, and applies the weights of these alone."""
+    x = vectors()
+    y = tf.nn.relu(_norm(training)(tf.layers.dense(x, 5)))
+    weights, biases = tf.get_variable("weights", [20, 5]), tf.get_variable("biases", [20])
+    labels = tf.placeholder(tf.int64, [None, 1], "labels")
+    train = _step(tf.reduce_mean(tf.nn.nce_loss(weights, biases, labels, y, 4, 20)))
+    return Model(inputs=[x], outputs=[y], train=train)
+
+
+def _recognised_text(training: bool) -> Model:
+    """Scores for each step of a line, which the graph also decodes to text."""
+    x = tf.placeholder(tf.float32, [None, 5, 6], "x")
+    y = tf.layers.dense(tf.nn.relu(_norm(training)(tf.layers.dense(x, 5))), 4)
+    scores = tf.transpose(y, [1, 0, 2], name="scores")
+    lengths = tf.fill([tf.shape(x)[0]], 5)
+    decoded, _ = tf.nn.ctc_greedy_decoder(scores, lengths)
+    text = tf.sparse_tensor_to_dense(decoded[0], default_value=-1, name="text")
+    target = tf.placeholder(tf.float32, [5, None, 4], "target")
+    return Model(inputs=[x], outputs=[scores], train=[_step(tf.reduce_mean(tf.square(scores - target))), text])
+
+
+def _encoder_as_layer(training: bool) -> Model:
+    """A Keras model is a layer of the network; what it computes of its own `Input` stands beside it."""
+    inner = tf.keras.Input((6,), name="inner")
+    hidden = tf.keras.layers.BatchNormalization(momentum=0.7)(tf.keras.layers.Dense(5)(inner))
+    encoder = tf.keras.Model(inner, tf.keras.layers.Dense(4)(hidden))
+    first, second = vectors(name="first"), vectors(name="second")
+    y = tf.nn.sigmoid(tf.layers.dense(tf.abs(encoder(first, training=False) - encoder(second, training=False)), 1))
+    loss = tf.reduce_mean(tf.square(y - tf.placeholder(tf.float32, [None, 1], "target")))
+    train = _step(loss) if training else None
+    return Model(inputs=[first, second], outputs=[y], train=train, feeds={inner: np.zeros([8, 6])})
+
+
 def _triplet(training: bool) -> Model:
     """An embedding trained by distances within the batch."""
     x, embedded = _classifier(training)
@@ -221,6 +287,7 @@ def _weighted(training: bool) -> Model:
 CASES = (
     Case("loss_sparse", _sparse, 1),
     Case("loss_softmax", _softmax, 1),
+    Case("loss_softmax_known_batch", _softmax_of_known_batch, 1, any_batch=False),
     Case("loss_by_hand", _log_loss, 1),
     Case("loss_sigmoid", _sigmoid, 1),
     Case("loss_accuracy", _accuracy, 1, spare=1),
@@ -229,6 +296,11 @@ CASES = (
     Case("loss_clipped", _clipped, 1),
     Case("loss_multi_task", _multi_task, 1),
     Case("loss_autoencoder", _autoencoder, 1),
+    Case("loss_summed_up", _summed_up, 1),
+    Case("loss_actor_critic", _actor_critic, 1),
+    Case("loss_sampled_classes", _sampled_classes, 1),
+    Case("loss_recognised_text", _recognised_text, 1, any_batch=False),
+    Case("loss_encoder_as_layer", _encoder_as_layer, 2),
     Case("loss_triplet", _triplet, 1, names=True),
     Case("loss_class_weights", _weighted, 1),
     Case("train_flag_and_saver", _tower_pair, 1),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from exporter.errors import UnsupportedError
 
 __all__ = ["Refusals"]
@@ -29,9 +31,11 @@ class Refusals:
 
     def __init__(self) -> None:
         self._nodes: dict[tuple[str, str | None], list[str]] = {}
+        self._before: list[str] = []
 
-    def add(self, op: str, node: str, reason: str | None) -> None:
-        """Notes a node; without a reason its whole op type is unknown."""
+    def add(self, op: str, node: str, reason: str | None, *, before: Iterable[str] = ()) -> None:
+        """Notes a node; without a reason its whole op type is unknown. `before`: what of the model it works on."""
+        self._before += [name for name in before if name not in self._before]
         names = self._nodes.setdefault((op, reason), [])
         if node not in names:
             names.append(node)
@@ -44,7 +48,12 @@ class Refusals:
         found = "; ".join(_line(op, reason, names) for (op, reason), names in self._nodes.items())
         hints = dict.fromkeys(_HINTS[op] for op, reason in self._nodes if op in _HINTS)
         nodes = "1 node has" if total == 1 else f"{total} nodes have"
-        raise UnsupportedError(f"{nodes} no translation: {found}", hint=". ".join([*hints, _CHOOSE]))
+        raise UnsupportedError(f"{nodes} no translation: {found}", hint=". ".join([*hints, self._choose()]))
+
+    def _choose(self) -> str:
+        if not 0 < len(self._before) <= _NAMED:
+            return _CHOOSE
+        return f"{_CHOOSE}; up to there: {' '.join(f'--output {name}' for name in self._before)}"
 
 
 def _line(op: str, reason: str | None, names: list[str]) -> str:

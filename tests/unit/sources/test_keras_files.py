@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,17 @@ def _train_checkpoint(model: Any, folder: Path) -> tuple[Path, Path | None]:
     return Path(prefix), _config(model, folder)
 
 
+def _one_of_two(model: Any, folder: Path) -> tuple[Path, Path | None]:
+    """A checkpoint of two models, of which the other one comes first and has layers of the same classes."""
+    import tensorflow as tf
+
+    keras = importlib.import_module(type(model).__module__.partition(".")[0])
+    layers = keras.layers
+    other = keras.Sequential([layers.Conv2D(5, 3, input_shape=(8, 8, 3)), layers.BatchNormalization(), layers.Dense(7)])
+    prefix = tf.train.Checkpoint(adversary=other, model=model).save(str(folder / "ckpt"))
+    return Path(prefix), _config(model, folder)
+
+
 WAYS: dict[str, tuple[int, Callable[[Any, Path], tuple[Path, Path | None]]]] = {
     "keras2-archive": (2, _file(".keras")),
     "keras2-h5": (2, _file(".h5")),
@@ -99,11 +111,13 @@ WAYS: dict[str, tuple[int, Callable[[Any, Path], tuple[Path, Path | None]]]] = {
     "keras2-h5-weights": (2, _weights("_w.h5")),
     "keras2-tf-weights": (2, _weights("_ckpt")),
     "keras2-tf-checkpoint": (2, _train_checkpoint),
+    "keras2-tf-checkpoint-of-two": (2, _one_of_two),
     "keras3-archive": (3, _file(".keras")),
     "keras3-h5": (3, _file(".h5")),
     "keras3-v3-weights": (3, _weights(".weights.h5")),
     "keras3-sharded": (3, _sharded),
     "keras3-tf-checkpoint": (3, _train_checkpoint),
+    "keras3-tf-checkpoint-of-two": (3, _one_of_two),
 }
 
 
@@ -123,6 +137,21 @@ def test_every_way_of_saving(way: str, frozen: bool, tmp_path: Path) -> None:
     model = mixed_model(major, frozen=frozen)
     path, graph = save(model, tmp_path)
     assert _error(model, path, graph) <= _NOISE
+
+
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_of_twins_the_name_decides(name: str, tmp_path: Path) -> None:
+    """Of two models of one architecture the one is taken that the configuration is called like, and that is said."""
+    import tensorflow as tf
+
+    keras = keras_of(2)
+    twins = {n: keras.Sequential([keras.layers.Dense(4, input_shape=(3,))], name=n) for n in ("first", "second")}
+    prefix = tf.train.Checkpoint(**twins).save(str(tmp_path / "ckpt"))
+    source = open_keras(Path(prefix), graph_file=_config(twins[name], tmp_path))
+    assert source.notes[-1].startswith(f"of the models in the checkpoint (first, second) the weights of {name}")
+    _, weights = source.complete()
+    (kernel,) = [variable for path, variable in weights.variables.items() if path.endswith("kernel")]
+    np.testing.assert_array_equal(kernel.read(), twins[name].layers[0].kernel.numpy())
 
 
 def _unusual(keras: Any) -> Any:
