@@ -12,13 +12,12 @@ from exporter.inference.loops import COLLECTORS
 from exporter.inference.markers import BOOL, RANDOM_OPS, STEPWISE, has_computed_default
 from exporter.inference.model import Input
 from exporter.inference.ranks import hinted_shape
+from exporter.inference.result_types import result_type
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
 
 __all__ = ["cut_input", "find_inputs", "use_defaults"]
 
-_UINT8 = 4
-_FLOAT = 1
 _STRING = 7
 
 _Shape = tuple[int | None, ...] | None
@@ -29,7 +28,7 @@ def cut_input(rewriter: Rewriter, ref: Ref) -> Ref:
     node = rewriter.node(ref.node)
     if node.op in ("Placeholder", "PlaceholderV2"):
         return ref
-    dtype, shape = _dtype(rewriter, node, ref.port), _shape(rewriter, node, ref.port)
+    dtype, shape = result_type(rewriter, node, ref.port), _shape(rewriter, node, ref.port)
     placeholder = rewriter.add(f"{ref}/input", "Placeholder", dtype=dtype, shape=shape)
     rewriter.redirect(ref, placeholder)
     return placeholder
@@ -120,41 +119,17 @@ def _warn_of_flag(node: Node, findings: Findings) -> None:
 
 def _input(rewriter: Rewriter, ref: Ref, shape: _Shape) -> Input:
     node = rewriter.node(ref.node)
-    return Input(
-        str(ref), ref, _dtype(rewriter, node, ref.port), _shape(rewriter, node, ref.port) if shape is None else shape
-    )
+    found = _shape(rewriter, node, ref.port) if shape is None else shape
+    return Input(str(ref), ref, result_type(rewriter, node, ref.port), found)
 
 
-def _dtype(rewriter: Rewriter, node: Node, port: int) -> int:
-    """TensorFlow's type number of a result that is cut off from what makes it."""
-    for name in ("dtype", "T"):
-        if node.attribute(name) is not None:
-            return int(node.attribute(name))
-    for name in ("output_types", "component_types", "Tout"):
-        types = node.attribute(name)
-        if types is not None and port < len(types):
-            return int(types[port])
-    if node.op.startswith("Decode"):
-        return int(node.attribute("out_type", _UINT8))
-    if node.op.startswith("Parse"):
-        return _parsed(node, port)[0]
-    if node.op.startswith("Read"):
-        return _STRING
-    for name in ("SrcT", "DstT"):
-        if node.attribute(name) is not None:
-            return int(node.attribute("DstT"))
-    first = rewriter.inputs(node)
-    return _dtype(rewriter, rewriter.node(first[0].node), first[0].port) if first else _FLOAT
-
-
-def _parsed(node: Node, port: int) -> tuple[int, _Shape]:
+def _parsed(node: Node, port: int) -> _Shape:
     """The dense results of `ParseExample` come after three for each sparse one."""
-    types, shapes = node.attribute("Tdense", ()), node.attribute("dense_shapes", ())
+    shapes = node.attribute("dense_shapes", ())
     dense = port - 3 * len(node.attribute("sparse_types", ()))
-    if not 0 <= dense < len(types):
-        return _FLOAT, None
-    batch = () if "Single" in node.op else (None,)
-    return int(types[dense]), None if shapes[dense] is None else (*batch, *shapes[dense])
+    if not 0 <= dense < len(shapes) or shapes[dense] is None:
+        return None
+    return (*(() if "Single" in node.op else (None,)), *shapes[dense])
 
 
 def _shape(rewriter: Rewriter, node: Node, port: int) -> _Shape:
@@ -167,7 +142,7 @@ def _shape(rewriter: Rewriter, node: Node, port: int) -> _Shape:
         batched = known and node.op.startswith("Iterator") and known[0] == batch_size(rewriter, node)
         return (None, *known[1:]) if known and batched else known
     if node.op.startswith("Parse"):
-        return _parsed(node, port)[1]
+        return _parsed(node, port)
     hint = hinted_shape(node, port)
     if hint is not None:
         return _any_batch(node, hint)

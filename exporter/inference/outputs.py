@@ -109,7 +109,9 @@ def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]
     for end, reason in loop_leftovers(search, ends):
         _set_aside(findings, end, reason)
         ends = [other for other in ends if other is not end]
-    ends = [end for end in ends if not is_counter(search, end)]
+    for end in [end for end in ends if is_counter(search, end)]:
+        _set_aside(findings, end, "a number that a loop has counted")
+        ends = [other for other in ends if other is not end]
     ends = _without_samples(search, _without_copies(search, ends, findings), findings)
     results = [end for end in ends if not end.only_loss]
     if results and len({end.sources for end in results}) == 1:
@@ -123,7 +125,7 @@ def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]
                 _set_aside(findings, end, "only a loss uses it, and it depends on other inputs than the results")
         ends = [end for end in ends if not end.only_loss or end.sources == results[0].sources]
     ends = _without_unused_noise(search, ends, findings)
-    ends = _without_auxiliary(search, _without_logits(search, ends), findings)
+    ends = _without_auxiliary(search, _without_logits(search, ends, findings), findings)
     if len({end.sources for end in ends}) > 1 or _one_feeds_another(search, ends):
         raise UsageError(
             f"the graph has several networks, or ends of one; the candidates for an output are {_list(search, ends)}",
@@ -133,13 +135,16 @@ def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]
     return sorted((end.ref for end in ends), key=lambda ref: (position[ref.node], ref.port))
 
 
-def _without_logits(search: EndSearch, ends: list[End]) -> list[End]:
+def _without_logits(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
     """Without ends that a loss starts from and that another end comes from by activations alone."""
-    return [
-        end
-        for end in ends
-        if not end.only_loss or not any(_activates(search, end.ref, other.ref) for other in ends if other is not end)
-    ]
+    kept = []
+    for end in ends:
+        results = [o.ref for o in ends if end.only_loss and o is not end and _activates(search, end.ref, o.ref)]
+        if results:
+            _set_aside(findings, end, f"the logits of {results[0]}, which the loss starts from")
+        else:
+            kept.append(end)
+    return kept
 
 
 def _activates(search: EndSearch, logits: Ref, result: Ref) -> bool:

@@ -11,6 +11,7 @@ from exporter.errors import UsageError
 from exporter.formats.dtypes import dtype_of
 from exporter.inference.findings import Findings
 from exporter.inference.names import find_tensor
+from exporter.inference.result_types import result_type
 from exporter.inference.rewriter import Rewriter
 
 __all__ = ["apply_values"]
@@ -24,8 +25,7 @@ def apply_values(rewriter: Rewriter, values: Mapping[str, str], findings: Findin
     """
     for name, text in values.items():
         ref = find_tensor(rewriter, name, what="--set")
-        node = rewriter.node(ref.node)
-        dtype = int(node.attribute("dtype", node.attribute("T", 1)))
+        dtype = result_type(rewriter, rewriter.node(ref.node), ref.port)
         array = _parse(name, text, dtype_of(dtype))
         rewriter.redirect(ref, rewriter.constant(f"{ref.node}/set", array, dtype))
         findings.decide("value", str(ref), text, "given with --set")
