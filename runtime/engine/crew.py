@@ -21,6 +21,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
@@ -110,16 +111,15 @@ class Crew:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 process = os.fork()
             if not process:
-                self._work(place, reading, writing)
+                self._work(place, reading)
             os.close(reading)
             self._workers.append((process, writing))
 
-    def _work(self, place: int, reading: int, writing: int) -> None:
+    def _work(self, place: int, reading: int) -> None:
         """What a worker does until it ends."""
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            for pipe in (writing, *(pipe for _, pipe in self._workers)):
-                os.close(pipe)
+            _close_all_but(reading)
             np.seterr(all="ignore")
             ONE_THREAD.enter()
             parent, done = os.getppid(), 0
@@ -169,6 +169,18 @@ class Crew:
     def _moved(self, since: float) -> bool:
         """Whether all workers are there, and none has made the parent wait for too long."""
         return since < _STUCK and all(os.waitpid(process, os.WNOHANG)[0] == 0 for process, _ in self._workers)
+
+
+def _close_all_but(kept: int) -> None:
+    """Lets go of the parent's files, so that a connection or pipe ends when the parent closes it."""
+    try:
+        found = [int(path.name) for path in Path("/proc/self/fd").iterdir()]
+    except OSError:
+        found = list(range(1024))
+    for number in found:
+        if number != kept:
+            with suppress(OSError):
+                os.close(number)
 
 
 def _stop(parent: int, workers: list[tuple[int, int]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import signal
 import time
 from collections.abc import Iterator
@@ -159,6 +160,20 @@ def _alive(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_workers_hold_no_files(program: Program) -> None:
+    """What the parent closes is closed: whoever reads from it sees the end, though the workers live on."""
+    reading, writing = os.pipe()
+    program.run([X])
+    os.close(writing)
+    ready, _, _ = select.select([reading], [], [], 5)
+    assert ready
+    assert os.read(reading, 1) == b""
+    os.close(reading)
+    processes = workers(program)
+    assert all(map(_alive, processes))
+    assert all(len(list(Path(f"/proc/{process}/fd").iterdir())) <= 1 for process in processes)
 
 
 def test_an_error_is_raised_by_the_parent(program: Program) -> None:
