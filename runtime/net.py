@@ -11,7 +11,7 @@ import numpy as np
 
 from runtime.bundle import Bundle, Probe, read
 from runtime.document import Value
-from runtime.engine import ACCURACIES, Pieces, Policy, Programs, cores
+from runtime.engine import ACCURACIES, Layer, Pieces, Policy, Programs, cores
 from runtime.feeds import converted, in_order
 from runtime.kernels.base import Array
 from runtime.plan import Node, execute
@@ -168,20 +168,20 @@ class Net:
         runs = [self._timed(arrays) for _ in range(rounds)]
         return summary([times for times, _ in runs], runs[0][1])
 
-    def _timed(self, arrays: Sequence[Array]) -> tuple[list[tuple[Node, float]], Mapping[str, int]]:
-        """The seconds of each step of a run, and what `Row.products` counts, by node."""
+    def _timed(self, arrays: Sequence[Array]) -> tuple[list[tuple[Node, float]], Mapping[str, Layer]]:
+        """The seconds of each step of a run, and what else there is to say, by node."""
         program, idle = (None, []) if self._programs is None else self._programs.take(arrays, _kinds(arrays))
         if program is None:
             return self._interpreted_times(arrays), {}
-        products: Mapping[str, int]
+        layers: Mapping[str, Layer]
         if isinstance(program, Pieces):
             runs = [self._timed(part) for part in program.parts(arrays)]
             times = [step for steps, _ in runs for step in steps]
-            products = {name: len(runs) * count for name, count in runs[0][1].items()}
+            layers = {name: Layer(kernel, len(runs) * count) for name, (kernel, count) in runs[0][1].items()}
         else:
-            times, products = program.timed(arrays), program.products
+            times, layers = program.timed(arrays), program.layers
         idle.append(program)
-        return times, products
+        return times, layers
 
     def _interpreted_times(self, arrays: Sequence[Array]) -> list[tuple[Node, float]]:
         import time

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from runtime.engine import Layer
 from runtime.plan import Node
 
 __all__ = ["Row", "bench", "summary", "table"]
@@ -18,17 +19,19 @@ class Row(NamedTuple):
 
     Attributes:
         name, op: Of the node.
+        kernel: What the engine does it by; empty where operators are run one by one.
         seconds: The least of several runs.
         products: Multiplications and additions of a direct product; 0 for other operators.
     """
 
     name: str
     op: str
+    kernel: str
     seconds: float
     products: int
 
 
-def summary(runs: Iterable[Sequence[tuple[Node, float]]], products: Mapping[str, int]) -> list[Row]:
+def summary(runs: Iterable[Sequence[tuple[Node, float]]], layers: Mapping[str, Layer]) -> list[Row]:
     """The least time of each node in several runs, in the order in which they run."""
     least: dict[str, float] = {}
     ops: dict[str, str] = {}
@@ -38,16 +41,23 @@ def summary(runs: Iterable[Sequence[tuple[Node, float]]], products: Mapping[str,
             spent[node.name] = spent.get(node.name, 0.0) + seconds
             ops[node.name] = node.op
         least = {name: min(seconds, least.get(name, seconds)) for name, seconds in spent.items()}
-    return [Row(name, ops[name], seconds, products.get(name, 0)) for name, seconds in least.items()]
+    return [
+        Row(name, ops[name], kernel, seconds, products)
+        for name, seconds in least.items()
+        for kernel, products in [layers.get(name, Layer("", 0))]
+    ]
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as text, slowest first: milliseconds, share, GFLOP/s, operator, name."""
+    """The rows as text, slowest first: milliseconds, share, GFLOP/s, kernel, operator, name."""
     total = sum(row.seconds for row in rows) or 1.0
-    lines = [f"{'ms':>9} {'share':>6} {'GFLOP/s':>8}  node"]
+    width = max((len(row.kernel) for row in rows), default=0)
+    lines = [f"{'ms':>9} {'share':>6} {'GFLOP/s':>8}  {'kernel':{width}}  node"]
     for row in sorted(rows, key=lambda row: -row.seconds):
         rate = f"{row.products / row.seconds / 1e9:8.1f}" if row.products and row.seconds else " " * 8
-        lines.append(f"{1000 * row.seconds:9.3f} {row.seconds / total:6.1%} {rate}  {row.op} {row.name}")
+        lines.append(
+            f"{1000 * row.seconds:9.3f} {row.seconds / total:6.1%} {rate}  {row.kernel:{width}}  {row.op} {row.name}"
+        )
     lines.append(f"{1000 * total:9.3f} {'':6} {'':8}  in all")
     return "\n".join(lines)
 

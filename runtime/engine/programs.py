@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 from runtime.bundle import Bundle
 from runtime.engine.choice import Policy
+from runtime.engine.compiler import compile_program
 from runtime.engine.forms import Forms
 from runtime.engine.pieces import Pieces, batched, cut
-from runtime.engine.program import Program, compile_program
+from runtime.engine.program import Program
 from runtime.engine.resolve import Spec, Unresolvable
 from runtime.kernels.base import Array
 

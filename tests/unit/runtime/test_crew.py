@@ -88,6 +88,23 @@ def test_workers_change_no_bit(program: Program) -> None:
     assert len(workers(program)) == program._threads - 1
 
 
+def test_steps_are_timed_with_workers(program: Program) -> None:
+    """One after the other, as they run; those that helped with it are gone then, and the others are still there."""
+    expected = program.run([X])[0]
+    processes = workers(program)
+    times = program.timed([X])
+    assert [node for node, _ in times] == [node for node, _ in program.steps]
+    assert all(seconds > 0 for _, seconds in times)
+    np.testing.assert_array_equal(program.run([X])[0], expected)
+    assert workers(program) == processes
+    assert _children() <= {*processes}
+
+
+def _children() -> set[int]:
+    """The processes that this one has started and that still run."""
+    return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()))
+
+
 def test_a_lost_worker_is_replaced(program: Program) -> None:
     """The run in which it is missed gives the same bits, and so does the next, by another."""
     expected = program.run([X])[0]

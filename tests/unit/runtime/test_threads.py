@@ -79,6 +79,15 @@ def test_thread_counts_differ_by_rounding_only(model: Path, threads: int) -> Non
         assert not close(net(x + (np.arange(x.size) == 5).reshape(x.shape)), plain(x))
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_profile_says_what_does_it(model: Path, threads: int) -> None:
+    """The kernel of each node, with any number of threads; what is fused into a node has no row of its own."""
+    rows = {row.name: row for row in runtime.load(model, threads=threads).profile({"x": IMAGES[0]}, rounds=1)}
+    kernels = {name: rows[name].kernel.split()[0] for name in ("winograd", "depthwise", "pool", "dense")}
+    assert kernels == {"winograd": "winograd", "depthwise": "einsum", "pool": "slices", "dense": "direct"}
+    assert "relu" not in rows
+
+
 def test_same_bits_in_any_order_of_calls(model: Path) -> None:
     """Whatever ran before, and in how many threads of the caller's."""
     net = runtime.load(model, threads=2)

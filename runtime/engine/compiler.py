@@ -1,0 +1,155 @@
+"""Makes programs: shapes, tasks, homes, memory, and for each task the kernel that suits it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import prod
+from typing import NamedTuple
+
+from runtime.engine import depthwise, generic, matrix, pools, winograd
+from runtime.engine.arena import allocate
+from runtime.engine.choice import Policy, conv_tiles, name
+from runtime.engine.context import Bind, Context, clear_halo
+from runtime.engine.finish import Step
+from runtime.engine.forms import Forms
+from runtime.engine.homes import Home, Homes
+from runtime.engine.program import Layer, Program
+from runtime.engine.resolve import Spec, resolve
+from runtime.engine.shares import led
+from runtime.engine.tasks import fuse
+from runtime.kernels.base import Array
+from runtime.plan import Graph, Node
+from runtime.weights import Weights
+
+__all__ = ["compile_program"]
+
+_TINY = 4096
+"""Elements of all arrays together, of which no product makes more than 4096^1.5 = 2^18 multiply-adds."""
+
+
+def compile_program(
+    graph: Graph,
+    weights: Mapping[str, Array],
+    inputs: Mapping[str, Spec],
+    forms: Forms,
+    policy: Policy,
+) -> Program:
+    """The program of a graph for inputs of these shapes.
+
+    Raises:
+        Unresolvable: A shape depends on the numbers in the input.
+        ValueError: The shapes don't go together.
+    """
+    weights = weights if isinstance(weights, Weights) else Weights(weights)
+    specs = resolve(graph, weights, inputs)
+    tasks = fuse(graph, specs)
+    homes = Homes(tasks, specs, graph.inputs, graph.outputs, policy)
+    contexts = [Context(task, number, specs, homes, weights, forms, policy) for number, task in enumerate(tasks)]
+    kernels = [_kernel(ctx) for ctx in contexts]
+    binds = [kernel.plan(ctx) for kernel, ctx in zip(kernels, contexts)]
+    nbytes = allocate(homes.buffers, shared=any(ctx.is_shared for ctx in contexts))
+    steps: list[tuple[Node, Step]] = []
+    for given in graph.inputs:
+        steps += [(Node("Input", given, (), ()), step) for step in _halo(homes.homes[given])]
+    for ctx, bind in zip(contexts, binds):
+        made = [step for output in ctx.task.outputs if output for step in _halo(ctx.home(output))]
+        steps += [(ctx.task.node, step) for step in led(made, bind())]
+    forms.fill(policy.threads)
+    places = [homes.homes[given].array for given in graph.inputs]
+    results = [_place(output, specs, homes) for output in graph.outputs]
+    layers = {ctx.task.node.name: Layer(kernel.name, _products(ctx)) for kernel, ctx in zip(kernels, contexts)}
+    is_tiny = sum(prod(spec.shape) for spec in specs.values()) <= _TINY
+    return Program(steps, places, results, nbytes, layers, is_tiny=is_tiny)
+
+
+def _products(ctx: Context) -> int:
+    node = ctx.task.node
+    if node.op not in ("Conv", "Dense"):
+        return 0
+    return 2 * prod(ctx.out.shape) * prod(ctx.specs[node.inputs[1]].shape[:-1])
+
+
+def _place(output: str, specs: Mapping[str, Spec], homes: Homes) -> Array:
+    known = specs[output].array
+    return homes.homes[output].array if known is None else known
+
+
+def _halo(home: Home) -> list[Step]:
+    return [] if home.buffer.alone or not home.halo else clear_halo(home.padded, home.halo)
+
+
+class _Kernel(NamedTuple):
+    """What a task is done by.
+
+    Attributes:
+        name: For people.
+        plan: Asks for memory, and gives what makes the steps.
+    """
+
+    name: str
+    plan: Callable[[Context], Bind]
+
+
+def _kernel(ctx: Context) -> _Kernel:
+    """The kernel that suits a task."""
+    node, out = ctx.task.node, ctx.out
+    if ctx.is_alias:
+        return _Kernel("view", lambda _: list)
+    if node.op == "Concat":
+        return _Kernel("in place", generic.concat)
+    special = None
+    if out.dtype.kind == "f" and out.dtype.itemsize > 2 and 0 not in out.shape:
+        special = _SPECIAL.get(node.op, _none)(ctx)
+    return special or _Kernel("operator", generic.operator)
+
+
+def _none(ctx: Context) -> _Kernel | None:
+    return None
+
+
+def _for_conv(ctx: Context) -> _Kernel | None:
+    kernel, group = ctx.specs[ctx.task.node.inputs[1]], ctx.task.node.attributes.get("group", 1)
+    if not kernel.known or len(kernel.shape) != 4 or not _constant_bias(ctx):
+        return None
+    if group == 1:
+        tiles = conv_tiles(ctx.task, ctx.specs, ctx.policy)
+        if tiles is None:
+            return _Kernel("direct", matrix.convolution)
+        return _Kernel(f"winograd {name(tiles)}", partial(winograd.convolution, tiles=tiles))
+    is_depthwise = group == kernel.shape[-1] and kernel.shape[-2] == 1
+    return _Kernel("einsum", depthwise.convolution) if is_depthwise else None
+
+
+def _for_dense(ctx: Context) -> _Kernel | None:
+    return _Kernel("direct", matrix.dense) if ctx.knows(1) and _constant_bias(ctx) else None
+
+
+def _for_pool(ctx: Context) -> _Kernel | None:
+    return _Kernel("slices", pools.pool) if len(ctx.out.shape) == 4 else None
+
+
+def _constant_bias(ctx: Context) -> bool:
+    return len(ctx.inputs) < 3 or ctx.inputs[2] is None or ctx.knows(2)
+
+
+def _for_arithmetic(ctx: Context) -> _Kernel:
+    return _Kernel("ufunc", generic.arithmetic)
+
+
+def _for_mean(ctx: Context) -> _Kernel | None:
+    axes, x = ctx.known(1), ctx.inputs[0]
+    image = x is not None and len(x.shape) == 4 and axes is not None and sorted(axes.tolist()) == [1, 2]
+    return _Kernel("mean of pixels", pools.global_mean) if image else None
+
+
+_SPECIAL: dict[str, Callable[[Context], _Kernel | None]] = {
+    "Add": _for_arithmetic,
+    "AveragePool": _for_pool,
+    "Conv": _for_conv,
+    "Dense": _for_dense,
+    "MaxPool": _for_pool,
+    "Mul": _for_arithmetic,
+    "ReduceMean": _for_mean,
+    "Sub": _for_arithmetic,
+}
