@@ -33,8 +33,8 @@ __all__ = ["Crew", "available"]
 
 _IDLE, _AWAKE = 1.0, 0.002
 """Seconds after which a worker without work ends, and during which it looks for some without sleeping."""
-_STUCK = 10.0
-"""Seconds without progress after which a worker is given up; no share of a layer takes as long."""
+_STUCK = 3.0
+"""Seconds that a worker may need longer for its share than its parent for its own, before it is given up."""
 _ORDERED = frozenset({"x86_64", "amd64", "i686", "i386"})
 """Machines on which a write is seen after all earlier ones."""
 _SPINS = 2000
