@@ -99,11 +99,11 @@ class _Fuser:
         return Tail("Swish", nodes) if alone and set(nodes[1].inputs) == {value, gate} else None
 
     def _sum(self, value: str, node: Node) -> Tail | None:
-        """Another value of the same shape, or one known number per channel."""
+        """Another value of the same shape, of more axes than one, or one known number per channel."""
         other = node.inputs[1] if node.inputs[0] == value else node.inputs[0]
         spec, shape = self._specs[other], self._specs[value].shape
-        per_channel = spec.known and spec.shape == shape[-1:]
-        same = not spec.known and spec.shape == shape and other != value
+        per_channel = spec.known and spec.shape == shape[-1:] != ()
+        same = not spec.known and spec.shape == shape and len(shape) > 1 and other != value
         return Tail("Add", (node,), other) if per_channel or same else None
 
     def _known(self, names: Sequence[str]) -> bool:

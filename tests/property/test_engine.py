@@ -372,3 +372,30 @@ def test_the_standard_accuracy_is_noise_to_verify(taps: tuple[int, int], channel
     assert error(one("Conv", {"w": w}, x, "standard"), truth) <= limit(error(plain, truth), np.float32)
     w[0, 0, 0] = 0
     assert error(one("Conv", {"w": w}, x, "standard"), truth) > limit(error(plain, truth), np.float32)
+
+
+@FAST
+@given(
+    st.lists(st.integers(1, 3), max_size=4),
+    st.lists(st.sampled_from(["Add", "Mul", "Sub", "Relu", "Sigmoid", "Tanh"]), min_size=1, max_size=5),
+    st.integers(0, 2**32 - 1),
+)
+def test_sums_and_activations_of_any_rank(shape: list[int], ops: list[str], seed: int) -> None:
+    """Of values that are computed, known, and one number per channel: what the interpreter makes of them."""
+    random = np.random.default_rng(seed)
+    x = single(random.standard_normal(shape))
+    arrays: dict[str, Any] = {
+        "c": single(random.standard_normal(shape[-1:])),
+        "k": single(random.standard_normal(shape)),
+    }
+    nodes = [Node("Tanh", "other", ("x",), ("z",))]
+    last = "x"
+    for number, op in enumerate(ops):
+        others = [str(random.choice(["x", "z", "c", "k"]))] if op in ("Add", "Mul", "Sub") else []
+        names = [last, *others][:: int(random.choice([1, -1]))]
+        nodes.append(Node(op, f"{op} {number}", tuple(names), (f"v{number}",)))
+        last = f"v{number}"
+    (expected,) = evaluate(nodes, {"x": x, **arrays}, [last]).values()
+    (found,) = compiled(nodes, arrays, x, [last], "strict")
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
