@@ -29,6 +29,8 @@ _COMPARED = 1 << 10
 def separable(graph: Graph, whole: Mapping[str, Spec], part: Mapping[str, Spec], inputs: Sequence[bool]) -> bool:
     """Whether running the graph on parts of a batch gives those parts of each of its outputs.
 
+    Everything in it has to be like that but for arithmetic with sizes, also what no output needs.
+
     Args:
         graph: The model.
         whole: The spec of every value, weights included, for the whole batch.
@@ -44,7 +46,8 @@ def separable(graph: Graph, whole: Mapping[str, Spec], part: Mapping[str, Spec],
         for name in node.outputs:
             if name:
                 kinds[name] = found if _bears_out(found, whole[name].shape, part[name].shape, sizes) else _OTHER
-    return all(kinds[name] == _ROWS for name in graph.outputs)
+    sizes_alone = all(whole[name].known for name, kind in kinds.items() if kind == _OTHER)
+    return sizes_alone and all(kinds[name] == _ROWS for name in graph.outputs)
 
 
 def _bears_out(kind: str, whole: tuple[int, ...], part: tuple[int, ...], sizes: tuple[int, int]) -> bool:

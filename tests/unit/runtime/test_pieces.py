@@ -200,6 +200,16 @@ def test_cutting_elsewhere_would_be_wrong(name: str, monkeypatch: pytest.MonkeyP
     assert differs or not is_cut(made, arrays)  # what takes batches of this size alone can't be cut
 
 
+def test_what_no_output_needs_counts() -> None:
+    """A node that takes batches of one size alone would fail on a piece, though nobody asks for its result."""
+    weights = {"w": ints(TOTAL, -1), "v": drawn(12, 2)}
+    case = Case([op("Reshape", "x", "w", out="a"), op("Dense", "a", "v", out="b"), op("Tanh", "x")], weights=weights)
+    arrays = batch(case)
+    made = net(case)
+    np.testing.assert_allclose(made(*arrays), np.tanh(arrays[0]), rtol=1e-5)
+    assert not is_cut(made, arrays)
+
+
 @pytest.mark.parametrize("total", [1, 2, 3, 4, 7])
 def test_any_number_of_images(total: int) -> None:
     """Those that a piece is too large for, and one that no two pieces share, included."""
