@@ -22,6 +22,7 @@ from exporter.inference.groups import PLACEHOLDERS
 from exporter.inference.markers import RANDOM_OPS
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
+from exporter.sources.model import VARIABLE_OPS
 
 __all__ = ["HARMLESS", "drop_noise"]
 
@@ -239,7 +240,7 @@ def _is_level(rewriter: Rewriter, ref: Ref) -> bool:
         node = rewriter.producer(rewriter.inputs(node)[0])
     if node.op in PLACEHOLDERS:
         return node.attribute("shape") in (None, ())
-    return node.op in ("VariableV2", "Variable", "VarHandleOp") and node.attribute("shape") == ()
+    return node.op in VARIABLE_OPS and node.attribute("shape") == ()
 
 
 def _drop_gaussian(rewriter: Rewriter, consumers: _Consumers, ref: Ref, findings: Findings) -> None:

@@ -27,6 +27,7 @@ from exporter.inference.markers import (
     BOOL,
     LOOP_RESULT,
     LOOP_STATE,
+    MERGES,
     SHAPE_OPS,
     SWITCHES,
     assigns,
@@ -38,6 +39,7 @@ from exporter.inference.ranks import hinted_shape, ranks
 from exporter.inference.rewriter import Rewriter
 from exporter.inference.watching import Watching
 from exporter.sources.graph import Node, Ref
+from exporter.sources.model import VARIABLE_OPS
 
 __all__ = ["CHOICES", "End", "EndSearch"]
 
@@ -50,8 +52,6 @@ _NOT_NUMBERS = (7, 20, 21)
 
 CHOICES = frozenset({"ArgMax", "ArgMin", "TopK", "TopKV2"})
 
-
-_VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 
 _PARTS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}
 """Ops that part a tensor, and the attribute that says into how many."""
@@ -245,10 +245,10 @@ class EndSearch:
             return bool(node.attribute("of_while", False))
         if node.op in (LOOP_STATE, "NextIteration") or node.attribute("loop") is not None:
             return not self._is_loop_result(node)
-        if node.op not in ("Identity", "Merge", *IFS):
+        if node.op not in {"Identity"} | MERGES | IFS:
             return False
         made = self.rewriter.producer(self.rewriter.inputs(node)[0]) if node.op == "Identity" else node
-        if made.op == "Merge":
+        if made.op in MERGES:
             sides = [self.rewriter.node(behind(self.rewriter, ref).node) for ref in self.rewriter.inputs(made)]
             return any(side.op in ASSIGN_OPS for side in sides)
         if made.op in IFS:
@@ -286,7 +286,7 @@ class EndSearch:
 
     def weights_before(self, ref: Ref) -> set[str]:
         """The variables that a tensor needs."""
-        return {node.name for node in self.rewriter.order([ref]) if node.op in _VARIABLES}
+        return {node.name for node in self.rewriter.order([ref]) if node.op in VARIABLE_OPS}
 
     def layers_before(self, ref: Ref) -> set[str]:
         """The layers that a tensor needs."""

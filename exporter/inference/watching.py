@@ -48,6 +48,7 @@ class Watching:
         for node in self._nodes.values():
             if node.name not in self.only and self._is_shown(node):
                 self._follow(node)
+        self.watched = {ref for ref in self.watched if ref.node not in self.only}
 
     def _checks(self) -> set[str]:
         """What ends in a check or a text: nobody computes on with it."""
@@ -62,8 +63,22 @@ class Watching:
         users = self._users.get(node.name, ())
         if node.op == "CheckNumerics" and not users:
             return True
-        looking = all(user.op in NO_VALUE or user.name in found for user in users)
+        if node.op in SWITCHES:
+            return self._guards(node)
+        if node.op == "Identity" and users:
+            return all(self._guards(user) and self._rewriter.inputs(user)[1].node == node.name for user in users)
+        looking = all(user.op in NO_VALUE or user.name in found or self._guards(user) for user in users)
         return bool(users) and looking and node.op in _CHECKS | _TEXTS | {"CheckNumerics"}
+
+    def _guards(self, node: Node) -> bool:
+        """Whether it chooses between a check and nothing: `tf.Assert` puts its data into a condition."""
+        return node.op in SWITCHES and self._leads_nowhere(node)
+
+    def _leads_nowhere(self, node: Node, depth: int = 6) -> bool:
+        if node.op in NO_VALUE or depth == 0:
+            return depth > 0
+        passes = node.op in SWITCHES | MERGES | {"Identity"}
+        return passes and all(self._leads_nowhere(user, depth - 1) for user in self._users.get(node.name, ()))
 
     def _is_shown(self, node: Node) -> bool:
         """Whether summaries alone use it, as numbers; an image may well be a result."""

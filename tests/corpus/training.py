@@ -107,6 +107,15 @@ def _metrics(training: bool) -> Model:
     )
 
 
+def _confusion(training: bool) -> Model:
+    """A confusion matrix, which checks labels and predictions before it counts them."""
+    x, logits = _classifier(training)
+    labels, predicted = _labels(), tf.argmax(logits, 1)
+    matrix = tf.confusion_matrix(labels, predicted, num_classes=3)
+    train = [_step(tf.losses.sparse_softmax_cross_entropy(labels, logits)), matrix]
+    return Model(inputs=[x], outputs=[logits, predicted], train=train)
+
+
 def _regularised(training: bool) -> Model:
     x = vectors()
     regularizer = tf.keras.regularizers.l2(1e-3)
@@ -292,6 +301,8 @@ CASES = (
     Case("loss_sigmoid", _sigmoid, 1),
     Case("loss_accuracy", _accuracy, 1, spare=1),
     Case("loss_metrics", _metrics, 1, spare=1),
+    Case("loss_confusion", _confusion, 1),
+    Case("loss_confusion_if", _confusion, 1, control_flow=2, resource=True),
     Case("loss_regularised", _regularised, 1),
     Case("loss_clipped", _clipped, 1),
     Case("loss_multi_task", _multi_task, 1),
