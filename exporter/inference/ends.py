@@ -25,6 +25,7 @@ from exporter.inference.loss import LossArithmetic
 from exporter.inference.markers import (
     ASSIGN_OPS,
     BOOL,
+    COSMETIC,
     LOOP_RESULT,
     LOOP_STATE,
     MERGES,
@@ -52,6 +53,10 @@ _NOT_NUMBERS = (7, 20, 21)
 
 CHOICES = frozenset({"ArgMax", "ArgMin", "TopK", "TopKV2"})
 
+
+_COMPARING = frozenset(
+    {"Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalNot", "LogicalOr", "NotEqual"}
+)
 
 _PARTS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}
 """Ops that part a tensor, and the attribute that says into how many."""
@@ -224,12 +229,24 @@ class EndSearch:
         if not only_loss:
             found[ref] = False
             return
+        ref = self._compared(ref)
         choice = behind(self.rewriter, ref)
         if self.rewriter.node(choice.node).op in CHOICES:
             scores = self.loss.plain(self.rewriter.inputs(self.rewriter.node(choice.node))[0])
             found.setdefault(scores, True)
             ref = choice
         found.setdefault(self.loss.prediction(ref), True)
+
+    def _compared(self, ref: Ref) -> Ref:
+        """What metrics compare with a threshold before they look at the labels; the tensor itself if it is no such."""
+        start, node = ref, self.rewriter.node(ref.node)
+        while node.op in _COMPARING or (start != ref and node.op in COSMETIC | {"Tile", "Transpose"}):
+            weighted = [other for other in self.rewriter.inputs(node) if other.node in self.weighted]
+            if len(weighted) != 1:
+                return ref
+            start = weighted[0]
+            node = self.rewriter.node(start.node)
+        return start
 
     def _is_result(self, node: Node, users: list[Node]) -> bool:
         """Nothing uses it, a loss or metric does, or people look at it as an image."""

@@ -107,6 +107,21 @@ def _metrics(training: bool) -> Model:
     )
 
 
+def _thresholds(training: bool) -> Model:
+    """Metrics that compare scores and predictions with thresholds before they meet the labels."""
+    x, logits = _classifier(training)
+    scores = tf.sigmoid(logits, name="scores")
+    predicted = tf.round(scores, name="predicted")
+    labels = tf.placeholder(tf.float32, [None, 3], "labels")
+    metrics = (
+        tf.metrics.auc(labels, scores),
+        tf.metrics.precision(labels, predicted),
+        tf.metrics.recall(labels, predicted),
+    )
+    train = [_step(tf.losses.sigmoid_cross_entropy(labels, logits)), *(update for _, update in metrics)]
+    return Model(inputs=[x], outputs=[scores, predicted], train=train)
+
+
 def _confusion(training: bool) -> Model:
     """A confusion matrix, which checks labels and predictions before it counts them."""
     x, logits = _classifier(training)
@@ -301,6 +316,7 @@ CASES = (
     Case("loss_sigmoid", _sigmoid, 1),
     Case("loss_accuracy", _accuracy, 1, spare=1),
     Case("loss_metrics", _metrics, 1, spare=1),
+    Case("loss_thresholds", _thresholds, 1, spare=1),
     Case("loss_confusion", _confusion, 1),
     Case("loss_confusion_if", _confusion, 1, control_flow=2, resource=True),
     Case("loss_regularised", _regularised, 1),
