@@ -1,30 +1,22 @@
 """The ends of a graph's forward computation: the tensors that could be meant as outputs.
 
-Labels are what feeds losses and metrics but no layer; what depends on them, on gradients or on assignments is
-training. Of the rest an end is what no other part of the rest uses. Where the loss needs no labels (autoencoders,
-GANs), the end is what the arithmetic of the loss starts from.
+An end is what no other part of the forward computation uses. Where the loss needs no labels (autoencoders, GANs), it is
+what the arithmetic of the loss starts from.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.inference.conditions import IFS
+from exporter.inference.forward import Forward
 from exporter.inference.groups import (
-    CANDIDATE_SAMPLERS,
-    DATA_SOURCES,
-    DECODERS,
-    GRADIENT_OPS,
     LAYER_OPS,
-    NO_VALUE,
-    PLACEHOLDERS,
 )
 from exporter.inference.loss import LossArithmetic
 from exporter.inference.markers import (
     ASSIGN_OPS,
-    BOOL,
     COSMETIC,
     LOOP_RESULT,
     LOOP_STATE,
@@ -33,26 +25,20 @@ from exporter.inference.markers import (
     SWITCHES,
     assigns,
     behind,
-    has_computed_default,
     variable_behind,
 )
-from exporter.inference.ranks import hinted_shape, ranks
+from exporter.inference.ranks import ranks
 from exporter.inference.rewriter import Rewriter
 from exporter.inference.watching import Watching
 from exporter.sources.graph import Node, Ref
-from exporter.sources.model import VARIABLE_OPS
 
 __all__ = ["CHOICES", "End", "EndSearch"]
 
 _NOT_VALUES = SHAPE_OPS | SWITCHES | {"ZerosLike", "OnesLike", "Assert"}
-_UPDATES = re.compile(r"^(Resource|Sparse)?(Resource)?(Apply|SparseApply|Scatter)")
-_GRADIENT_SCOPE = re.compile(r"(^|/)gradients(_\d+)?/")
-
 _NOT_NUMBERS = (7, 20, 21)
 """TensorFlow's type numbers of strings, resources and variants."""
 
 CHOICES = frozenset({"ArgMax", "ArgMin", "TopK", "TopKV2"})
-
 
 _COMPARING = frozenset(
     {"Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalNot", "LogicalOr", "NotEqual"}
@@ -79,111 +65,25 @@ class End:
     is_fed: bool = False
 
 
-class EndSearch:
-    """Parts a graph into forward computation, labels, gradients and updates, and finds where the first of these ends.
+class EndSearch(Forward):
+    """Finds where the forward computation of a graph ends.
 
     Args:
         rewriter: The whole graph.
         given: Inputs that are known; all others are found if there are none.
+
+    Attributes:
+        ranks: Of what layers contribute to, as far as they are known.
+        loss: Tells the arithmetic of losses.
+        watching: Tells what only looks at the network.
     """
 
     def __init__(self, rewriter: Rewriter, given: list[Ref]) -> None:
-        self.rewriter = rewriter
-        self.nodes = list(rewriter.graph)
-        self.users = rewriter.consumers(self.nodes)
-        self.by_node: dict[str, list[Node]] = {}
-        for ref, uses in self.users.items():
-            self.by_node.setdefault(ref.node, []).extend(node for node, _ in uses)
-        self.gradients: set[str] = set()
-        self.gradients = self._closure(self._gradient_seeds(), through_training=True)
-        self.sources = given or [ref for node in self.nodes for ref in self._source_refs(node)]
-        self.reach = {ref: self._closure([node for node, _ in self.users.get(ref, [])]) for ref in self.sources}
-        inputs = [ref for ref in self.sources if given or self._is_input(ref)] or self.sources
-        labels = [ref for ref in self._all_sources() if ref not in inputs]
-        self.inputs = inputs
-        self.of_labels: set[str] = set()
-        for ref in labels:
-            self.of_labels |= self._closure([node for node, _ in self.users.get(ref, [])])
-        reached: set[str] = set()
-        for ref in inputs:
-            reached |= self.reach[ref]
-        self.decoders = [node for node in self.nodes if node.name in reached and self._only_decodes(node)]
-        self.of_labels |= self._closure(self.decoders)
-        self.forward = reached - self.of_labels
-        layers = [node for node in self.nodes if node.name in self.forward and self._applies_weights(node)]
-        self.weighted = self._closure(layers) & self.forward if layers else self.forward
-        self.ranks = ranks(rewriter, rewriter.order(self._weighted_refs()))
-        self.loss = LossArithmetic(rewriter, self.weighted, self.of_labels, self.by_node, self.ranks)
+        super().__init__(rewriter, given)
         weighted = [node for node in self.nodes if node.name in self.weighted]
+        self.ranks = ranks(rewriter, rewriter.order(Ref(node.name) for node in weighted))
+        self.loss = LossArithmetic(rewriter, self.weighted, self.of_labels, self.by_node, self.ranks)
         self.watching = Watching(rewriter, weighted, self.by_node, self.gradients)
-
-    def _weighted_refs(self) -> list[Ref]:
-        return [Ref(node.name) for node in self.nodes if node.name in self.weighted]
-
-    def _all_sources(self) -> list[Ref]:
-        return [ref for node in self.nodes for ref in self._source_refs(node)]
-
-    def _gradient_seeds(self) -> list[Node]:
-        """Backpropagation's own ops, the second results of losses, and TensorFlow's own scope for gradients."""
-        seeds = [node for node in self.nodes if node.op in GRADIENT_OPS or _GRADIENT_SCOPE.search(node.name)]
-        for node in self.nodes:
-            if node.op in ("SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits"):
-                seeds += [user for user, _ in self.users.get(Ref(node.name, 1), [])]
-        return seeds
-
-    def _closure(self, seeds: Iterable[Node], *, through_training: bool = False) -> set[str]:
-        """What depends on these nodes by value, they themselves included; assignments and summaries end it."""
-        found: set[str] = set()
-        pending = [node for node in seeds if through_training or self._goes_on(node)]
-        while pending:
-            node = pending.pop()
-            if node.name in found:
-                continue
-            found.add(node.name)
-            users = self.by_node.get(node.name, ())
-            pending.extend(user for user in users if user.name not in found and self._goes_on(user))
-        return found
-
-    def _goes_on(self, node: Node) -> bool:
-        if node.op in SHAPE_OPS or node.op in ("ZerosLike", "OnesLike"):
-            return False
-        if node.op in ASSIGN_OPS or node.op in NO_VALUE or _UPDATES.match(node.op):
-            return False
-        return node.name not in self.gradients
-
-    def _source_refs(self, node: Node) -> list[Ref]:
-        if node.op in DATA_SOURCES:
-            return [ref for ref in self.users if ref.node == node.name] if node.name in self.by_node else []
-        if node.op not in PLACEHOLDERS or node.attribute("dtype") == BOOL or has_computed_default(self.rewriter, node):
-            return []
-        return [] if node.attribute("shape") == () and self._declares_shape(node) else [Ref(node.name)]
-
-    def _declares_shape(self, node: Node) -> bool:
-        """Old files write an empty shape for a placeholder of unknown shape; the hint tells."""
-        return node.attribute("_output_shapes") is None or hinted_shape(node, 0) == ()
-
-    def _is_input(self, ref: Ref) -> bool:
-        """Whether layers see it, and no loss draws other classes beside those that it names."""
-        reached = [self.rewriter.node(name) for name in self.reach[ref]]
-        return any(map(self._is_layer, reached)) and not any(node.op in CANDIDATE_SAMPLERS for node in reached)
-
-    def _is_layer(self, node: Node) -> bool:
-        """An op that applies weights; a table of constants (class weights, vocabularies) isn't one."""
-        if node.op not in LAYER_OPS:
-            return False
-        return not node.op.startswith("Gather") or self._is_weight(self.rewriter.inputs(node)[0])
-
-    def _applies_weights(self, node: Node) -> bool:
-        return self._is_layer(node) or any(self._is_weight(ref) for ref in self.rewriter.inputs(node))
-
-    def _only_decodes(self, node: Node) -> bool:
-        """Whether it decodes results, and no layer sees what comes out."""
-        return node.op in DECODERS and not any(
-            self._applies_weights(self.rewriter.node(name)) for name in self._closure([node])
-        )
-
-    def _is_weight(self, ref: Ref) -> bool:
-        return variable_behind(self.rewriter, ref) is not None
 
     def ends(self) -> list[End]:
         """Every end, in the graph's order."""
@@ -208,7 +108,7 @@ class EndSearch:
             found.setdefault(ref, True)
         inner = self._inner(watched - set(fed), found)
         ends = {ref: only_loss for ref, only_loss in found.items() if ref not in inner}
-        return [End(ref, self._sources_of(ref), only_loss, ref in fed) for ref, only_loss in ends.items()]
+        return [End(ref, self.sources_of(ref), only_loss, ref in fed) for ref, only_loss in ends.items()]
 
     def _measured(self, watched: Iterable[Ref]) -> set[Ref]:
         """What people look at; where that is a single number, a loss say, what its arithmetic starts from."""
@@ -292,22 +192,6 @@ class EndSearch:
             if any(ref in self.inputs for ref in refs):
                 found += [ref for ref in refs if ref.node in self.weighted and ref not in found]
         return found
-
-    def _sources_of(self, ref: Ref) -> frozenset[Ref]:
-        return frozenset(source for source in self.inputs if ref.node in self.reach[source])
-
-    def is_trained(self, ref: Ref) -> bool:
-        """Whether backpropagation uses something of what a tensor is computed from, but for weights."""
-        needed = [node for node in self.rewriter.order([ref]) if node.name in self.weighted]
-        return any(user.name in self.gradients for node in needed for user in self.by_node.get(node.name, ()))
-
-    def weights_before(self, ref: Ref) -> set[str]:
-        """The variables that a tensor needs."""
-        return {node.name for node in self.rewriter.order([ref]) if node.op in VARIABLE_OPS}
-
-    def layers_before(self, ref: Ref) -> set[str]:
-        """The layers that a tensor needs."""
-        return {node.name for node in self.rewriter.order([ref]) if node.op in LAYER_OPS}
 
 
 def _results(node: Node) -> list[Ref]:
