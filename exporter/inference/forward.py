@@ -43,7 +43,8 @@ class Forward:
         inputs: What the network is fed with.
         gradients, of_labels, forward, weighted: Names of the nodes of backpropagation, of those that depend on labels,
             of those that depend on inputs alone, and of the last those that layers contribute to.
-        reach: For each source what depends on it.
+        sources, reach: All that is fed, labels included; and for each of them the names of what depends on it.
+        decoders: What turns results into words or boxes, as far as no layer follows.
     """
 
     def __init__(self, rewriter: Rewriter, given: list[Ref]) -> None:
@@ -138,6 +139,7 @@ class Forward:
         return variable_behind(self.rewriter, ref) is not None
 
     def sources_of(self, ref: Ref) -> frozenset[Ref]:
+        """The inputs that a tensor depends on."""
         return frozenset(source for source in self.inputs if ref.node in self.reach[source])
 
     def is_trained(self, ref: Ref) -> bool:
