@@ -136,9 +136,8 @@ class Net:
         if program is None:
             return self._interpreted(arrays)
         if isinstance(program, Pieces):
-            results = program.joined([self._computed(part) for part in program.parts(arrays)])
-        else:
-            results = program.run(arrays)
+            return program.joined([self._computed(part) for part in program.parts(arrays)])
+        results = program.run(arrays)
         idle.append(program)
         return results
 
@@ -173,15 +172,13 @@ class Net:
         program, idle = (None, []) if self._programs is None else self._programs.take(arrays, _kinds(arrays))
         if program is None:
             return self._interpreted_times(arrays), {}
-        layers: Mapping[str, Layer]
         if isinstance(program, Pieces):
             runs = [self._timed(part) for part in program.parts(arrays)]
             times = [step for steps, _ in runs for step in steps]
-            layers = {name: Layer(kernel, len(runs) * count) for name, (kernel, count) in runs[0][1].items()}
-        else:
-            times, layers = program.timed(arrays), program.layers
+            return times, {name: Layer(kernel, len(runs) * count) for name, (kernel, count) in runs[0][1].items()}
+        times = program.timed(arrays)
         idle.append(program)
-        return times, layers
+        return times, program.layers
 
     def _interpreted_times(self, arrays: Sequence[Array]) -> list[tuple[Node, float]]:
         import time

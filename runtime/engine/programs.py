@@ -6,6 +6,7 @@ import os
 import weakref
 from _thread import allocate_lock  # `threading` takes 5 ms to import
 from collections.abc import Sequence
+from typing import TypeVar
 
 from runtime.bundle import Bundle
 from runtime.engine.choice import Policy
@@ -18,8 +19,10 @@ from runtime.kernels.base import Array
 
 __all__ = ["Programs"]
 
-_KEPT = 4
-"""Combinations of shapes whose programs are kept."""
+_KEPT, _KNOWN = 4, 64
+"""Combinations of shapes whose programs are kept, and those that are remembered to be cut."""
+
+_T = TypeVar("_T")
 
 _ALL: weakref.WeakSet[Programs] = weakref.WeakSet()
 
@@ -45,13 +48,14 @@ class Programs:
     def unlock(self) -> None:
         """For a fork's child: nobody has the lock, and the programs' memory may be shared with the parent."""
         self._lock = allocate_lock()
-        self._idle: dict[object, list[Program | Pieces]] = {}
+        self._idle: dict[object, list[Program]] = {}
+        self._cut: dict[object, Pieces] = {}
 
     def knows(self, key: object) -> bool:
-        """Whether a program was made for inputs of the kinds `key`."""
-        return key in self._idle
+        """Whether inputs of the kinds `key` were found good."""
+        return key in self._idle or key in self._cut
 
-    def take(self, arrays: Sequence[Array], key: object) -> tuple[Program | Pieces | None, list[Program | Pieces]]:
+    def take(self, arrays: Sequence[Array], key: object) -> tuple[Program | Pieces | None, list[Program]]:
         """An idle program for these inputs, or a new one, for the caller alone; and where it goes afterwards.
 
         Pieces if the batch is better cut; None if the graph has to be interpreted.
@@ -62,13 +66,16 @@ class Programs:
                 return idle.pop(), idle
             except IndexError:  # another thread was faster
                 pass
+        pieces = self._cut.get(key)
+        if pieces is not None:
+            return pieces, []
         with self._lock:
-            program = None if self._impossible else self._made(arrays)
-            if program is not None and key not in self._idle:
-                while len(self._idle) >= _KEPT:
-                    del self._idle[next(iter(self._idle))]
-                self._idle[key] = []
-            return program, self._idle.get(key, [])
+            made = None if self._impossible else self._made(arrays)
+            if isinstance(made, Pieces):
+                _keep(self._cut, key, made, _KNOWN)
+            elif made is not None and key not in self._idle:
+                _keep(self._idle, key, [], _KEPT)
+            return made, self._idle.get(key, [])
 
     def _made(self, arrays: Sequence[Array]) -> Program | Pieces | None:
         specs = {name: Spec(array.shape, array.dtype) for name, array in zip(self._graph.inputs, arrays)}
@@ -80,6 +87,13 @@ class Programs:
             return None
         except (ValueError, TypeError, IndexError):
             return None  # the interpreter fails at the same place, and names the node
+
+
+def _keep(known: dict[object, _T], key: object, value: _T, most: int) -> None:
+    """Remembers a value, and forgets the oldest ones."""
+    known[key] = value
+    while len(known) > most:
+        del known[next(iter(known))]
 
 
 def _unlock() -> None:

@@ -229,9 +229,23 @@ def test_batches_share_a_program() -> None:
     np.testing.assert_array_equal(made(x[:7]), whole[:7])
     np.testing.assert_array_equal(made(x[:2]), whole[:2])
     assert made._programs is not None
-    assert sum(not isinstance(kept[0], Pieces) for kept in made._programs._idle.values()) == 1
+    assert len(made._programs._idle) == 1
     products = {total: sum(row.products for row in made.profile({"x": x[:total]}, rounds=1)) for total in (2, 8)}
     assert products[8] == 4 * products[2] > 0
+
+
+def test_many_sizes_of_batches_leave_the_program_of_a_piece() -> None:
+    """However many there were, it is made once."""
+    case = CASES["convolution"]
+    made = net(case)
+    made(drawn(2, *case.row))
+    assert made._programs is not None
+    ((program,),) = made._programs._idle.values()
+    for total in range(3, 100):
+        made(drawn(total, *case.row))
+    ((kept,),) = made._programs._idle.values()
+    assert kept is program
+    assert len(made._programs._cut) <= 64
 
 
 def test_a_net_in_pieces_goes_when_it_is_let_go_of() -> None:
