@@ -12,6 +12,7 @@ Found from the random op forwards, whatever wrote the pattern:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from exporter.inference.findings import Findings
 from exporter.inference.groups import PLACEHOLDERS
-from exporter.inference.markers import RANDOM_OPS
+from exporter.inference.markers import RANDOM_OPS, variable_behind
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
 from exporter.sources.model import VARIABLE_OPS
@@ -28,6 +29,9 @@ __all__ = ["HARMLESS", "drop_noise"]
 
 HARMLESS = ("dropout", "dropout with keep probability 1")
 """The reasons in the report that tell of dropout which drops nothing once the flags are set as the report says."""
+
+_TRAINS = re.compile(r"(Resource)?(Sparse)?Apply[A-Z]")
+"""Ops by which optimizers change the variable that is their first input."""
 
 _NORMAL_OPS = frozenset(op for op in RANDOM_OPS if "Normal" in op)
 
@@ -234,13 +238,19 @@ def _settle(rewriter: Rewriter, mask: _Mask, findings: Findings) -> None:
 
 
 def _is_level(rewriter: Rewriter, ref: Ref) -> bool:
-    """Whether it is one number that is fed, or kept in a variable: how loud the noise is, whatever the data are."""
+    """Whether it is one number that is fed, or kept in a variable: how loud the noise is, whatever the data are.
+
+    A level that an optimizer trains is the model's own, as in StyleGAN; the graph has to show that it trains others.
+    """
     node = rewriter.producer(ref)
     while node.op in ("Identity", "ReadVariableOp"):
         node = rewriter.producer(rewriter.inputs(node)[0])
     if node.op in PLACEHOLDERS:
         return node.attribute("shape") in (None, ())
-    return node.op in VARIABLE_OPS and node.attribute("shape") == ()
+    if node.op not in VARIABLE_OPS or node.attribute("shape") != ():
+        return False
+    trained = {variable_behind(rewriter, user.inputs[0]) for user in rewriter.graph if _TRAINS.match(user.op)}
+    return bool(trained) and node.name not in trained
 
 
 def _drop_gaussian(rewriter: Rewriter, consumers: _Consumers, ref: Ref, findings: Findings) -> None:

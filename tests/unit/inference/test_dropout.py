@@ -209,6 +209,32 @@ def test_a_sample_stays() -> None:
     assert "Relu" in g.infer(g.add("cut", "Relu", Ref("mu/MatMul")).node).ops
 
 
+def _with_level(*, trained: str | None) -> Draft:
+    """`x + level * normal` with the level in a variable, and an optimizer that changes one of the variables."""
+    g = Draft()
+    x = g.dense("layer", g.placeholder("x"))
+    drawn = g.add("normal", "RandomStandardNormal", g.add("shape", "Shape", x), dtype=FLOAT)
+    level = g.variable("level", ())
+    if trained is not None:
+        rate, gradient = g.const("rate", 0.1), g.const("gradient", 0.0)
+        g.add("step", "ApplyGradientDescent", Ref(trained), rate, gradient, T=FLOAT)
+    g.add("y", "AddV2", x, g.add("noise", "Mul", level, drawn))
+    return g
+
+
+def test_noise_whose_level_a_schedule_sets_is_dropped() -> None:
+    """The optimizer changes other variables, and not this one."""
+    found = _with_level(trained="layer/kernel").infer("y")
+    assert "RandomStandardNormal" not in found.ops
+
+
+@pytest.mark.parametrize("trained", ["level", None])
+def test_noise_whose_level_was_learnt_stays(trained: str | None) -> None:
+    """An optimizer trains it, or may have done: an error, since the noise may be the model's own."""
+    with pytest.raises(UnsupportedError, match="random numbers are part of the model: normal"):
+        _with_level(trained=trained).infer("y")
+
+
 def test_a_sample_can_be_an_input() -> None:
     """Named as an input, the random tensor is given from outside."""
     g = Draft()
