@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -56,21 +57,20 @@ def allocate(buffers: Sequence[Buffer], *, shared: bool = False) -> int:
         shared: Whether processes that are forked afterwards write to the same memory.
     """
     alone = sum(buffer.nbytes for buffer in buffers) <= _LITTLE
-    placed: list[tuple[int, int, Buffer]] = []
-    for buffer in sorted(buffers, key=lambda b: -b.nbytes):
-        start = 0
-        for begin, end, other in placed:
+    placed: list[tuple[int, int, int, Buffer]] = []
+    for number, buffer in enumerate(sorted(buffers, key=lambda b: -b.nbytes)):
+        start, size = 0, buffer.nbytes
+        for begin, end, _, other in placed:
             if (
-                (alone or (other.first <= buffer.last and buffer.first <= other.last))
-                and begin < start + buffer.nbytes
+                begin < start + size
                 and start < end
+                and (alone or (other.first <= buffer.last and buffer.first <= other.last))
             ):
                 start = end
-        placed.append((start, start + buffer.nbytes, buffer))
-        placed.sort(key=lambda entry: entry[:2])
-    total = max((end for _, end, _ in placed), default=0)
+        insort(placed, (start, start + size, number, buffer))
+    total = max((end for _, end, _, _ in placed), default=0)
     memory = _shared(total) if shared else aligned(total)
-    for begin, _, buffer in placed:
+    for begin, _, _, buffer in placed:
         size = prod(buffer.shape) * buffer.dtype.itemsize
         buffer.array = memory[begin : begin + size].view(buffer.dtype).reshape(buffer.shape)
         buffer.alone = alone

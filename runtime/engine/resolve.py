@@ -139,8 +139,24 @@ def _dense(node: Node, given: Sequence[Spec | None]) -> Spec:
     return Spec((*x.shape[:-1], w.shape[1]), x.dtype)
 
 
+def _concat(node: Node, given: Sequence[Spec | None]) -> Spec:
+    parts, axis = [spec for spec in given if spec is not None], node.attributes["axis"]
+    (y,) = KERNELS[node.op]([_hollow(spec, axis) for spec in parts], node.attributes)  # which refuses what doesn't fit
+    sizes = list(y.shape)
+    sizes[axis] = sum(spec.shape[axis] for spec in parts)
+    return Spec(tuple(sizes), y.dtype)
+
+
+def _hollow(spec: Spec, axis: int) -> Array:
+    """An array of that shape but for the axis, along which there is nothing."""
+    sizes = list(spec.shape)
+    sizes[axis] = 0
+    return np.empty(sizes, spec.dtype)
+
+
 _RULES: dict[str, Callable[[Node, Sequence[Spec | None]], Spec]] = {
     "AveragePool": _pool,
+    "Concat": _concat,
     "Conv": _conv,
     "Dense": _dense,
     "MaxPool": _pool,

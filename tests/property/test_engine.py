@@ -399,3 +399,13 @@ def test_sums_and_activations_of_any_rank(shape: list[int], ops: list[str], seed
     (found,) = compiled(nodes, arrays, x, [last], "strict")
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("other", "axis"), [((2, 4, 1), -1), ((2, 3), -1), ((2, 3, 4), 3), ((2, 3, 4), -4), ((), 0)])
+def test_what_cannot_be_joined_is_not_compiled(other: tuple[int, ...], axis: int) -> None:
+    """Other sizes, ranks, or an axis that isn't there; the interpreter says what is wrong."""
+    node = Node("Concat", "c", ("x", "z"), ("y",), {"axis": axis})
+    graph = Graph(("x", "z"), ("y",), (node,))
+    specs = {"x": Spec((2, 3, 4), np.dtype(np.float32)), "z": Spec(other, np.dtype(np.float32))}
+    with pytest.raises((ValueError, IndexError)):
+        compile_program(graph, {}, specs, Forms(), Policy("strict"))
