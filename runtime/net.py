@@ -36,7 +36,7 @@ def load(
             fold constants.
         threads: How many a call may use; large layers are shared. The default is the cores that the process may use,
             4 at most, and no more than its BLAS would take. On Linux on x86 the others are forked processes, which end
-            with the model, with the process, or after a second without a call; elsewhere they are threads, which end
+            with the model, with the process, or after ten seconds without a call; elsewhere they are threads, which end
             with the call. Of several calls at the same time, one is helped. While a call runs, the BLAS of the process
             takes one thread. Results of different numbers of threads differ by rounding.
         tune: Whether to measure which kernels are fastest here, unless that was done before, see `runtime.tuning`.

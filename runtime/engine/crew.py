@@ -5,8 +5,9 @@ share, 1.4, 1.3 and 1.1 times as fast; threads that wait for each other at barri
 that spins at them, 1.8, 1.8 and 1.7, for it doesn't share the interpreter's lock.
 
 A worker is forked at a program's first run, has the weights by inheritance, and works in the same memory as its parent.
-It ends when the program is let go of or the parent ends, and of its own accord once it has been idle for a second. If
-it is lost or stuck, the run is repeated by the parent alone; who computes a share doesn't change a bit of it.
+It ends when the program is let go of or the parent ends, and of its own accord once it has been idle for ten seconds: a
+fork is dear, as it stops OpenBLAS's threads, which spin for a while when they are started again. If a worker is lost or
+stuck, the run is repeated by the parent alone; who computes a share doesn't change a bit of it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from runtime.engine.shares import Shares
 
 __all__ = ["Crew", "available"]
 
-_IDLE, _AWAKE = 1.0, 0.002
+_IDLE, _AWAKE = 10.0, 0.002
 """Seconds after which a worker without work ends, and during which it looks for some without sleeping."""
 _STUCK = 3.0
 """Seconds that a worker may need longer for its share than its parent for its own, before it is given up."""
