@@ -32,7 +32,8 @@ Array = npt.NDArray[Any]
 Run = Callable[[Array], Array]
 
 ENGINES = ("standard", "strict", "fast", "onnxruntime", "reference")
-_PAUSE = 0.03
+_PAUSE = 0.15
+"""Seconds; OpenBLAS's threads, which onnx.reference uses, spin for 0.1 after their last product."""
 _SHORT = 100.0
 """Milliseconds that a first call takes that isn't repeated in each turn."""
 
