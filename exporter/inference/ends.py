@@ -21,6 +21,7 @@ from exporter.inference.markers import (
     LOOP_RESULT,
     LOOP_STATE,
     MERGES,
+    PREDICATES,
     SHAPE_OPS,
     SWITCHES,
     assigns,
@@ -39,10 +40,6 @@ _NOT_NUMBERS = (7, 20, 21)
 """TensorFlow's type numbers of strings, resources and variants."""
 
 CHOICES = frozenset({"ArgMax", "ArgMin", "TopK", "TopKV2"})
-
-_COMPARING = frozenset(
-    {"Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalNot", "LogicalOr", "NotEqual"}
-)
 
 _PARTS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}
 """Ops that part a tensor, and the attribute that says into how many."""
@@ -140,7 +137,7 @@ class EndSearch(Forward):
     def _compared(self, ref: Ref) -> Ref:
         """What metrics compare with a threshold before they look at the labels; the tensor itself if it is no such."""
         start, node = ref, self.rewriter.node(ref.node)
-        while node.op in _COMPARING or (start != ref and node.op in COSMETIC | {"Tile", "Transpose"}):
+        while node.op in PREDICATES or (start != ref and node.op in COSMETIC | {"Tile", "Transpose"}):
             weighted = [other for other in self.rewriter.inputs(node) if other.node in self.weighted]
             if len(weighted) != 1:
                 return ref

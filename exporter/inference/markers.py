@@ -16,6 +16,7 @@ __all__ = [
     "LOOP_STATE",
     "MERGES",
     "MOMENTS",
+    "PREDICATES",
     "RANDOM_OPS",
     "SHAPE_OPS",
     "STEPWISE",
@@ -92,6 +93,11 @@ LOOP_RESULT = "LoopResult"
 """A loop variable after the last step: its `LOOP_STATE`, and whether there is another step."""
 
 MOMENTS = frozenset({"Mean", "Sum"})
+
+PREDICATES = frozenset(
+    {"Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalNot", "LogicalOr", "NotEqual"}
+)
+"""Comparisons, and what puts their results together."""
 
 MERGES = frozenset({"Merge", "RefMerge"})
 

@@ -6,7 +6,7 @@ is from the definitions of TensorFlow's ops.
 
 from __future__ import annotations
 
-from exporter.inference.markers import BOOL
+from exporter.inference.markers import BOOL, PREDICATES
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node
 
@@ -14,12 +14,7 @@ __all__ = ["result_type"]
 
 _FLOAT, _INT32, _UINT8, _STRING, _INT64 = 1, 3, 4, 7, 9
 
-_BOOLEAN = frozenset(
-    {
-        *("All", "Any", "ApproximateEqual", "Equal", "Greater", "GreaterEqual", "InTopK", "InTopKV2", "IsFinite"),
-        *("IsInf", "IsNan", "Less", "LessEqual", "LogicalAnd", "LogicalNot", "LogicalOr", "NotEqual"),
-    }
-)
+_BOOLEAN = PREDICATES | {"All", "Any", "ApproximateEqual", "InTopK", "InTopKV2", "IsFinite", "IsInf", "IsNan"}
 _FIXED = {
     **dict.fromkeys(_BOOLEAN, BOOL),
     **dict.fromkeys(["CropAndResize", "ResizeBicubic", "ResizeBilinear", "ResizeArea"], _FLOAT),

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 from exporter.inference.groups import LOSS_ARITHMETIC, NO_VALUE
-from exporter.inference.markers import COSMETIC, MERGES, SWITCHES, variable_behind
+from exporter.inference.markers import COSMETIC, MERGES, PREDICATES, SWITCHES, variable_behind
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
 
 __all__ = ["Watching"]
 
-_COMPARISONS = frozenset({"Equal", "NotEqual", "Greater", "GreaterEqual", "Less", "LessEqual"})
-_CHECKS = _COMPARISONS | {"IsFinite", "IsInf", "IsNan", "All", "Any", "LogicalAnd", "LogicalNot", "LogicalOr"}
+_CHECKS = PREDICATES | {"IsFinite", "IsInf", "IsNan", "All", "Any"}
 _TEXTS = frozenset({"AsString", "EncodeJpeg", "EncodePng", "StringFormat", "StringJoin"})
 _CONDITIONS = MERGES | SWITCHES | {"If", "StatelessIf"}
 _STATISTICS = LOSS_ARITHMETIC | COSMETIC | _CHECKS | _CONDITIONS | {"Max", "Min"}

@@ -99,13 +99,9 @@ def _kernel(ctx: Context) -> _Kernel:
     if node.op == "Concat":
         return _Kernel("in place", generic.concat)
     special = None
-    if out.dtype.kind == "f" and out.dtype.itemsize > 2 and 0 not in out.shape:
-        special = _SPECIAL.get(node.op, _none)(ctx)
+    if node.op in _SPECIAL and out.dtype.kind == "f" and out.dtype.itemsize > 2 and 0 not in out.shape:
+        special = _SPECIAL[node.op](ctx)
     return special or _Kernel("operator", generic.operator)
-
-
-def _none(ctx: Context) -> _Kernel | None:
-    return None
 
 
 def _for_conv(ctx: Context) -> _Kernel | None:
