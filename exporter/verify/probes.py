@@ -10,8 +10,10 @@ import onnx_ir as ir
 from exporter.errors import UsageError
 from exporter.verify.compare import limit, scale
 from exporter.verify.cost import operations, sizes_in
-from exporter.verify.data import feed_shapes, random_feeds, specs_of
+from exporter.verify.exercise import FAILURES, exercise
+from exporter.verify.open_sizes import shapes_of
 from exporter.verify.reference import Reference, reference_run
+from exporter.verify.roles import specs_of
 from runtime import Probe
 
 __all__ = ["BUDGET", "probes"]
@@ -32,16 +34,17 @@ def probes(model: ir.Model) -> tuple[Probe, ...]:
     """
     try:
         specs = specs_of(model)
-        if operations(model, sizes_in(model, feed_shapes(specs, batch=1))) > BUDGET:
+        least = {key: 1 for spec in specs if spec.shape and (key := spec.open_size(0)) is not None}
+        if operations(model, sizes_in(model, shapes_of(specs, least))) > BUDGET:
             return ()
-        feeds = random_feeds(specs, batch=1)
+        feeds = exercise(model, batch=1, count=1, work=BUDGET // 2).sets[0].feeds
     except UsageError:
         return ()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # random numbers may well overflow
             found = reference_run(model, feeds)
-    except (ValueError, IndexError):  # a model that takes batches of certain sizes only, or values of a certain kind
+    except FAILURES:  # a model that takes batches of certain sizes only, or values of a certain kind
         return ()
     outputs, tolerances = {}, {}
     for value in model.graph.outputs:
