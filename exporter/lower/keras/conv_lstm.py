@@ -54,10 +54,8 @@ def _input_gates(ctx: LayerContext, rank: int, x: ir.Value) -> ir.Value:
     return ops.reshape(y, [-1 if known else batch, steps, *out, 4 * filters])
 
 
-def _unrolled(
-    ctx: LayerContext, rank: int, gates: ir.Value, *, backwards: bool
-) -> tuple[ir.Value, ir.Value, ir.Value]:
-    """From zeros, one step after another: the results at the steps of the run, the last one, and the last cell state."""
+def _unrolled(ctx: LayerContext, rank: int, gates: ir.Value, *, backwards: bool) -> tuple[ir.Value, ir.Value, ir.Value]:
+    """From zeros, step after step: the results at the steps of the run, the last one, and the last cell state."""
     ops, steps = ctx.ops, ctx.channels(gates, 1)
     parts = [ops.squeeze(part, 1) for part in ops.split(gates, [1] * steps, 1)]
     h, c, results = None, None, []

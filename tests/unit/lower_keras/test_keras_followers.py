@@ -98,12 +98,16 @@ def _followed(keras: Any, y: Any) -> Iterator[Any]:
 
 
 def _opened(case: Case, keras: Any) -> Any:
-    """The network of a case with all sizes open but the last, and followers; None where Keras can't build or run it."""
+    """The network of a case, all sizes open but the last, and followers; None where Keras can't build or run one."""
     feeds = case.arrays()
-    shapes = [tuple(None if axis < len(shape) - 1 else size for axis, size in enumerate(shape)) for shape in case.shapes]
+    shapes = [
+        tuple(None if axis < len(shape) - 1 else size for axis, size in enumerate(shape)) for shape in case.shapes
+    ]
     try:
         inputs = [keras.Input(shape, dtype=feed.dtype.name) for shape, feed in zip(shapes, feeds, strict=True)]
         outputs = [each for leaf in leaves(case.build(keras, *inputs)) for each in _followed(keras, leaf)]
+        if not outputs:
+            return None
         model = keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs)
         outputs_of(model, feeds)
     except Exception:  # noqa: BLE001 - whatever Keras says of a layer that needs a size
