@@ -20,10 +20,11 @@ from exporter.report import FileWritten, Report
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
-from exporter.targets.npz_bundle import write_bundle
-from exporter.targets.onnx_file import onnx_model, onnx_writers
+from exporter.targets.npz_bundle import content_id, write_bundle
+from exporter.targets.onnx_file import data_files, onnx_model, onnx_writers
 from exporter.targets.opsets import DEFAULT_OPSET
 from exporter.verify.probes import probes
+from runtime.pair import EXPORT_ID
 
 __all__ = ["export", "inspect"]
 
@@ -95,12 +96,13 @@ def export(
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
     recorded = probes(unfolded.model)
     folds = run_passes(unfolded.model, fold=fold)
+    metadata[EXPORT_ID] = content_id(unfolded.model, recorded, {**metadata, "opset": opset, "layout": input_layout})
     standard = onnx_model(unfolded.model, opset=opset, input_layout=input_layout, metadata=metadata)
     writers: dict[Path, Callable[[Path], None]] = {
         **onnx_writers(standard, onnx_path),
         npz_path: partial(write_bundle, unfolded.model, probes=recorded, metadata=metadata),
     }
-    write_files(writers, inputs=protected)
+    write_files(writers, inputs=protected, superseded=partial(data_files, onnx_path))
     return Report(
         str(path),
         unfolded.kind,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar, Union
 
 import numpy as np
 
@@ -21,12 +21,13 @@ from runtime.plan import Graph
 if TYPE_CHECKING:
     from zipfile import ZipInfo
 
-__all__ = ["PLAN", "Bundle", "Probe", "Source", "read"]
+__all__ = ["PLAN", "Bundle", "Probe", "Source", "read", "read_metadata"]
 
 Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO]
 """Where a bundle may be."""
 
 Empty = Callable[..., Array]
+_T = TypeVar("_T")
 
 PLAN = "__plan__"
 """The name of the array that holds the plan."""
@@ -84,10 +85,19 @@ def read(source: Source, empty: Empty = np.empty) -> Bundle:
         BundleError: It is none, is damaged or altered, or holds what no bundle may hold.
         UnknownOpError: It needs an operator that this version doesn't have.
     """
+    return _opened(source, lambda file, open_again: _read(file, open_again, empty))
+
+
+def read_metadata(source: Source) -> Mapping[str, Any]:
+    """Return what the exporter noted in a bundle, of which only the plan is read. Raises as `read`."""
+    return _opened(source, lambda file, _: _document(file, _members(file)).metadata)
+
+
+def _opened(source: Source, use: Callable[[BinaryIO, Callable[[], BinaryIO]], _T]) -> _T:
     open_file, title = _opener(source)
     try:
         with open_file() as file:
-            return _read(file, open_file, empty)
+            return use(file, open_file)
     except BundleError as error:
         raise type(error)(f"{title}: {error}") from error
     except OSError as error:
@@ -107,9 +117,7 @@ def _opener(source: Source) -> tuple[Callable[[], BinaryIO], str]:
 
 def _read(file: BinaryIO, open_again: Callable[[], BinaryIO], empty: Empty) -> Bundle:
     members = _members(file)
-    if PLAN not in members:
-        raise BundleError(f"no member {PLAN}.npy: not a bundle of ckpt2onnx")
-    document = parse(_plan(file, members.pop(PLAN)))
+    document = _document(file, members)
     _match(members, document)
     arrays = {name: _array(file, members[escape(name)], info, empty) for name, info in document.arrays.items()}
     graph = document.graph(arrays.__getitem__)
@@ -126,6 +134,13 @@ def _read(file: BinaryIO, open_again: Callable[[], BinaryIO], empty: Empty) -> B
     return Bundle(
         document.producer, document.inputs, document.outputs, graph, weights, reread, probes, document.metadata
     )
+
+
+def _document(file: BinaryIO, members: dict[str, ZipInfo]) -> Document:
+    """Return the plan, whose member is taken out of `members`."""
+    if PLAN not in members:
+        raise BundleError(f"no member {PLAN}.npy: not a bundle of ckpt2onnx")
+    return parse(_plan(file, members.pop(PLAN)))
 
 
 def _reread(

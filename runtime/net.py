@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -48,15 +50,29 @@ def load(
         The model, ready to run.
 
     Raises:
-        BundleError: Why it can't be used.
+        BundleError: Why it can't be used; or the ONNX file beside it is of another export.
         ValueError: For another accuracy, less than one thread, or tuning what isn't a file.
     """
     engine = None if plain or accuracy == "plain" else _engine()
     if engine is None:
         bundle = read(source)
+        _check_pair(source, bundle)
         return Net(bundle, Plain(bundle))
     executor = engine.load(source, accuracy=accuracy, threads=threads, tune=tune)
+    _check_pair(source, executor.bundle)
     return Net(executor.bundle, executor)
+
+
+def _check_pair(source: Source, bundle: Bundle) -> None:
+    """Refuse a bundle beside an ONNX file of another export."""
+    onnx = Path(source).with_suffix(".onnx") if isinstance(source, (str, os.PathLike)) else None
+    if onnx is not None and onnx.is_file():
+        from runtime.pair import check_pair
+
+        try:
+            check_pair(Path(os.fspath(source)), bundle.metadata, onnx)  # type: ignore[arg-type]  # a path here
+        except OSError:  # what can't be read says nothing against the bundle
+            return
 
 
 def _engine() -> ModuleType | None:
