@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +22,44 @@ from runtime.kernels import KERNELS
 from runtime.kernels.base import signature
 from runtime.npy import DTYPES, escape, header
 
-__all__ = ["write_bundle"]
+__all__ = ["ModelPlan", "plan_of", "write_bundle"]
 
 _Array = npt.NDArray[Any]
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
+class ModelPlan(NamedTuple):
+    """What a bundle says of a model, for other targets that go by the same names.
+
+    Attributes:
+        inputs, outputs: As in the plan of a bundle.
+        nodes: The same.
+        arrays: What is stored, by name.
+        types: For each value the element type and the shape, as far as they are known.
+    """
+
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]
+    nodes: list[dict[str, Any]]
+    arrays: Mapping[str, _Array | ir.TensorProtocol]
+    types: Mapping[str, tuple[str | None, tuple[int | str | None, ...] | None]]
+
+
+def plan_of(model: ir.Model) -> ModelPlan:
+    """The plan that `write_bundle` writes.
+
+    Raises:
+        UnsupportedError: As there.
+    """
+    _refuse_unsupported(model)
+    plan, inputs, nodes, outputs = _planned(model)
+    return ModelPlan(inputs, outputs, nodes, plan.arrays, plan.types())
+
+
 def write_bundle(
     model: ir.Model,
-    path: str | Path,
+    path: str | Path | IO[bytes],
     *,
     probes: Sequence[Probe] = (),
     metadata: Mapping[str, Any] | None = None,
@@ -42,7 +70,7 @@ def write_bundle(
 
     Args:
         model: A channels-last model, folded or not.
-        path: The file, overwritten if it is there.
+        path: The file, overwritten if it is there; or an open one.
         probes: Runs that the bundle can be checked with.
         metadata: What to note about the model; anything JSON can hold.
 
@@ -51,28 +79,42 @@ def write_bundle(
         OSError: The file can't be written.
     """
     _refuse_unsupported(model)
+    if not isinstance(path, (str, Path)):
+        _write(model, path, probes, metadata or {})
+        return
     with Path(path).open("wb") as file:
         _write(model, file, probes, metadata or {})
 
 
 def _write(model: ir.Model, file: IO[bytes], probes: Sequence[Probe], metadata: Mapping[str, Any]) -> None:
-    plan = _Plan()
-    for value in (*model.graph.inputs, *model.graph.outputs):
-        plan.name(value)
+    plan, inputs, nodes, outputs = _planned(model)
     document: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "producer": f"ckpt2onnx {__version__}",
         "metadata": dict(metadata),
-        "inputs": [_describe(value, plan.name(value)) for value in model.graph.inputs],
-        "nodes": plan.nodes(model.graph),
-        "outputs": [_describe(value, plan.name(value)) for value in model.graph.outputs],
+        "inputs": inputs,
+        "nodes": nodes,
+        "outputs": outputs,
         "probes": [plan.probe(number, probe) for number, probe in enumerate(probes)],
     }
     with zipfile.ZipFile(file, "w") as archive:
         document["arrays"] = dict(_write_array(archive, name, held) for name, held in plan.arrays.items())
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
         _write_member(archive, PLAN, header("uint8", [len(text)]), text)
+
+
+_Described = list[dict[str, Any]]
+
+
+def _planned(model: ir.Model) -> tuple[_Plan, _Described, _Described, _Described]:
+    """The names of all values, the inputs, the nodes and the outputs."""
+    plan = _Plan()
+    for value in (*model.graph.inputs, *model.graph.outputs):
+        plan.name(value)
+    inputs = [_describe(value, plan.name(value)) for value in model.graph.inputs]
+    nodes = plan.nodes(model.graph)
+    return plan, inputs, nodes, [_describe(value, plan.name(value)) for value in model.graph.outputs]
 
 
 def _write_array(archive: zipfile.ZipFile, name: str, held: _Array | ir.TensorProtocol) -> tuple[str, Any]:
@@ -125,6 +167,14 @@ class _Plan:
         self._taken.add(name)
         return name
 
+    def types(self) -> dict[str, tuple[str | None, tuple[int | str | None, ...] | None]]:
+        """The element type and the shape of each named value."""
+        return {
+            name: (None if value.dtype is None else _dtype_name(value.dtype), None if shape is None else tuple(shape))
+            for value, name in self._names.items()
+            for shape in (_sizes(value),)
+        }
+
     def nodes(self, graph: ir.Graph) -> list[dict[str, Any]]:
         """The nodes of a graph."""
         return [self._node(node) for node in graph]
@@ -175,8 +225,11 @@ def _scalar(value: Any) -> Any:
 
 
 def _describe(value: ir.Value, name: str) -> dict[str, Any]:
-    dims = None if value.shape is None else [d if isinstance(d, int) else d.value for d in value.shape]
-    return {"name": name, "dtype": _dtype_name(value.dtype), "shape": dims}
+    return {"name": name, "dtype": _dtype_name(value.dtype), "shape": _sizes(value)}
+
+
+def _sizes(value: ir.Value) -> list[int | str | None] | None:
+    return None if value.shape is None else [d if isinstance(d, int) else d.value for d in value.shape]
 
 
 def _dtype_name(dtype: ir.DataType | None) -> str:
