@@ -11,6 +11,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError, UsageError
+from exporter.ir.order import is_as_written
 from runtime.kernels import KERNELS
 from runtime.kernels.control import complete
 
@@ -208,7 +209,8 @@ def _run(
         for name, attribute in node.attributes.items():
             if attribute.type == ir.AttributeType.GRAPH:
                 attributes[name] = _body(attribute.as_graph(), known, dtype)
-        results = KERNELS[node.op_type]([None if v is None else fetch(v) for v in node.inputs], attributes)
+        inputs = [None if v is None else fetch(v) for v in node.inputs]
+        results = _as_written(node, inputs, dtype) if is_as_written(node) else KERNELS[node.op_type](inputs, attributes)
         if node.op_type == "Loop":
             results = complete(results, len(node.outputs))
         for result, array in zip(node.outputs, results, strict=False):
@@ -221,6 +223,17 @@ def _run(
                 if not uses[value]:
                     known.pop(value, None)
     return [fetch(value) for value in graph.outputs]
+
+
+def _as_written(node: ir.Node, inputs: list[_Array | None], dtype: np.dtype[Any]) -> tuple[_Array, ...]:
+    """The results of a node in the types that its tensors have, as `dtype`."""
+    given = [
+        array
+        if array is None or value is None or value.dtype is None
+        else array.astype(value.dtype.numpy(), copy=False)
+        for value, array in zip(node.inputs, inputs, strict=True)
+    ]
+    return tuple(_in_type(result, dtype) for result in evaluate_node(node, given, None))
 
 
 def _use_counts(graph: ir.Graph) -> Counter[ir.Value]:

@@ -17,6 +17,7 @@ from exporter.errors import ValueInputError
 from exporter.ir.edit import broadcasts_to
 from exporter.ir.evaluate import Constants
 from exporter.ir.ops import is_op
+from exporter.ir.order import is_as_written
 from exporter.passes.affine import Affine, Array
 from exporter.passes.constant_channels import ConstantChannels
 from exporter.passes.naming import Namer
@@ -178,7 +179,7 @@ def _join(graph: ir.Graph, sites: dict[ir.Node, Site], first: Site, second: Site
 
 def _affine_of(node: ir.Node, constants: Constants, channels: ConstantChannels) -> tuple[int, Affine] | None:
     """Which input a node is an affine map of, and the map."""
-    if node.domain not in ("", "channels_last") or node.op_type not in _OPS:
+    if node.domain not in ("", "channels_last") or node.op_type not in _OPS or is_as_written(node):
         return None
     if not node.outputs or node.outputs[0].dtype is None or not node.outputs[0].dtype.is_floating_point():
         return None

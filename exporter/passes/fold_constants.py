@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from exporter.ir import edit
 from exporter.ir.evaluate import Constants
+from exporter.ir.order import is_as_written
 from exporter.passes.naming import Namer
 
 __all__ = ["fold_constants"]
@@ -145,7 +146,7 @@ def _size(value: ir.Value) -> int | None:
 
 
 def _is_exact(node: ir.Node) -> bool:
-    if node.op_type in _MOVING:
+    if node.op_type in _MOVING or is_as_written(node):
         return True
     values = [*node.inputs, *node.outputs]
     return not any(value is not None and (value.dtype is None or value.dtype.is_floating_point()) for value in values)

@@ -1,6 +1,6 @@
 """What is folded, by whom: ckpt2onnx beside tf2onnx, Keras's own export, and optimisers after them.
 
-    python -m tests.bench.fold_table [--ours | --readme] [PATTERN ...]
+    python -m tests.bench.fold_table [--ours | --write] [PATTERN ...]
 
 Each pattern is frozen to a GraphDef with random statistics and exported by each tool. A cell says F if nothing affine
 is left that could have been folded exactly, P if one Mul or Add of two is left, a dot if more is, and an error's name
@@ -31,8 +31,8 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 import exporter
 from exporter.errors import ExportError
+from tests.bench.fold_page import Table, write_table
 from tests.bench.fold_patterns import KERAS, PLAIN, Pattern, reseed
-from tests.bench.fold_readme import Table, write_table
 
 __all__ = ["Frozen", "Verdict", "as_expected", "difference", "freeze", "main", "mark", "ours", "tolerance", "verdict"]
 
@@ -237,14 +237,14 @@ def as_expected(frozen: Frozen, cell: Verdict) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prints the table in Markdown, and puts it into the README on request."""
+    """Prints the table in Markdown, and puts it into docs/folding.md on request."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("patterns", nargs="*", metavar="PATTERN")
     parser.add_argument("--ours", action="store_true", help="only ckpt2onnx's column")
-    parser.add_argument("--readme", action="store_true", help="put the table into README.md, too")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/folding.md, too")
     options = parser.parse_args(arguments)
-    if options.readme and (options.ours or options.patterns):
-        parser.error("the README has all patterns and all columns")
+    if options.write and (options.ours or options.patterns):
+        parser.error("the page has all patterns and all columns")
     columns = ["ckpt2onnx"]
     if not options.ours:
         columns += [c for tool in ("tf2onnx", "Keras") for c in (tool, *(f"{tool}, {o}" for o in _OPTIMISERS))]
@@ -259,7 +259,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{len(rows)} {name}: {' '.join(rows[name][1])}", file=sys.stderr, flush=True)
     table = Table(tuple(columns), rows)
     print("\n".join(table.lines()))
-    if options.readme:
+    if options.write:
         write_table(table, _LEGEND.format(**{p: version(p) for p in _PEERS}))
     return 0 if fine else 1
 
@@ -270,7 +270,7 @@ _LEGEND = (
     "`left` counts the Mul, Add, Sub, Div (and BatchNormalization, twice) that are left of an exact fold. F: folded as "
     "far as is exact; P: one more op is left; a dot: more are; `wrong`: other numbers than TensorFlow's; else the "
     "tool's error. With tf2onnx {tf2onnx}, Keras {keras}, onnxruntime {onnxruntime}, onnxslim {onnxslim}; written by "
-    "`python -m tests.bench.fold_table --readme`."
+    "`python -m tests.bench.fold_table --write`."
 )
 
 

@@ -1,6 +1,6 @@
 """The networks of keras.applications: what is folded in them by ckpt2onnx and by Keras 3's own ONNX export.
 
-    python -m tests.bench.keras_applications [--readme] [NETWORK ...]
+    python -m tests.bench.keras_applications [--write] [NETWORK ...]
 
 Each network has random weights and statistics and is saved as `.keras`; each has a process of its own, so that its
 memory is free before the next. Ours counts as folded what the report says is; of Keras's file, what has no vector of
@@ -33,7 +33,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, Runt
 
 import exporter
 from tests.bench.applications import SIZES, network
-from tests.bench.applications_readme import Cell, Row, table_lines, write_rows
+from tests.bench.applications_page import Cell, Row, table_lines, write_rows
 
 __all__ = ["TOLERANCE", "main", "measure", "unfolded"]
 
@@ -142,24 +142,24 @@ def _in_its_own_process(name: str) -> Row:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prints the table in Markdown, and puts it into the README on request."""
+    """Prints the table in Markdown, and puts it into docs/folding.md on request."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("networks", nargs="*", metavar="NETWORK", choices=[[], *SIZES])
-    parser.add_argument("--readme", action="store_true", help="put the table into README.md, too")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/folding.md, too")
     parser.add_argument("--json", action="store_true", help="one network, in this process, as JSON")
     options = parser.parse_args(arguments)
     if options.json:
         (name,) = options.networks
         print(json.dumps(measure(name).written()))
         return 0
-    if options.readme and options.networks:
-        parser.error("the README has all networks")
+    if options.write and options.networks:
+        parser.error("the page has all networks")
     rows = {}
     for name in options.networks or SIZES:
         rows[name] = _in_its_own_process(name)
         print(f"{name}: {rows[name].written()}", file=sys.stderr, flush=True)
     print("\n".join(table_lines(rows)))
-    if options.readme:
+    if options.write:
         today = datetime.datetime.now(datetime.UTC).date().isoformat()
         write_rows(rows, _LEGEND.format(date=today, **{name: version(name) for name in _PEERS}))
     return 0 if all(_right(row.ours) for row in rows.values()) else 1
@@ -178,7 +178,7 @@ _LEGEND = (
     "relative to the largest output (onnxruntime {onnxruntime}, optimisations off). Where a batch norm stands between "
     "a value with two users and an activation, no exact fold takes all of it: one Add stays. `2 inputs` and the like: "
     "constants have become inputs, so the model can't be fed; `InvalidGraph`: onnxruntime refuses the file. {date}, "
-    "written by `python -m tests.bench.keras_applications --readme`."
+    "written by `python -m tests.bench.keras_applications --write`."
 )
 
 

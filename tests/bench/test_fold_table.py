@@ -10,8 +10,8 @@ import runtime
 
 pytest.importorskip("tensorflow")
 
+from tests.bench.fold_page import Table, read_table, write_table
 from tests.bench.fold_patterns import KERAS, PLAIN
-from tests.bench.fold_readme import Table, read_table, write_table
 from tests.bench.fold_table import as_expected, difference, freeze, mark, ours, tolerance, verdict
 
 pytestmark = [
@@ -23,7 +23,7 @@ pytestmark = [
 
 @pytest.mark.parametrize("name", [*KERAS, *PLAIN])
 def test_all_that_is_exact_is_folded_and_nothing_else(name: str, tmp_path: Path) -> None:
-    """With TensorFlow's numbers, in onnxruntime and in the NumPy runtime; the README says the same."""
+    """With TensorFlow's numbers, in onnxruntime and in the NumPy runtime; docs/folding.md says the same."""
     frozen = freeze(name)
     cell = verdict(frozen, ours(frozen, tmp_path))
     assert as_expected(frozen, cell), cell
@@ -33,14 +33,14 @@ def test_all_that_is_exact_is_folded_and_nothing_else(name: str, tmp_path: Path)
         assert difference(wanted, results[output]) <= tolerance(frozen)
 
 
-def test_the_readme_has_all_patterns() -> None:
+def test_the_page_has_all_patterns() -> None:
     """In the order in which they are tried."""
     assert list(read_table().rows) == [*KERAS, *PLAIN]
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     """Writing again changes nothing; what is around the block stays."""
-    path = tmp_path / "README.md"
+    path = tmp_path / "page.md"
     path.write_text("# Title\n\n<!-- fold-table -->\noutdated\n<!-- /fold-table -->\n\nThe end.\n")
     table = Table(("a", "b"), {"one": (0, ("F", "P")), "two": (1, ("F", ""))})
     write_table(table, "Legend.", path)

@@ -1,4 +1,4 @@
-"""The table of keras.applications in the README, and the counting behind it."""
+"""The table of keras.applications in docs/folding.md, and the counting behind it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from onnx import TensorProto, helper, numpy_helper
 pytest.importorskip("tensorflow")
 
 from tests.bench.applications import SIZES
-from tests.bench.applications_readme import Cell, Row, read_rows, write_rows
+from tests.bench.applications_page import Cell, Row, read_rows, write_rows
 from tests.bench.keras_applications import TOLERANCE, unfolded
 
 pytestmark = pytest.mark.tensorflow
 
 
-def test_the_readme_has_every_network() -> None:
+def test_the_page_has_every_network() -> None:
     """A line for each, in which our numbers are right and nothing is folded that isn't there."""
     rows = read_rows()
     assert sorted(rows) == sorted(SIZES)
@@ -29,7 +29,7 @@ def test_the_readme_has_every_network() -> None:
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     """What is around the block stays, what was in it goes; a model that doesn't run has no difference."""
-    path = tmp_path / "README.md"
+    path = tmp_path / "page.md"
     path.write_text("# Title\n<!-- keras-applications -->\noutdated\n<!-- /keras-applications -->\nThe end.\n")
     row = Row(5, Cell(4, 1, 20, 2e-7), Cell(3, 4, 30, "2 inputs"))
     write_rows({"A": row, "B": Row(0, row.ours, Cell(0, 0, 0, "ValueError"))}, "Legend.", path)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
-_README = Path(__file__).parents[2] / "README.md"
+from tests.docs.pages import README
 
 TESTED_BY = {
     "TF1 checkpoint": "tests.e2e.test_corpus:test_outputs_are_those_of_tensorflow",
@@ -36,7 +35,7 @@ WITHOUT_TENSORFLOW = {
 
 def _rows() -> list[str]:
     """The first cells of the table of kinds."""
-    section = _README.read_text().partition("## What it takes")[2].partition("\n## ")[0]
+    section = README.read_text().partition("## What it takes")[2].partition("\n## ")[0]
     return [row for row in re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE) if row != "kind"]
 
 

@@ -117,15 +117,24 @@ def l2_loss(ctx: NodeContext) -> ir.Value:
 
 
 def atan2(ctx: NodeContext) -> ir.Value:
-    """The angle of the point (x, y): atan(y / x), half a turn further where x is negative."""
+    """The angle of the point (x, y), from -pi to pi: atan(|y| / |x|), turned into the quadrant that the signs say.
+
+    Those of zeros count: half a turn behind x = -0. The angle of two zeros is 0, of two infinities pi / 4.
+    """
     y, x = ctx.inputs
+    up, along = ctx.op("Abs", y), ctx.op("Abs", x)
+    same_size = ctx.op("Equal", up, along)
+    nowhere = ctx.op("Equal", ctx.op("Max", up, along), ctx.scalar(0, x))
+    diagonal = ctx.op("Where", nowhere, ctx.scalar(0, x), ctx.scalar(1, x))
+    angle = ctx.op("Atan", ctx.op("Where", same_size, diagonal, ctx.op("Div", up, along)))
+    turned = ctx.op("Where", _is_negative(ctx, x), ctx.op("Sub", ctx.scalar(math.pi, x), angle), angle)
+    return ctx.op("Where", _is_negative(ctx, y), ctx.op("Neg", turned), turned)
+
+
+def _is_negative(ctx: NodeContext, x: ir.Value) -> ir.Value:
+    """Whether the sign is minus, also that of -0, whose reciprocal is negative."""
     zero = ctx.scalar(0, x)
-    sign = ctx.op("Where", ctx.op("Less", y, zero), ctx.scalar(-1, x), ctx.scalar(1, x))
-    flat = ctx.op("Atan", ctx.op("Div", y, x))
-    turned = ctx.op("Add", flat, ctx.op("Mul", sign, ctx.scalar(math.pi, x)))
-    upright = ctx.op("Mul", ctx.op("Sign", y), ctx.scalar(math.pi / 2, x))
-    aside = ctx.op("Where", ctx.op("Less", x, zero), turned, flat)
-    return ctx.op("Where", ctx.op("Equal", x, zero), upright, aside)
+    return ctx.op("Or", ctx.op("Less", x, zero), ctx.op("Less", ctx.op("Reciprocal", x), zero))
 
 
 OPS: dict[str, OpFunction] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ import onnx_ir as ir
 from exporter.ir.builder import Builder
 from exporter.ir.dims import UNKNOWN, Dims, to_shape
 from exporter.ir.edit import constant_array
+from exporter.ir.order import AS_WRITTEN
 from exporter.lower.tf.dtypes import dtype_of_number
 from exporter.sources.graph import Node
 from exporter.sources.model import Variable
@@ -80,6 +82,10 @@ class NodeContext:
     def op(self, op_type: str, *inputs: ir.Value | None, **attributes: Any) -> ir.Value:
         """Appends a node with one output."""
         return self.builder.op(op_type, *inputs, **attributes)
+
+    def as_written(self) -> AbstractContextManager[None]:
+        """Nodes made inside are computed in this order and in their own type, whatever is folded around them."""
+        return self.builder.source(self.node.name, **{AS_WRITTEN: "1"})
 
     def const(self, array: npt.ArrayLike) -> ir.Value:
         """A constant, named after the node."""
@@ -155,7 +161,11 @@ class NodeContext:
 
     def ints(self, index: int) -> list[int] | None:
         """The contents of an integer input as a list, where they are known now."""
-        found = self.builder.elements(self.inputs[index])
+        return self.ints_of(self.inputs[index])
+
+    def ints_of(self, value: ir.Value) -> list[int] | None:
+        """The contents of an integer value as a list, where they are known now."""
+        found = self.builder.elements(value)
         if found is None or found.dtype == object:
             return None
         return [int(item) for item in found.reshape(-1)]

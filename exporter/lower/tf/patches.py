@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -9,32 +10,68 @@ import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 from exporter.lower.tf.layout import Layout
-from exporter.lower.tf.padding import extents, padding_attributes
-from exporter.lower.tf.vectors import cast, dim_value, join
+from exporter.lower.tf.vectors import cast, dim_value, element, join, scalar
 
 __all__ = ["OPS"]
 
-_MOST = 2048
-"""Elements of a patch up to which a one-hot kernel, of that number squared, cuts it out."""
-
 
 def extract_patches(ctx: NodeContext) -> ir.Value:
-    """`ExtractImagePatches`, `ExtractVolumePatches`: each window's elements as channels, by a one-hot convolution."""
+    """`ExtractImagePatches`, `ExtractVolumePatches`: each window's elements, its channels last, as channels.
+
+    Along each axis the places [windows, window] are gathered; then the axes of the windows come before those within.
+    """
     ksizes = ctx.integers("ksizes")
     layout = Layout(len(ksizes), channels_first=False)
     x = ctx.ranked(ctx.inputs[0], layout.rank)
     window, strides = layout.spatial(ksizes, "ksizes"), layout.spatial(ctx.integers("strides"), "strides")
     rates = layout.spatial(ctx.integers("rates", (1,) * layout.rank), "rates")
-    dims = ctx.shape(x) or ()
-    channels = dims[-1]
-    if not isinstance(channels, int) or prod(window) * channels > _MOST:
-        raise RefusalError(
-            f"a patch has {'x'.join(map(str, [*window, channels]))} elements, at most {_MOST} can be cut"
-        )
-    size = prod(window) * channels
-    kernel = ctx.const(np.eye(size, dtype=ctx.numpy_dtype(x)).reshape(*window, channels, size))
-    padding = padding_attributes(ctx, layout, dims[1:-1], extents(window, rates), strides)
-    return ctx.op("Conv", x, kernel, strides=strides, dilations=rates, **padding)
+    channels, batch = dim_value(ctx, x, layout.rank - 1), dim_value(ctx, x, 0)
+    axes = [
+        _windows(ctx, x, axis, (size - 1) * rate + 1, stride)
+        for axis, size, stride, rate in zip(layout.space, window, strides, rates, strict=True)
+    ]
+    pads = join(ctx, [0, *(found.before for found in axes), 0, 0, *(found.after for found in axes), 0])
+    if any(ctx.ints_of(pads) or [1]):
+        x = ctx.op("Pad", x, pads, ctx.scalar(0, x))
+    for axis, found, size, rate in zip(layout.space, axes, window, rates, strict=True):
+        offsets = ctx.const(np.arange(0, size * rate, rate, dtype=np.int64))
+        index = ctx.op("Add", ctx.op("Unsqueeze", found.first, ctx.int64([1])), offsets)
+        x = ctx.op("Gather", x, ctx.op("Reshape", index, ctx.int64([-1])), axis=axis)
+    counts = [found.count for found in axes]
+    pairs = [item for pair in zip(counts, window, strict=True) for item in pair]
+    x = ctx.op("Reshape", x, join(ctx, [batch, *pairs, channels]))
+    order = [0, *range(1, 2 * len(window), 2), *range(2, 2 * len(window) + 1, 2), 2 * len(window) + 1]
+    x = ctx.op("Transpose", x, perm=order)
+    depth = ctx.op("Mul", join(ctx, [channels]), ctx.int64([prod(window)]))
+    return ctx.op("Reshape", x, join(ctx, [batch, *counts, element(ctx, depth, 0)]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Windows:
+    """The windows along one axis: the first place of each, how many there are, and what is padded on both sides."""
+
+    first: ir.Value
+    count: int | ir.Value
+    before: int | ir.Value
+    after: int | ir.Value
+
+
+def _windows(ctx: NodeContext, x: ir.Value, axis: int, reach: int, stride: int) -> _Windows:
+    padding = ctx.text("padding")
+    if padding not in ("SAME", "VALID"):
+        raise RefusalError(f"padding is {padding!r}")
+    size, step, one = join(ctx, [dim_value(ctx, x, axis)]), ctx.int64([stride]), ctx.int64([1])
+    before = after = ctx.int64([0])
+    if padding == "SAME":
+        count = ctx.op("Div", ctx.op("Add", size, ctx.int64([stride - 1])), step)
+        wanted = ctx.op("Add", ctx.op("Mul", ctx.op("Sub", count, one), step), ctx.int64([reach]))
+        total = ctx.op("Max", ctx.op("Sub", wanted, size), ctx.int64([0]))
+        before = ctx.op("Div", total, ctx.int64([2]))
+        after = ctx.op("Sub", total, before)
+    else:
+        count = ctx.op("Div", ctx.op("Add", size, ctx.int64([stride - reach])), step)
+    first = ctx.op("Mul", ctx.op("Range", ctx.int64(0), scalar(ctx, count), ctx.int64(1)), ctx.int64(stride))
+    return _Windows(first, *(element(ctx, number, 0) for number in (count, before, after)))
 
 
 def crop_and_resize(ctx: NodeContext) -> ir.Value:
@@ -42,38 +79,48 @@ def crop_and_resize(ctx: NodeContext) -> ir.Value:
 
     Points outside the image have the extrapolation value.
     """
-    image, boxes, numbers, _ = ctx.inputs
-    height, width = ctx.fixed_ints(3, "the size of its crops")
+    image, boxes, numbers, crop = ctx.inputs
     image = cast(ctx, ctx.ranked(image, 4), ir.DataType.FLOAT)
-    rows, low_y, high_y = _points(ctx, image, boxes, 0, height)
-    columns, low_x, high_x = _points(ctx, image, boxes, 1, width)
-    y, x = ctx.op("Unsqueeze", rows, ctx.int64([2])), ctx.op("Unsqueeze", columns, ctx.int64([1]))
+    rows, columns = (_points(ctx, image, boxes, side, join(ctx, [element(ctx, crop, side)])) for side in (0, 1))
+    y, x = ctx.op("Unsqueeze", rows.places, ctx.int64([2])), ctx.op("Unsqueeze", columns.places, ctx.int64([1]))
     value = _sampled(ctx, image, numbers, y, x)
     inside = ctx.op(
         "And",
-        ctx.op("Unsqueeze", ctx.op("And", low_y, high_y), ctx.int64([2, 3])),
-        ctx.op("Unsqueeze", ctx.op("And", low_x, high_x), ctx.int64([1, 3])),
+        ctx.op("Unsqueeze", rows.inside, ctx.int64([2, 3])),
+        ctx.op("Unsqueeze", columns.inside, ctx.int64([1, 3])),
     )
     return ctx.op("Where", inside, value, ctx.scalar(ctx.number("extrapolation_value", 0.0), value))
 
 
-def _points(
-    ctx: NodeContext, image: ir.Value, boxes: ir.Value, side: int, count: int
-) -> tuple[ir.Value, ir.Value, ir.Value]:
-    """Where [n, count] a crop's points lie along an axis, and whether that is not before and not behind the image."""
-    size = ctx.op("Cast", join(ctx, [dim_value(ctx, image, side + 1)]), to=ir.DataType.FLOAT.value)
-    last = ctx.op("Sub", size, ctx.scalar(1, size))
+@dataclass(frozen=True, slots=True)
+class _Points:
+    """Where [n, count] the points of crops lie along an axis, moved into the image, and whether they were inside."""
+
+    places: ir.Value
+    inside: ir.Value
+
+
+def _points(ctx: NodeContext, image: ir.Value, boxes: ir.Value, side: int, count: ir.Value) -> _Points:
+    """first * (size - 1) + i * ((second - first) * (size - 1) / (count - 1)), or the middle of the box if count is 1.
+
+    In this order: the point at the end of a box may be outside by one rounding.
+    """
+    last = cast(ctx, ctx.op("Sub", join(ctx, [dim_value(ctx, image, side + 1)]), ctx.int64([1])), ir.DataType.FLOAT)
+    before = ctx.op("Sub", count, ctx.int64([1]))
     first, second = (ctx.op("Gather", boxes, ctx.int64([i]), axis=1) for i in (side, side + 2))
-    if count > 1:
-        step = ctx.op("Mul", ctx.op("Sub", second, first), ctx.op("Div", last, ctx.scalar(count - 1, last)))
-        places = ctx.const(np.arange(count, dtype=np.float32))
-        points = ctx.op("Add", ctx.op("Mul", first, last), ctx.op("Mul", step, places))
-    else:
-        middle = ctx.op("Mul", ctx.op("Add", first, second), ctx.scalar(0.5, first))
-        points = ctx.op("Mul", middle, last)
-    not_before = ctx.op("GreaterOrEqual", points, ctx.scalar(0, points))
-    not_behind = ctx.op("LessOrEqual", points, last)
-    return ctx.op("Max", ctx.op("Min", points, last), ctx.scalar(0, points)), not_before, not_behind
+    with ctx.as_written():
+        middle = ctx.op("Mul", ctx.op("Mul", ctx.op("Add", first, second), ctx.scalar(0.5, first)), last)
+        points = middle
+        if ctx.ints_of(before) != [0]:
+            numbers = cast(ctx, ctx.op("Range", ctx.int64(0), scalar(ctx, count), ctx.int64(1)), ir.DataType.FLOAT)
+            width = ctx.op("Mul", ctx.op("Sub", second, first), last)
+            step = ctx.op("Div", width, cast(ctx, before, ir.DataType.FLOAT))
+            points = ctx.op("Add", ctx.op("Mul", first, last), ctx.op("Mul", numbers, step))
+            if ctx.ints_of(before) is None:
+                points = ctx.op("Where", ctx.op("Equal", before, ctx.int64([0])), middle, points)
+    zero = ctx.scalar(0, points)
+    inside = ctx.op("And", ctx.op("GreaterOrEqual", points, zero), ctx.op("LessOrEqual", points, last))
+    return _Points(ctx.op("Max", ctx.op("Min", points, last), zero), inside)
 
 
 def _sampled(ctx: NodeContext, image: ir.Value, numbers: ir.Value, y: ir.Value, x: ir.Value) -> ir.Value:
@@ -81,8 +128,7 @@ def _sampled(ctx: NodeContext, image: ir.Value, numbers: ir.Value, y: ir.Value, 
     method = ctx.text("method", "bilinear")
     batch = cast(ctx, ctx.op("Reshape", numbers, ctx.int64([-1, 1, 1])), ir.DataType.INT64)
     if method == "nearest":
-        half = ctx.scalar(0.5, y)
-        return _pixels(ctx, image, batch, *(ctx.op("Floor", ctx.op("Add", place, half)) for place in (y, x)))
+        return _pixels(ctx, image, batch, *(_half_up(ctx, place) for place in (y, x)))
     if method != "bilinear":
         raise RefusalError(f"method is {method!r}")
     top, left = ctx.op("Floor", y), ctx.op("Floor", x)
@@ -92,6 +138,13 @@ def _sampled(ctx: NodeContext, image: ir.Value, numbers: ir.Value, y: ir.Value, 
     upper = _between(ctx, _pixels(ctx, image, batch, top, left), _pixels(ctx, image, batch, top, right), along)
     lower = _between(ctx, _pixels(ctx, image, batch, bottom, left), _pixels(ctx, image, batch, bottom, right), along)
     return _between(ctx, upper, lower, down)
+
+
+def _half_up(ctx: NodeContext, place: ir.Value) -> ir.Value:
+    """The nearest integer, of two the one above; the number below 1/2 to which 1/2 can't be added is below."""
+    low = ctx.op("Floor", place)
+    above = ctx.op("GreaterOrEqual", ctx.op("Sub", place, low), ctx.scalar(0.5, place))
+    return ctx.op("Add", low, cast(ctx, above, ctx.dtype(place)))
 
 
 def _between(ctx: NodeContext, a: ir.Value, b: ir.Value, part: ir.Value) -> ir.Value:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import onnx_ir as ir
 
+from exporter.ir.edit import constant_array
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 
 __all__ = ["OPS"]
@@ -20,47 +24,110 @@ def _rounded_up(ctx: NodeContext, x: ir.Value) -> ir.Value:
     return ctx.op("Floor", ctx.op("Add", x, ctx.scalar(0.5, x)))
 
 
-def _fake_quantized(ctx: NodeContext, x: ir.Value, low: ir.Value, high: ir.Value) -> ir.Value:
-    """x rounded to 2^bits numbers from low to high, which are moved so that 0 is one of them."""
+def _fake_quantized(ctx: NodeContext, x: ir.Value, low: ir.Value, high: ir.Value, *, divides: bool) -> ir.Value:
+    """x rounded to 2^bits numbers from low to high, which are moved so that 0 is one of them; 0 for an empty range.
+
+    floor((clip(x, first, last) - first) / step - zero + 1/2) * step, in this order: ties are decided by it, and by
+    whether it divides by the step or multiplies by its inverse.
+    """
     least = 1 if ctx.flag("narrow_range", False) else 0
     most = 2 ** _checked(ctx.integer("num_bits", 8)) - 1
-    first, last = ctx.scalar(least, x), ctx.scalar(most, x)
-    step = ctx.op("Div", ctx.op("Sub", high, low), ctx.scalar(most - least, x))
-    zero = ctx.op("Sub", first, ctx.op("Div", low, step))
-    zero = ctx.op("Min", ctx.op("Max", _rounded_up(ctx, zero), first), last)
-    low, high = (ctx.op("Mul", ctx.op("Sub", end, zero), step) for end in (first, last))
-    above = ctx.op("Sub", ctx.op("Max", ctx.op("Min", x, high), low), low)
-    return ctx.op("Add", ctx.op("Mul", _rounded_up(ctx, ctx.op("Div", above, step)), step), low)
+    with ctx.as_written():
+        grid = _Grid.of(ctx, low, high, least, most)
+        inside = ctx.op("Max", ctx.op("Min", x, grid.last), grid.first)
+        above = ctx.op("Sub", inside, grid.first)
+        steps = ctx.op("Div", above, grid.step) if divides else ctx.op("Mul", above, grid.density)
+        number = _rounded_up(ctx, ctx.op("Sub", steps, grid.zero))
+    return _unless_empty(ctx, low, high, ctx.op("Mul", number, grid.step))
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """The numbers that a fake quantisation rounds to: from first to last, `step` apart, `density` in one unit.
+
+    `zero` is how many of them are below 0.
+    """
+
+    first: ir.Value
+    last: ir.Value
+    step: ir.Value
+    density: ir.Value
+    zero: ir.Value
+
+    @classmethod
+    def of(cls, ctx: NodeContext, low: ir.Value, high: ir.Value, least: int, most: int) -> _Grid:
+        first, last, count = (ctx.scalar(number, low) for number in (least, most, most - least))
+        width = ctx.op("Sub", high, low)
+        step, density = ctx.op("Div", width, count), ctx.op("Div", count, width)
+        zero = ctx.op("Sub", first, ctx.op("Div", low, step))
+        zero = ctx.op("Min", ctx.op("Max", _rounded_up(ctx, zero), first), last)
+        ends = [ctx.op("Mul", ctx.op("Sub", end, zero), step) for end in (first, last)]
+        below = _rounded_up(ctx, ctx.op("Mul", ctx.op("Neg", ends[0]), density))
+        return cls(ends[0], ends[1], step, density, below)
+
+
+def _unless_empty(ctx: NodeContext, low: ir.Value, high: ir.Value, y: ir.Value) -> ir.Value:
+    """y, or 0 where the range is from 0 to 0."""
+    known = [constant_array(value) for value in (low, high)]
+    if known[0] is not None and known[1] is not None and np.all((known[0] != 0) | (known[1] != 0)):
+        return y
+    zero = ctx.scalar(0, y)
+    empty = ctx.op("And", *(ctx.op("Equal", end, zero) for end in (low, high)))
+    return ctx.op("Where", empty, zero, y)
 
 
 def fake_quant_args(ctx: NodeContext) -> ir.Value:
     """`FakeQuantWithMinMaxArgs`: the range is an attribute."""
     (x,) = ctx.inputs
-    return _fake_quantized(ctx, x, ctx.scalar(ctx.number("min", -6.0), x), ctx.scalar(ctx.number("max", 6.0), x))
+    low, high = (ctx.scalar(ctx.number(name, default), x) for name, default in (("min", -6.0), ("max", 6.0)))
+    return _fake_quantized(ctx, x, low, high, divides=False)
 
 
 def fake_quant_vars(ctx: NodeContext) -> ir.Value:
-    """`FakeQuantWithMinMaxVars` and `...PerChannel`: the range is a variable, or one for each channel."""
+    """`FakeQuantWithMinMaxVars`: the range is a variable."""
     x, low, high = ctx.inputs
-    return _fake_quantized(ctx, x, low, high)
+    return _fake_quantized(ctx, x, low, high, divides=True)
+
+
+def fake_quant_per_channel(ctx: NodeContext) -> ir.Value:
+    """`FakeQuantWithMinMaxVarsPerChannel`: one range for each channel."""
+    x, low, high = ctx.inputs
+    return _fake_quantized(ctx, x, low, high, divides=False)
 
 
 def quantize_and_dequantize(ctx: NodeContext) -> ir.Value:
-    """`QuantizeAndDequantizeV2`, `V3` and `V4`: x rounded to multiples of a step for which the range just fits."""
+    """`QuantizeAndDequantizeV2`, `V3` and `V4`: x rounded to multiples of a step for which the range just fits.
+
+    round(x * (1 / step)) * step; the range is one for all, or one for each slice along an axis.
+    """
     x, low, high = ctx.inputs[:3]
-    if ctx.integer("axis", -1) != -1:
-        raise RefusalError(f"axis is {ctx.integer('axis')}")
+    axis = ctx.integer("axis", -1)
     bits = ctx.integer("num_bits", 8) if len(ctx.inputs) == 3 else ctx.fixed_int(3, "num_bits")
     given = ctx.flag("range_given", False)
-    if not given:
-        low, high = ctx.op("ReduceMin", x, keepdims=0), ctx.op("ReduceMax", x, keepdims=0)
     signed, narrow = ctx.flag("signed_input", True), ctx.flag("narrow_range", False)
     least, most = _integers(_checked(bits), signed=signed, narrow=narrow)
-    step = _step(ctx, low, high, least, most)
     if given:
-        first, last = (ctx.op("Mul", ctx.scalar(end, x), step) for end in (least, most))
-        x = ctx.op("Max", ctx.op("Min", x, last), first)
-    return ctx.op("Mul", _rounded(ctx, ctx.op("Div", x, step)), step)
+        low, high = (_along(ctx, end, axis, ctx.rank(x)) for end in (low, high))
+    else:
+        low, high = (_extreme(ctx, op_type, x, axis) for op_type in ("ReduceMin", "ReduceMax"))
+    with ctx.as_written():
+        step, density = _step(ctx, low, high, least, most)
+        if given:
+            first, last = (ctx.op("Mul", ctx.scalar(end, x), step) for end in (least, most))
+            x = ctx.op("Max", ctx.op("Min", x, last), first)
+        number = _rounded(ctx, ctx.op("Mul", x, density))
+    return ctx.op("Mul", number, step)
+
+
+def _along(ctx: NodeContext, end: ir.Value, axis: int, rank: int) -> ir.Value:
+    """One number for each place along an axis, as it broadcasts against a tensor of a rank."""
+    return end if axis == -1 else ctx.op("Reshape", end, ctx.int64([-1] + [1] * (rank - 1 - axis)))
+
+
+def _extreme(ctx: NodeContext, op_type: str, x: ir.Value, axis: int) -> ir.Value:
+    if axis == -1:
+        return ctx.op(op_type, x, keepdims=0)
+    return ctx.op(op_type, x, ctx.int64([i for i in range(ctx.rank(x)) if i != axis]), keepdims=1)
 
 
 def _integers(bits: int, *, signed: bool, narrow: bool) -> tuple[int, int]:
@@ -69,12 +136,19 @@ def _integers(bits: int, *, signed: bool, narrow: bool) -> tuple[int, int]:
     return -(2 ** (bits - 1)) + int(narrow), 2 ** (bits - 1) - 1
 
 
-def _step(ctx: NodeContext, low: ir.Value, high: ir.Value, least: int, most: int) -> ir.Value:
-    """The larger of low / least and high / most, of which one that isn't positive doesn't count."""
-    upper = ctx.op("Div", high, ctx.scalar(most, high))
+def _step(ctx: NodeContext, low: ir.Value, high: ir.Value, least: int, most: int) -> tuple[ir.Value, ir.Value]:
+    """The larger of low / least and high / most, and one divided by it; a side with nothing on it does not count."""
+    smallest, largest = ctx.scalar(least, low), ctx.scalar(most, high)
+    above, dense = ctx.op("Div", high, largest), ctx.op("Div", largest, high)
     if least == 0:
-        return upper
-    return ctx.op("Max", ctx.op("Div", low, ctx.scalar(least, low)), upper)
+        return above, dense
+    far = ctx.scalar(float(np.finfo(ctx.numpy_dtype(low)).max), low)
+    zero = ctx.scalar(0, low)
+    dense = ctx.op("Where", ctx.op("Greater", high, zero), dense, far)
+    below = ctx.op("Where", ctx.op("Less", low, zero), ctx.op("Div", smallest, low), far)
+    lower = ctx.op("Less", below, dense)
+    step = ctx.op("Where", lower, ctx.op("Div", low, smallest), above)
+    return step, ctx.op("Where", lower, below, dense)
 
 
 def _rounded(ctx: NodeContext, x: ir.Value) -> ir.Value:
@@ -89,7 +163,7 @@ def _rounded(ctx: NodeContext, x: ir.Value) -> ir.Value:
 OPS: dict[str, OpFunction] = {
     "FakeQuantWithMinMaxArgs": fake_quant_args,
     "FakeQuantWithMinMaxVars": fake_quant_vars,
-    "FakeQuantWithMinMaxVarsPerChannel": fake_quant_vars,
+    "FakeQuantWithMinMaxVarsPerChannel": fake_quant_per_channel,
     "QuantizeAndDequantizeV2": quantize_and_dequantize,
     "QuantizeAndDequantizeV3": quantize_and_dequantize,
     "QuantizeAndDequantizeV4": quantize_and_dequantize,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from exporter.ir.dims import Dim, normal, same_dim
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
-from exporter.lower.tf.vectors import cast, dim_value, element, join
+from exporter.lower.tf.vectors import cast, dim_value, element, join, scalar
 
 __all__ = ["OPS"]
 
@@ -24,13 +26,32 @@ def _grid(ctx: NodeContext) -> str:
 
 def _resize(ctx: NodeContext, x: ir.Value, **attributes: Any) -> ir.Value:
     """Resizes x[N, H, W, C] to the size [2] in input 1: by whole factors where it is one, else to that size."""
-    known = _known_sizes(ctx)
-    if known is not None and all(out % size == 0 for size, out in known):
-        factors = np.array([1, *(out // size for size, out in known), 1], np.float32)
-        return ctx.op("Resize", x, None, ctx.const(factors), **attributes)
+    factors = _factors(ctx)
+    if factors is not None:
+        scales = np.array([1, *factors, 1], np.float32)
+        return ctx.op("Resize", x, None, ctx.const(scales), **attributes)
     space = [element(ctx, ctx.inputs[1], i) for i in (0, 1)]
     sizes = join(ctx, [dim_value(ctx, x, 0), *space, dim_value(ctx, x, 3)])
     return ctx.op("Resize", x, None, None, sizes, **attributes)
+
+
+def _factors(ctx: NodeContext) -> list[int] | None:
+    """The whole numbers that height and width are multiplied by, if they are, whatever the sizes."""
+    dims, wanted = ctx.shape(ctx.inputs[0]), ctx.builder.elements(ctx.inputs[1])
+    if dims is None or wanted is None:
+        return None
+    found = [_factor(size, out) for size, out in zip(dims[1:3], wanted.reshape(-1).tolist(), strict=True)]
+    return None if None in found else [factor for factor in found if factor is not None]
+
+
+_MOST_SYMBOLIC = 16
+"""The largest factor that is looked for between sizes that are not known."""
+
+
+def _factor(size: Dim, out: Dim) -> int | None:
+    if isinstance(size, int):
+        return out // size if isinstance(out, int) and size and out % size == 0 else None
+    return next((k for k in range(1, _MOST_SYMBOLIC + 1) if same_dim(normal(size * k) if k > 1 else size, out)), None)
 
 
 def _known_sizes(ctx: NodeContext) -> list[tuple[int, int]] | None:
@@ -56,17 +77,24 @@ _ROUNDING = {"align_corners": "round_prefer_ceil", "half_pixel": "round_prefer_c
 def nearest(ctx: NodeContext) -> ir.Value:
     """`ResizeNearestNeighbor`.
 
-    Between whole factors a rounding error decides which pixel is nearest: known sizes are resized by TensorFlow's own
-    indices.
+    Between whole factors a rounding error decides which pixel is nearest: then the pixels are taken by TensorFlow's own
+    numbers, computed now where the sizes are known and by the model where they aren't.
     """
     x, grid = ctx.ranked(ctx.inputs[0], 4), _grid(ctx)
-    known = _known_sizes(ctx)
-    if known is None or all(_repeats(size, out, grid) for size, out in known):
+    known, factors = _known_sizes(ctx), _factors(ctx)
+    sizes = known or [(_FAR_ENOUGH, _FAR_ENOUGH * factor) for factor in factors or ()]
+    if factors is not None and (known or grid != "align_corners") and all(_repeats(*pair, grid) for pair in sizes):
         return _resize(ctx, x, mode="nearest", coordinate_transformation_mode=grid, nearest_mode=_ROUNDING[grid])
-    for axis, (size, out) in enumerate(known, start=1):
-        if size != out:
-            x = ctx.op("Gather", x, ctx.int64(nearest_places(size, out, grid).tolist()), axis=axis)
+    for axis in (1, 2):
+        if known is None:
+            x = ctx.op("Gather", x, _computed_places(ctx, x, axis, grid), axis=axis)
+        elif known[axis - 1][0] != known[axis - 1][1]:
+            x = ctx.op("Gather", x, ctx.int64(nearest_places(*known[axis - 1], grid).tolist()), axis=axis)
     return x
+
+
+_FAR_ENOUGH = 4096
+"""A size that stands for unknown ones: whole factors that repeat each of its pixels alike repeat all alike."""
 
 
 def _repeats(size: int, out: int, grid: str) -> bool:
@@ -74,43 +102,95 @@ def _repeats(size: int, out: int, grid: str) -> bool:
     return out % size == 0 and bool(np.all(nearest_places(size, out, grid) == np.arange(out) // (out // size)))
 
 
+def _computed_places(ctx: NodeContext, x: ir.Value, axis: int, grid: str) -> ir.Value:
+    """`nearest_places` of sizes that depend on the model's inputs."""
+    size, out = (join(ctx, [item]) for item in (dim_value(ctx, x, axis), element(ctx, ctx.inputs[1], axis - 1)))
+    with ctx.as_written():
+        steps = cast(ctx, ctx.op("Range", ctx.int64(0), scalar(ctx, out), ctx.int64(1)), ir.DataType.FLOAT)
+        scale = _computed_scale(ctx, size, out, align=grid == "align_corners")
+        if grid == "half_pixel":
+            steps = ctx.op("Add", steps, ctx.const(np.float32(0.5)))
+        places = ctx.op("Mul", steps, scale)
+        if grid == "align_corners":
+            places = ctx.op("Add", places, ctx.const(np.float32(0.5)))
+        number = cast(ctx, ctx.op("Floor", places), ir.DataType.INT64)
+    return ctx.op("Min", number, ctx.op("Sub", size, ctx.int64(1)))
+
+
+def _computed_scale(ctx: NodeContext, size: ir.Value, out: ir.Value, *, align: bool) -> ir.Value:
+    """size / out, or between the corners, where both are more than one pixel, (size - 1) / (out - 1); [1]."""
+    scale = ctx.op("Div", *(cast(ctx, number, ir.DataType.FLOAT) for number in (size, out)))
+    if not align:
+        return scale
+    one = ctx.int64(1)
+    between = (cast(ctx, ctx.op("Sub", number, one), ir.DataType.FLOAT) for number in (size, out))
+    several = ctx.op("Greater", ctx.op("Min", size, out), one)
+    return ctx.op("Where", several, ctx.op("Div", *between), scale)
+
+
 def nearest_places(size: int, out: int, grid: str) -> npt.NDArray[np.int64]:
     """The pixel that TensorFlow takes for each new one, in its own float32 arithmetic."""
     steps = np.arange(out, dtype=np.float32)
-    if grid == "align_corners" and out > 1:
-        scale = np.float32(size - 1) / np.float32(out - 1)
-        places = np.floor(steps * scale + np.float32(0.5))
+    if grid == "align_corners":
+        places = np.floor(steps * scale_of(size, out, grid) + np.float32(0.5))
     else:
-        scale = np.float32(size) / np.float32(out)
-        places = np.floor((steps + np.float32(0.5 if grid == "half_pixel" else 0)) * scale)
+        places = np.floor((steps + np.float32(0.5 if grid == "half_pixel" else 0)) * scale_of(size, out, grid))
     return np.asarray(np.minimum(places, size - 1), np.int64)
+
+
+def scale_of(size: int, out: int, grid: str) -> np.float32:
+    """How far apart the new pixels are in the image: between the corners only if there are several of both."""
+    if grid == "align_corners" and size > 1 and out > 1:
+        return np.float32(size - 1) / np.float32(out - 1)
+    return np.float32(size) / np.float32(out)
 
 
 def bicubic(ctx: NodeContext) -> ir.Value:
     """`ResizeBicubic` as a matrix along each axis: TensorFlow rounds the weights of its four taps to a table."""
     x, grid = cast(ctx, ctx.ranked(ctx.inputs[0], 4), ir.DataType.FLOAT), _grid(ctx)
+    return _by_matrices(ctx, x, lambda size, out: cubic_matrix(size, out, grid))
+
+
+def area(ctx: NodeContext) -> ir.Value:
+    """`ResizeArea`: the mean over the area that a new pixel covers."""
+    x, known = cast(ctx, ctx.ranked(ctx.inputs[0], 4), ir.DataType.FLOAT), _known_sizes(ctx)
+    align = ctx.flag("align_corners", False)
+    if known is not None and not align and all(size % out == 0 for size, out in known):
+        block = [size // out for size, out in known]
+        return ctx.op("AveragePool", x, kernel_shape=block, strides=block)
+    if known is not None and not align and all(out % size == 0 for size, out in known):
+        return _resize(ctx, x, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+    grid = "align_corners" if align else "asymmetric"
+    return _by_matrices(ctx, x, lambda size, out: area_matrix(size, out, grid))
+
+
+def _by_matrices(ctx: NodeContext, x: ir.Value, matrix: Callable[[int, int], npt.NDArray[np.float32]]) -> ir.Value:
+    """x[N, H, W, C] with height and width multiplied by the matrices [size, new size] of theirs."""
     known = _known_sizes(ctx)
     if known is None:
         raise RefusalError("the size of its image depends on the model's inputs")
     (height, rows), (width, columns) = known
     by_row = ctx.op("Transpose", x, perm=[0, 2, 3, 1])
-    tall = ctx.op("MatMul", by_row, ctx.const(cubic_matrix(height, rows, grid)))
+    tall = ctx.op("MatMul", by_row, ctx.const(matrix(height, rows)))
     by_column = ctx.op("Transpose", tall, perm=[0, 3, 2, 1])
-    wide = ctx.op("MatMul", by_column, ctx.const(cubic_matrix(width, columns, grid)))
+    wide = ctx.op("MatMul", by_column, ctx.const(matrix(width, columns)))
     return ctx.op("Transpose", wide, perm=[0, 1, 3, 2])
 
 
-def area(ctx: NodeContext) -> ir.Value:
-    """`ResizeArea` by whole factors: means of blocks, or repeated pixels."""
-    x, known = cast(ctx, ctx.ranked(ctx.inputs[0], 4), ir.DataType.FLOAT), _known_sizes(ctx)
-    if known is None or ctx.flag("align_corners", False):
-        raise RefusalError("the size of its image depends on the model's inputs, or align_corners is set")
-    if all(size % out == 0 for size, out in known):
-        block = [size // out for size, out in known]
-        return ctx.op("AveragePool", x, kernel_shape=block, strides=block)
-    if any(out % size for size, out in known):
-        raise RefusalError("its size does not change by whole factors")
-    return _resize(ctx, x, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+def area_matrix(size: int, out: int, grid: str) -> npt.NDArray[np.float32]:
+    """The weights [size, out] of the pixels in the area of each new one, from where it starts to where it ends.
+
+    The positions are float32, as TensorFlow's are; pixels outside are the last one.
+    """
+    scale = scale_of(size, out, grid)
+    matrix = np.zeros((size, out))
+    for column in range(out):
+        start, end = np.float32(column) * scale, np.float32(column + 1) * scale
+        for pixel in range(int(np.floor(start)), int(np.ceil(end))):
+            first, last = max(np.float32(pixel), start), min(np.float32(pixel + 1), end)
+            inner = pixel < start and pixel + 1 > end
+            matrix[min(pixel, size - 1), column] += scale if inner else last - first
+    return np.asarray(matrix / np.float64(scale), np.float32)
 
 
 _TABLE = 1024
@@ -123,10 +203,10 @@ def cubic_matrix(size: int, out: int, grid: str) -> npt.NDArray[np.float32]:
     """
     half = grid == "half_pixel"
     a = -0.5 if half else -0.75
-    scale = (size - 1) / (out - 1) if grid == "align_corners" and out > 1 else size / out
-    place = np.arange(out, dtype=np.float32) * np.float32(scale)
+    scale = scale_of(size, out, grid)
+    place = np.arange(out, dtype=np.float32) * scale
     if half:
-        place = (np.arange(out, dtype=np.float32) + np.float32(0.5)) * np.float32(scale) - np.float32(0.5)
+        place = (np.arange(out, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
     low = np.floor(place).astype(np.int64)
     part = np.rint((place - low) * _TABLE) / _TABLE
     matrix = np.zeros((size, out))

@@ -130,17 +130,28 @@ def tile(ctx: NodeContext) -> ir.Value:
 
 
 def range_(ctx: NodeContext) -> ir.Value:
-    """`Range`: start, start + delta, ... below limit."""
-    return ctx.op("Range", *(scalar(ctx, value) for value in ctx.inputs))
+    """`Range`: start + i delta, ceil(|(limit - start) / delta|) of them."""
+    start, limit, delta = (scalar(ctx, value) for value in ctx.inputs)
+    if not ctx.dtype(start).is_floating_point():
+        return ctx.op("Range", start, limit, delta)
+    with ctx.as_written():
+        steps = ctx.op("Ceil", ctx.op("Abs", ctx.op("Div", ctx.op("Sub", limit, start), delta)))
+        count = cast(ctx, steps, ir.DataType.INT64)
+        places = cast(ctx, ctx.op("Range", ctx.int64(0), count, ctx.int64(1)), ctx.dtype(start))
+        return ctx.op("Add", start, ctx.op("Mul", places, delta))
 
 
 def lin_space(ctx: NodeContext) -> ir.Value:
-    """`LinSpace`: num numbers from start to stop."""
-    start, stop, _ = (scalar(ctx, value) for value in ctx.inputs)
-    count = ctx.fixed_int(2, "how many numbers it makes")
-    places = ctx.const(np.arange(count, dtype=ctx.numpy_dtype(start)))
-    step = ctx.op("Div", ctx.op("Sub", stop, start), ctx.scalar(max(count - 1, 1), start))
-    return ctx.op("Add", ctx.op("Mul", places, step), start)
+    """`LinSpace`: start + i (stop - start) / (num - 1), of which the last is stop itself."""
+    start, stop, number = (scalar(ctx, value) for value in ctx.inputs)
+    before = ctx.op("Sub", as_int64(ctx, number), ctx.int64(1))
+    with ctx.as_written():
+        places = cast(ctx, ctx.op("Range", ctx.int64(0), before, ctx.int64(1)), ctx.dtype(start))
+        step = ctx.op("Div", ctx.op("Sub", stop, start), cast(ctx, before, ctx.dtype(start)))
+        numbers = ctx.op("Add", start, ctx.op("Mul", step, places))
+        alone = ctx.op("Equal", before, ctx.int64(0))
+        last = ctx.op("Where", alone, start, stop)
+        return ctx.op("Concat", numbers, vector(ctx, last), axis=0)
 
 
 OPS: dict[str, OpFunction] = {

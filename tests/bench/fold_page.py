@@ -1,4 +1,4 @@
-"""The table of folds in README.md: the block between two comments, which `tests.bench.fold_table --readme` writes."""
+"""The table of folds in docs/folding.md, between two comments; `tests.bench.fold_table --write` writes it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["README", "Table", "read_table", "write_table"]
+__all__ = ["PAGE", "Table", "read_table", "write_table"]
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "folding.md"
 
 _BEGIN, _END = "<!-- fold-table -->", "<!-- /fold-table -->"
 _TOTAL = "**folded as far as is exact**"
@@ -47,7 +47,7 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write_table(table: Table, legend: str, path: Path = README) -> None:
+def write_table(table: Table, legend: str, path: Path = PAGE) -> None:
     """Puts the table, its totals first, between the two comments. ValueError if they aren't there."""
     before, text = path.read_text().split(_BEGIN)
     after = text.split(_END)[1]
@@ -57,7 +57,7 @@ def write_table(table: Table, legend: str, path: Path = README) -> None:
     path.write_text(before + "\n".join(block) + after)
 
 
-def read_table(path: Path = README) -> Table:
+def read_table(path: Path = PAGE) -> Table:
     """The table that is there. ValueError if there is none."""
     block = path.read_text().split(_BEGIN)[1].split(_END)[0]
     lines = [_cells(line) for line in block.splitlines() if line.startswith("|")]

@@ -1,4 +1,4 @@
-"""The table of keras.applications in README.md, which `tests.bench.keras_applications --readme` writes."""
+"""The table of keras.applications in docs/folding.md, which `tests.bench.keras_applications --write` writes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["Cell", "Row", "read_rows", "table_lines", "write_rows"]
 
-_README = Path(__file__).parents[2] / "README.md"
+_PAGE = Path(__file__).parents[2] / "docs" / "folding.md"
 _BEGIN, _END = "<!-- keras-applications -->", "<!-- /keras-applications -->"
 _HEAD = "| network | batch norms | folded | Keras | left | Keras | nodes | Keras | difference | Keras |"
 
@@ -66,14 +66,14 @@ def _line(name: str, row: Row) -> str:
     return f"| {name} | {row.norms} | " + " | ".join(f"{ours} | {theirs}" for ours, theirs in pairs) + " |"
 
 
-def write_rows(rows: Mapping[str, Row], legend: str, path: Path = _README) -> None:
+def write_rows(rows: Mapping[str, Row], legend: str, path: Path = _PAGE) -> None:
     """Puts the table between the two comments. ValueError if they aren't there."""
     before, text = path.read_text().split(_BEGIN)
     after = text.split(_END)[1]
     path.write_text(before + "\n".join([_BEGIN, legend, "", *table_lines(rows), _END]) + after)
 
 
-def read_rows(path: Path = _README) -> dict[str, list[str]]:
+def read_rows(path: Path = _PAGE) -> dict[str, list[str]]:
     """The cells of the table that is there, by network. ValueError or IndexError if there is none."""
     block = path.read_text().split(_BEGIN)[1].split(_END)[0]
     lines = [[cell.strip() for cell in line[1:-1].split("|")] for line in block.splitlines() if line.startswith("|")]

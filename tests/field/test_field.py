@@ -1,0 +1,96 @@
+"""Every case that people brought, from its files to three engines."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from exporter.cli import main
+from tests.e2e.engines import ENGINES
+from tests.field.case import CASES, FieldCase, relative_error
+
+_CLOSE = 1e-5
+_WAITING = {
+    "autoencoder_upsampling_ae_k2": "the shape behind Resize isn't known",
+    "bert_classifier": "a batch that reshapes bake in is declared as N",
+    "cancel_masked_pooling_logit_scale_softmax": "a fold costs digits",
+    "cancel_masked_pooling_m1000": "a fold costs digits",
+    "cancel_masked_pooling_max_scale": "a fold costs digits",
+    "cancel_masked_pooling_temperature": "a fold costs digits",
+    "cancel_tabular_inputs_utm_norm_k3": "a fold costs digits",
+    "convlstm_stack_k3": "ConvLSTM with open time isn't translated",
+    "crnn_ctc": "CTCGreedyDecoder isn't translated",
+    "darkflow_yolo2_auto": "pieces of a loss are taken for outputs",
+    "facenet_frozen_auto": "statistics arithmetic is taken for outputs",
+    "multi_gpu_parallel_weights": "weights under model_1 aren't found",
+    "pix2pix_batchstats_auto": "the images that are shown are taken for the output",
+    "qat_training": "assigned ranges on the forward path aren't read",
+    "ssd_frozen": "NonMaxSuppression isn't translated",
+    "textcnn_sequence_mask": "a fold costs digits",
+    "tfmot_wrappers_pruned": "PruneLowMagnitude isn't known",
+    "yolo_nms_heads": "the shape behind Resize isn't known",
+}
+"""Cases that aren't right yet, and why."""
+
+
+def _params() -> list[object]:
+    names = sorted(path.name for path in CASES.iterdir() if path.is_dir())
+    return [
+        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=_WAITING[name])) if name in _WAITING else name
+        for name in names
+    ]
+
+
+@dataclass(frozen=True)
+class _Ended:
+    status: int
+    text: str
+
+
+def _export(case: FieldCase, out: Path, capture: pytest.CaptureFixture[str]) -> _Ended:
+    with pytest.raises(SystemExit) as ended:
+        main(["export", str(case.source), *case.args, "-o", str(out)], prog_name="ckpt2onnx")
+    text = capture.readouterr()
+    return _Ended(int(ended.value.code or 0), text.out + text.err)
+
+
+@pytest.mark.parametrize("name", _params())
+def test_a_case_gives_the_numbers_of_tensorflow(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Within 1e-5 of the largest value in each engine; where that was asked for, with no further outputs."""
+    case = FieldCase.read(name)
+    out = tmp_path / "model.onnx"
+    ended = _export(case, out, capsys)
+    assert ended.status == 0, ended.text
+    graph = onnx.load(out).graph
+    inputs, outputs = [value.name for value in graph.input], [value.name for value in graph.output]
+    if case.exact_outputs:
+        assert len(outputs) == len(case.expected)
+    wanted = case.wanted(outputs)
+    for engine, run in ENGINES.items():
+        given = run(out, case.fed(inputs), outputs)
+        errors = {key: relative_error(given[key], value) for key, value in wanted.items()}
+        assert all(error <= _CLOSE for error in errors.values()), (engine, errors)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in CASES.iterdir() if path.is_dir()))
+def test_a_case_tells_a_planted_error(name: str) -> None:
+    """One element that is a ten-thousandth of the largest value off, or NaN, is outside of what may be."""
+    for value in FieldCase.read(name).expected.values():
+        wide = value.astype(np.float64)
+        for wrong in (max(float(np.max(np.abs(wide))), 1.0) * 1e-4, np.nan):
+            planted = wide.copy()
+            planted.flat[planted.size // 2] += wrong
+            assert relative_error(planted, wide) > _CLOSE
+
+
+def test_every_case_that_waits_is_there() -> None:
+    """No reason outlives its case, and every case says what to export."""
+    assert set(_WAITING) <= {path.name for path in CASES.iterdir()}
+    for folder in CASES.iterdir():
+        facts = json.loads((folder / "case.json").read_text())
+        assert (folder / facts["source"]).exists() or list(folder.glob(facts["source"] + ".index"))
