@@ -80,9 +80,9 @@ def export(
     start = time.perf_counter()
     path, graph_path = Path(source), None if graph is None else Path(graph)
     onnx_path = _onnx_path(Path(output)) if output is not None else _default_output(path)
-    outputs_wanted = chosen(to, embed=embed)
+    wanted = chosen(to, embed=embed)
     protected = source_files(path) + ([graph_path] if graph_path else [])
-    check_targets(output_paths(onnx_path, outputs_wanted), protected)
+    check_targets(output_paths(onnx_path, wanted), protected)
     options = Options(
         inputs=_shapes(inputs),
         outputs=_names(outputs),
@@ -100,15 +100,8 @@ def export(
     recorded = probes(unfolded.model)
     folds = run_passes(unfolded.model, fold=fold)
     standard = onnx_model(unfolded.model, opset=opset, input_layout=input_layout, metadata=metadata)
-    writers = output_writers(
-        outputs_wanted,
-        onnx_path,
-        model=unfolded.model,
-        standard=standard,
-        probes=recorded,
-        metadata=metadata,
-        embed=embed,
-    )
+    stored = {"probes": recorded, "metadata": metadata}
+    writers = output_writers(wanted, onnx_path, unfolded.model, standard, embed=embed, **stored)
     write_files(writers, inputs=protected)
     return Report(
         str(path),

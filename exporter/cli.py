@@ -93,7 +93,7 @@ _ARCH = click.option(
     "--to",
     multiple=True,
     type=click.Choice(["onnx", "npz", "numpy", "pyz"]),
-    help="Write that, too: a NumPy program (OUT.py), or all in one file (OUT.pyz); onnx or npz alone without the other.",
+    help="Write that, too: a NumPy program (OUT.py), or all in one file (OUT.pyz). onnx, npz: one of the two alone.",
 )
 @click.option("--embed", is_flag=True, help="Put the weights into the NumPy program.")
 @_graph_options

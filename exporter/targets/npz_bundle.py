@@ -22,7 +22,7 @@ from runtime.kernels import KERNELS
 from runtime.kernels.base import signature
 from runtime.npy import DTYPES, escape, header
 
-__all__ = ["ModelPlan", "plan_of", "write_bundle"]
+__all__ = ["ModelPlan", "plan_of", "shape_of", "write_bundle"]
 
 _Array = npt.NDArray[Any]
 
@@ -55,6 +55,11 @@ def plan_of(model: ir.Model) -> ModelPlan:
     _refuse_unsupported(model)
     plan, inputs, nodes, outputs = _planned(model)
     return ModelPlan(inputs, outputs, nodes, plan.arrays, plan.types())
+
+
+def shape_of(held: _Array | ir.TensorProtocol) -> tuple[int, ...]:
+    """The shape of a stored array, which isn't read for that."""
+    return held.shape if isinstance(held, np.ndarray) else tuple(held.shape.numpy())
 
 
 def write_bundle(

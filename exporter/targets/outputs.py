@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from exporter.targets.npz_bundle import write_bundle
 from exporter.targets.numpy_program.program import write_program
 from exporter.targets.onnx_file import onnx_writers
 from exporter.targets.pyz import write_pyz
-from runtime import Probe
 
 __all__ = ["OUTPUTS", "chosen", "output_paths", "output_writers"]
 
@@ -53,12 +52,11 @@ def output_paths(onnx_path: Path, to: Sequence[str]) -> list[Path]:
 def output_writers(
     to: Sequence[str],
     onnx_path: Path,
-    *,
     model: ir.Model,
     standard: ir.Model,
-    probes: Sequence[Probe],
-    metadata: Mapping[str, str],
+    *,
     embed: bool,
+    **stored: Any,
 ) -> dict[Path, Writer]:
     """What writes each file.
 
@@ -67,10 +65,9 @@ def output_writers(
         onnx_path: The name of the ONNX file, written or not.
         model: The folded channels-last model.
         standard: The same as standard ONNX.
-        probes, metadata: What is stored beside the weights.
         embed: Put the weights into the NumPy program.
+        stored: The probes and metadata that are stored beside the weights.
     """
-    stored = {"probes": probes, "metadata": metadata}
     name = onnx_path.stem
     writers: dict[Path, Writer] = dict(onnx_writers(standard, onnx_path)) if "onnx" in to else {}
     single: dict[str, Writer] = {

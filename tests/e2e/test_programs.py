@@ -35,7 +35,7 @@ def test_outputs_are_those_of_tensorflow(name: str, suffix: str, tmp_path: Path)
     """Within float32 noise of TensorFlow's recorded outputs, run from the command line in a place of their own."""
     _export(name, tmp_path / "net.onnx", to=["numpy", "pyz"])
     recorded = Recorded.read(_ROOT / name)
-    np.savez(tmp_path / "in.npz", **{key: recorded.inputs[key] for key in _FACTS[name]["inputs"]})
+    np.savez(tmp_path / "in.npz", allow_pickle=False, **{key: recorded.inputs[key] for key in _FACTS[name]["inputs"]})
     program, out = tmp_path / f"net{suffix}", tmp_path / "out.npz"
     command = [sys.executable, "-I", str(program), str(tmp_path / "in.npz"), "-o", str(out)]
     subprocess.run(command, check=True, cwd=tmp_path)

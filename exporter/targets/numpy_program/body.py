@@ -1,4 +1,4 @@
-"""The nodes of a plan as Python statements: one for a layer with its activation; loops and conditions as Python's own."""
+"""The nodes of a plan as statements: one for a layer with its activation; loops and conditions are Python's own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exporter.targets.npz_bundle import ModelPlan
+from exporter.targets.npz_bundle import ModelPlan, shape_of
 from exporter.targets.numpy_program.names import Names
 from exporter.targets.numpy_program.operators import FOLLOWERS, Operand, Used, expression
 from exporter.targets.numpy_program.text import Text, call, literal, statement
@@ -23,7 +23,8 @@ _Node = Mapping[str, Any]
 _SMALL = 16
 _NESTED = frozenset({"Add", "BatchNormalization", "Conv", "ConvTranspose", "Dense", "Gemm", "MatMul", "Mul", "Sub"})
 _WITH_LITERALS = frozenset(
-    {"Add", "Clip", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Mul", "Pow", "Sub"}
+    {"Add", "Clip", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"}
+    | {"Max", "Min", "Mul", "Pow", "Sub"}
 )
 _RESULTS = {"GRU": 2, "LSTM": 3, "LayerNormalization": 3, "RNN": 2, "TopK": 2}
 _TUPLES = frozenset({*_RESULTS, "Split"})
@@ -104,7 +105,7 @@ class Body:
     def _constant(self, name: str) -> _Array | None:
         """The elements of a small constant."""
         held = self._plan.arrays.get(name)
-        if held is None or prod(int(size) for size in held.shape) > _SMALL:
+        if held is None or prod(shape_of(held)) > _SMALL:
             return None
         if name not in self._constants:
             self._constants[name] = held if isinstance(held, np.ndarray) else held.numpy()
@@ -221,7 +222,7 @@ class _Lazy(Text):
         object.__setattr__(self, "level", 4)
 
     @property
-    def code(self) -> str:  # type: ignore[override]
+    def code(self) -> str:
         body: Body = object.__getattribute__(self, "_body")
         return body.variable(object.__getattribute__(self, "_name"))
 

@@ -136,7 +136,8 @@ def _definition(text: str) -> _Definition:
     own = {node.id for node in names if isinstance(node.ctx, ast.Store)}
     own |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     own |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    return _Definition(text, frozenset({node.id for node in names} - own), isinstance(tree.body[0], (ast.FunctionDef, ast.ClassDef)))
+    uses = frozenset({node.id for node in names} - own)
+    return _Definition(text, uses, isinstance(tree.body[0], (ast.FunctionDef, ast.ClassDef)))
 
 
 @cache
@@ -156,8 +157,8 @@ def _operators() -> dict[str, str]:
 def _imports() -> frozenset[tuple[str, str]]:
     """(module, name) for all names that the modules import from the standard library or NumPy."""
     statements = [node for text in _sources() for node in ast.parse(text).body if isinstance(node, ast.ImportFrom)]
-    outside = [node for node in statements if node.module and node.module.partition(".")[0] not in (*_OURS, "__future__")]
-    return frozenset((str(node.module), alias.name) for node in outside for alias in node.names)
+    pairs = {(str(node.module), alias.name) for node in statements for alias in node.names}
+    return frozenset(pair for pair in pairs if pair[0].partition(".")[0] not in (*_OURS, "__future__"))
 
 
 @cache

@@ -295,17 +295,16 @@ def _gather(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> T
 
 def _slice(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Text | None:
     """x[:, a:b] where all bounds are known."""
-    bounds = [x.constant for x in inputs[1:]]
+    bounds = [x.constant.ravel().tolist() for x in inputs[1:] if x.constant is not None]
     rank = inputs[0].rank
-    if rank is None or any(bound is None for bound in bounds):
+    if rank is None or len(bounds) < len(inputs) - 1:
         return None
-    starts, ends, axes, steps = [bound.ravel().tolist() for bound in bounds if bound is not None] + [None] * (
-        4 - len(bounds)
-    )
+    starts, ends = bounds[:2]
+    axes = bounds[2] if len(bounds) > 2 else range(len(starts))
+    steps = bounds[3] if len(bounds) > 3 else [1] * len(starts)
     index = [":"] * rank
-    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        axis = i if axes is None else axes[i]
-        index[axis] = _range(start, end, 1 if steps is None else steps[i])
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        index[axis] = _range(start, end, step)
     while len(index) > 1 and index[-1] == ":":
         index.pop()
     return Text(f"{_atom(inputs[0].text)}[{', '.join(index)}]")
@@ -313,7 +312,7 @@ def _slice(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Te
 
 def _range(start: int, end: int, step: int) -> str:
     far = 1 << 30
-    first = "" if start == 0 and step > 0 or start >= far and step < 0 else str(start)
+    first = "" if (start == 0 and step > 0) or (start >= far and step < 0) else str(start)
     last = "" if abs(end) >= far else str(end)
     return f"{first}:{last}" + ("" if step == 1 else f":{step}")
 

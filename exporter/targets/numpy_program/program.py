@@ -14,7 +14,7 @@ from typing import Any
 import onnx_ir as ir
 
 from exporter._version import __version__
-from exporter.targets.npz_bundle import ModelPlan, plan_of, write_bundle
+from exporter.targets.npz_bundle import ModelPlan, plan_of, shape_of, write_bundle
 from exporter.targets.numpy_program.body import Body, sizes_text
 from exporter.targets.numpy_program.command_line import COMMAND_LINE
 from exporter.targets.numpy_program.library import Excerpt, excerpt, reserved
@@ -26,7 +26,6 @@ from runtime.npy import escape
 
 __all__ = ["program", "write_program"]
 
-_WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}
 _RESERVED = (*dir(builtins), "np", "run", "check", "main", "given", "opened", "stored", "base64", "io", "_")
 
 
@@ -81,13 +80,7 @@ def program(plan: ModelPlan, *, name: str, probes: Sequence[Probe] = (), data: b
             "",
             '@np.errstate(all="ignore")',
             *_signature(parameters, len(results)),
-            *wrap(
-                f'"""The output{"s" if len(results) > 1 else ""} {_listed(plan.outputs)} for {_listed(plan.inputs)}."""',
-                WIDTH,
-                initial_indent="    ",
-                subsequent_indent="    ",
-                **_WHOLE_WORDS,
-            ),
+            *_wrapped(f'"""{_listed(plan.outputs)} from {_listed(plan.inputs)}."""', "    "),
             *(f"    {parameter} = given({i}, {parameter})" for i, parameter in enumerate(parameters)),
             *lines,
             f"    return {', '.join(f'np.asarray({result})' for result in results)}",
@@ -101,9 +94,9 @@ def program(plan: ModelPlan, *, name: str, probes: Sequence[Probe] = (), data: b
 def _head(plan: ModelPlan, name: str, embedded: bool) -> list[str]:
     where = "in this file" if embedded else f"in {name}.npz beside this file"
     return [
-        *wrap(f'"""{name} in NumPy: {_listed(plan.inputs)} to {_listed(plan.outputs)}.', WIDTH, **_WHOLE_WORDS),
+        *_wrapped(f'"""{name} in NumPy: {_listed(plan.inputs)} to {_listed(plan.outputs)}.'),
         "",
-        *wrap(f"Written by ckpt2onnx {__version__}; the weights are {where}. Channels are last.", WIDTH, **_WHOLE_WORDS),
+        *_wrapped(f"Written by ckpt2onnx {__version__}; the weights are {where}. Channels are last."),
         "",
         f"    python {name}.py INPUTS.npz -o OUTPUTS.npz    arrays by name",
         f"    python {name}.py --check                      the examples stored with the weights",
@@ -113,6 +106,18 @@ def _head(plan: ModelPlan, name: str, embedded: bool) -> list[str]:
         "from __future__ import annotations",
         "",
     ]
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    """The lines of a paragraph."""
+    return wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _listed(values: Iterable[Mapping[str, Any]]) -> str:
@@ -172,8 +177,8 @@ def _entry(name: str, member: str, limit: str) -> list[str]:
     line = f"            {literal(name)}: ({literal(escape(member))}, {limit}),"
     if len(line) <= WIDTH:
         return [line]
-    inner = " " * 16
-    return [f"            {literal(name)}: (", f"{inner}{literal(escape(member))},", f"{inner}{limit},", f"{inner[4:]}),"]
+    parts = [f"{literal(name)}: (", f"    {literal(escape(member))},", f"    {limit},", "),"]
+    return [f"            {part}" for part in parts]
 
 
 def _checked(sizes: Sequence[int | str | None] | None) -> tuple[int | None, ...] | None:
@@ -185,7 +190,7 @@ def _weights(weights: Mapping[str, str], plan: ModelPlan, data: bytes | None) ->
     source = '__file__.removesuffix(".py") + ".npz"' if data is None else "io.BytesIO(base64.b85decode(DATA))"
     lines = [*_data(data), *_OPENED.format(source=source).splitlines(), "", "", "with opened() as stored:"]
     for array, variable in weights.items():
-        shape = sizes_text([int(size) for size in plan.arrays[array].shape])
+        shape = sizes_text(shape_of(plan.arrays[array]))
         line = f"    {variable} = stored[{literal(escape(array))}]"
         if len(line) + len(shape) + 4 <= WIDTH:
             lines += [f"{line}  # {shape}"]

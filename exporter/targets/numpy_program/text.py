@@ -118,7 +118,7 @@ def _part(part: str, indent: str) -> list[str]:
     if value[0] in "[(" and _closing(value) == len(value) - 1:
         entries = [line for entry in _split(value[1:-1], ",") for line in _part(entry.strip(), f"{indent}    ")]
         return [f"{indent}{begin}{value[0]}", *entries, f"{indent}{value[-1]},"]
-    head, parts, tail = _arguments(value)
+    _, parts, tail = _arguments(value)
     if parts and not tail:
         lines = _broken("", value, indent)
         lines[0] = f"{indent}{begin}{lines[0].lstrip()}"

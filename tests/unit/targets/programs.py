@@ -46,7 +46,7 @@ def source(plan: ModelPlan) -> str:
     """The program with its weights inside."""
     file = io.BytesIO()
     arrays = {name: x if isinstance(x, np.ndarray) else x.numpy() for name, x in plan.arrays.items()}
-    np.savez(file, **{escape(name): array for name, array in arrays.items()})
+    np.savez(file, allow_pickle=False, **{escape(name): array for name, array in arrays.items()})
     return program(plan, name="net", data=file.getvalue())
 
 

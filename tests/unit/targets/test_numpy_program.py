@@ -154,7 +154,7 @@ def written(folder: Path, *, embed: bool = False) -> tuple[Path, Any, Any]:
     """A program and its bundle, with an example; its input and output, too."""
     x = f32(2, 6, 6, 3)
     write_bundle(network(), folder / "net.npz")
-    y = runtime.load(folder / "net.npz")(x)
+    y = runtime.load(folder / "net.npz").run({"input": x})["sum"]
     probes = (Probe({"input": x}, {"sum": y}, {"sum": 1e-6}),)
     write_bundle(network(), folder / "net.npz", probes=probes)
     write_program(network(), folder / "net.py", name="net", probes=probes, embed=embed)
