@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Literal
@@ -19,10 +20,12 @@ from exporter.report import FileWritten, Report
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
-from exporter.targets.onnx_file import onnx_model
+from exporter.targets.npz_bundle import content_id
+from exporter.targets.onnx_file import data_files, onnx_model
 from exporter.targets.opsets import DEFAULT_OPSET
 from exporter.targets.outputs import chosen, output_paths, output_writers
 from exporter.verify.probes import probes
+from runtime.pair import EXPORT_ID
 
 __all__ = ["export", "inspect"]
 
@@ -99,10 +102,11 @@ def export(
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
     recorded = probes(unfolded.model)
     folds = run_passes(unfolded.model, fold=fold)
+    metadata[EXPORT_ID] = content_id(unfolded.model, recorded, {**metadata, "opset": opset, "layout": input_layout})
     standard = onnx_model(unfolded.model, opset=opset, input_layout=input_layout, metadata=metadata)
     stored = {"probes": recorded, "metadata": metadata}
     writers = output_writers(wanted, onnx_path, unfolded.model, standard, embed=embed, **stored)
-    write_files(writers, inputs=protected)
+    write_files(writers, inputs=protected, superseded=partial(data_files, onnx_path) if "onnx" in wanted else tuple)
     return Report(
         str(path),
         unfolded.kind,

@@ -22,6 +22,7 @@ from exporter.passes.pipeline import run as run_passes
 from exporter.verify.data import random_feeds, specs_of
 from exporter.verify.engines import EngineError
 from exporter.verify.files import verify_files
+from exporter.verify.pairs import check_data, check_together
 from exporter.verify.reference import Reference
 from exporter.verify.sites import check_sites, locate, truths
 from exporter.verify.truth import Recorded, Truth, UnfoldedModel, recorded_in_bundle
@@ -60,7 +61,8 @@ def verify_model(
     if graph is not None and against is None:
         raise UsageError("--graph belongs to a source, and none is given", hint="Give it with --against")
     if onnx_path is not None:
-        _onnx_model(onnx_path)
+        check_data(onnx_path, _onnx_model(onnx_path))
+    check_together(onnx_path, npz_path)
     if sites and (against is None or reference is not None):
         raise UsageError("--sites compares with the unfolded model", hint="Give the source with --against alone")
     arrays = None if data is None else read_arrays(Path(data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from runtime.kernels import KERNELS
 from runtime.kernels.base import signature
 from runtime.npy import DTYPES, escape, header
 
-__all__ = ["ModelPlan", "plan_of", "shape_of", "write_bundle"]
+__all__ = ["ModelPlan", "content_id", "plan_of", "shape_of", "write_bundle"]
 
 _Array = npt.NDArray[Any]
 
@@ -53,8 +54,9 @@ def plan_of(model: ir.Model) -> ModelPlan:
         UnsupportedError: As there.
     """
     _refuse_unsupported(model)
-    plan, inputs, nodes, outputs = _planned(model)
-    return ModelPlan(inputs, outputs, nodes, plan.arrays, plan.types())
+    plan = _Plan()
+    document = plan.document(model, (), {})
+    return ModelPlan(document["inputs"], document["outputs"], document["nodes"], plan.arrays, plan.types())
 
 
 def shape_of(held: _Array | ir.TensorProtocol) -> tuple[int, ...]:
@@ -91,45 +93,54 @@ def write_bundle(
         _write(model, file, probes, metadata or {})
 
 
+def content_id(model: ir.Model, probes: Sequence[Probe], metadata: Mapping[str, Any]) -> str:
+    """A 128-bit BLAKE2b, in hex, of all that `write_bundle` would write: the same for the same bundle.
+
+    Args:
+        model, probes, metadata: As for `write_bundle`.
+
+    Raises:
+        UnsupportedError: As `write_bundle`.
+    """
+    _refuse_unsupported(model)
+    plan = _Plan()
+    content = hashlib.blake2b(_text(plan.document(model, probes, metadata)), digest_size=16)
+    for name, held in plan.arrays.items():
+        array = _plain(held)
+        content.update(_text([name, array.dtype.name, array.shape]))
+        content.update(_elements(array))
+    return content.hexdigest()
+
+
 def _write(model: ir.Model, file: IO[bytes], probes: Sequence[Probe], metadata: Mapping[str, Any]) -> None:
-    plan, inputs, nodes, outputs = _planned(model)
-    document: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
-        "producer": f"ckpt2onnx {__version__}",
-        "metadata": dict(metadata),
-        "inputs": inputs,
-        "nodes": nodes,
-        "outputs": outputs,
-        "probes": [plan.probe(number, probe) for number, probe in enumerate(probes)],
-    }
+    plan = _Plan()
+    document = plan.document(model, probes, metadata)
     with zipfile.ZipFile(file, "w") as archive:
         document["arrays"] = dict(_write_array(archive, name, held) for name, held in plan.arrays.items())
-        text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+        text = _text(document)
         _write_member(archive, PLAN, header("uint8", [len(text)]), text)
 
 
-_Described = list[dict[str, Any]]
-
-
-def _planned(model: ir.Model) -> tuple[_Plan, _Described, _Described, _Described]:
-    """The names of all values, the inputs, the nodes and the outputs."""
-    plan = _Plan()
-    for value in (*model.graph.inputs, *model.graph.outputs):
-        plan.name(value)
-    inputs = [_describe(value, plan.name(value)) for value in model.graph.inputs]
-    nodes = plan.nodes(model.graph)
-    return plan, inputs, nodes, [_describe(value, plan.name(value)) for value in model.graph.outputs]
+def _text(document: Any) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def _write_array(archive: zipfile.ZipFile, name: str, held: _Array | ir.TensorProtocol) -> tuple[str, Any]:
     """Writes one array; returns its entry in the plan."""
-    array = held if isinstance(held, np.ndarray) else held.numpy()
-    array = np.ascontiguousarray(array).reshape(array.shape)
-    dtype, member = array.dtype.name, escape(name)
-    content = array.astype(DTYPES[dtype], copy=False).reshape(-1).view(np.uint8).data
-    crc32 = _write_member(archive, member, header(dtype, array.shape), content)
+    array, member = _plain(held), escape(name)
+    dtype = array.dtype.name
+    crc32 = _write_member(archive, member, header(dtype, array.shape), _elements(array))
     return member, {"dtype": dtype, "shape": list(array.shape), "crc32": crc32}
+
+
+def _plain(held: _Array | ir.TensorProtocol) -> _Array:
+    array = held if isinstance(held, np.ndarray) else held.numpy()
+    return np.ascontiguousarray(array).reshape(array.shape)
+
+
+def _elements(array: _Array) -> memoryview:
+    """The bytes of the elements as they are stored."""
+    return array.astype(DTYPES[array.dtype.name], copy=False).reshape(-1).view(np.uint8).data
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, head: bytes, content: bytes | memoryview) -> int:
@@ -155,6 +166,21 @@ class _Plan:
         self.arrays: dict[str, _Array | ir.TensorProtocol] = {}
         self._names: dict[ir.Value, str] = {}
         self._taken: set[str] = set()
+
+    def document(self, model: ir.Model, probes: Sequence[Probe], metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole plan but for the description of the arrays."""
+        for value in (*model.graph.inputs, *model.graph.outputs):
+            self.name(value)
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "producer": f"ckpt2onnx {__version__}",
+            "metadata": dict(metadata),
+            "inputs": [_describe(value, self.name(value)) for value in model.graph.inputs],
+            "nodes": self.nodes(model.graph),
+            "outputs": [_describe(value, self.name(value)) for value in model.graph.outputs],
+            "probes": [self.probe(number, probe) for number, probe in enumerate(probes)],
+        }
 
     def name(self, value: ir.Value) -> str:
         """The value's own name, or with a number if a value of another graph has it."""

@@ -63,6 +63,18 @@ def test_only_what_is_asked_for_is_written(tmp_path: Path) -> None:
         _export("one_neuron", tmp_path / "net.onnx", embed=True)
 
 
+def test_weights_of_another_export_are_refused(tmp_path: Path) -> None:
+    """A program beside a bundle that was written by another export says so, in one line, and computes nothing."""
+    _export("one_neuron", tmp_path / "net.onnx", to=["numpy"])
+    _export("autoencoder", tmp_path / "other.onnx")
+    (tmp_path / "other.npz").replace(tmp_path / "net.npz")
+    command = [sys.executable, str(tmp_path / "net.py"), "--check"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 3
+    assert "another export" in refused.stdout
+    assert "Traceback" not in refused.stderr
+
+
 def test_the_same_checkpoint_gives_the_same_bytes(tmp_path: Path) -> None:
     """Twice exported, every file is the same."""
     for folder in ("a", "b"):

@@ -23,6 +23,7 @@ from exporter.targets.numpy_program.operators import Used
 from exporter.targets.numpy_program.text import WIDTH, literal
 from runtime import Probe
 from runtime.npy import escape
+from runtime.pair import EXPORT_ID
 
 __all__ = ["program", "write_program"]
 
@@ -53,11 +54,21 @@ def write_program(
         OSError: The file can't be written.
     """
     data = _bundle(model, probes, metadata) if embed else None
-    Path(path).write_text(program(plan_of(model), name=name, probes=probes, data=data), encoding="utf-8", newline="\n")
+    export = str((metadata or {}).get(EXPORT_ID, ""))
+    text = program(plan_of(model), name=name, probes=probes, data=data, export=export)
+    Path(path).write_text(text, encoding="utf-8", newline="\n")
 
 
-def program(plan: ModelPlan, *, name: str, probes: Sequence[Probe] = (), data: bytes | None = None) -> str:
-    """The text of the program; `data` is the bundle if it has to be inside."""
+def program(
+    plan: ModelPlan, *, name: str, probes: Sequence[Probe] = (), data: bytes | None = None, export: str = ""
+) -> str:
+    """The text of the program.
+
+    Args:
+        plan, name, probes: As for `write_program`.
+        data: The bundle, if it has to be inside.
+        export: The id that a bundle beside it has to have.
+    """
     used = Used()
     names = Names({*_RESERVED, *reserved()}, [*plan.arrays, *plan.types])
     inputs = [value["name"] for value in plan.inputs]
@@ -75,7 +86,7 @@ def program(plan: ModelPlan, *, name: str, probes: Sequence[Probe] = (), data: b
             *(["", *([""] if functions.text.startswith("def") else []), functions.text] if functions.text else []),
             "",
             "",
-            *_weights(body.weights, plan, data),
+            *_weights(body.weights, plan, data, export),
             "",
             "",
             '@np.errstate(all="ignore")',
@@ -185,10 +196,16 @@ def _checked(sizes: Sequence[int | str | None] | None) -> tuple[int | None, ...]
     return None if sizes is None else tuple(size if isinstance(size, int) else None for size in sizes)
 
 
-def _weights(weights: Mapping[str, str], plan: ModelPlan, data: bytes | None) -> list[str]:
+def _weights(weights: Mapping[str, str], plan: ModelPlan, data: bytes | None, export: str) -> list[str]:
     """`opened` gives the bundle; each weight is read into a variable of its own."""
     source = '__file__.removesuffix(".py") + ".npz"' if data is None else "io.BytesIO(base64.b85decode(DATA))"
-    lines = [*_data(data), *_OPENED.format(source=source).splitlines(), "", "", "with opened() as stored:"]
+    lines = [
+        *_data(data),
+        *_OPENED.format(source=source, check=_CHECK.format(export) if export and data is None else "").splitlines(),
+        "",
+        "",
+        "with opened() as stored:",
+    ]
     for array, variable in weights.items():
         shape = sizes_text(shape_of(plan.arrays[array]))
         line = f"    {variable} = stored[{literal(escape(array))}]"
@@ -201,13 +218,17 @@ def _weights(weights: Mapping[str, str], plan: ModelPlan, data: bytes | None) ->
     return lines if weights else lines[:-3]
 
 
+_CHECK = """\
+        if b"{}" not in arrays["__plan__"].tobytes():
+            raise ValueError(f"{{source}} is of another export than this program")
+"""
 _OPENED = '''\
 def opened() -> np.lib.npyio.NpzFile:
     """The arrays of the model."""
     try:
         source = {source}
         arrays: np.lib.npyio.NpzFile = np.load(source, allow_pickle=False)
-        return arrays
+{check}        return arrays
     except (OSError, ValueError) as error:
         if __name__ != "__main__":
             raise
