@@ -19,8 +19,8 @@ from exporter.frontend import unfold
 from exporter.inference.options import STORED_AS, Options
 from exporter.oracle import tensorflow_truth
 from exporter.passes.pipeline import run as run_passes
-from exporter.verify.data import random_feeds, specs_of
 from exporter.verify.engines import EngineError
+from exporter.verify.exercise import exercise
 from exporter.verify.files import verify_files
 from exporter.verify.pairs import check_data, check_together
 from exporter.verify.reference import Reference
@@ -101,7 +101,7 @@ def _sites(
     Raises:
         EngineError: A file can't be run with these tensors as outputs.
     """
-    known = truths(model, random_feeds(specs_of(model)) if data is None else data)
+    known = truths(model, exercise(model, count=1).sets[0].feeds if data is None else data)
     run_passes(model, fold=_stored(onnx_path, npz_path).fold)
     return check_sites(onnx_path, npz_path, known, locate(model, known))
 
