@@ -25,11 +25,11 @@ from runtime.npy import escape, unescape
 __all__ = ["main"]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
+def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m runtime") -> int:
+    """Runs the command line, of a program of that name; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     command = {"tune": (_tune_options, _tune), "describe": (_describe_options, _describe)}.get("".join(arguments[:1]))
-    options = _options(arguments) if command is None else command[0](arguments[1:])
+    options = _options(arguments, prog) if command is None else command[0](arguments[1:])
     try:
         if command is not None:
             return command[1](options)
@@ -49,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m runtime",
+        prog=prog,
         description="Runs a ckpt2onnx bundle with NumPy.",
         allow_abbrev=False,
         epilog="python -m runtime describe model.npz [inputs.npz]: prints what is computed, as formulas. "
