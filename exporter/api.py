@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+import onnx_ir as ir
+
+from exporter.checked import Checked, fold_checked
 from exporter.errors import UsageError
 from exporter.frontend import unfold
 from exporter.inference.options import STORED_AS, Options
 from exporter.inspection import Inspection, inspect_source
 from exporter.passes.pipeline import run as run_passes
-from exporter.report import FileWritten, Report
+from exporter.report import FileWritten, Report, SelfCheck
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
@@ -24,7 +27,8 @@ from exporter.targets.npz_bundle import content_id
 from exporter.targets.onnx_file import data_files, onnx_model
 from exporter.targets.opsets import DEFAULT_OPSET
 from exporter.targets.outputs import chosen, output_paths, output_writers
-from exporter.verify.probes import probes
+from exporter.verify.probes import as_probe, example
+from exporter.verify.reference import Reference
 from runtime.pair import EXPORT_ID
 
 __all__ = ["export", "inspect"]
@@ -52,6 +56,7 @@ def export(
     dtype: Literal["stored", "float32"] = "stored",
     to: Iterable[str] = (),
     embed: bool = False,
+    check: bool = True,
 ) -> Report:
     """Exports a checkpoint as folded ONNX and, beside it, as a bundle for the NumPy runtime; all files or none.
 
@@ -76,8 +81,10 @@ def export(
         to: What to write besides: "numpy", a program that a person reads, `NAME.py`; "pyz", the bundle with the runtime
             in one file, `NAME.pyz`. Where "onnx" or "npz" is named, the other one isn't written.
         embed: Put the weights into the NumPy program.
+        check: Run the folded model beside the unfolded one, and take back the folds that turn out wrong.
 
     Raises:
+        ParityError: The result is off without any fold, too.
         ExportError: Its subclasses; nothing has been written then.
     """
     start = time.perf_counter()
@@ -100,12 +107,14 @@ def export(
     )
     unfolded = unfold(path, graph=graph_path, options=options)
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
-    recorded = probes(unfolded.model)
-    folds = run_passes(unfolded.model, fold=fold)
-    metadata[EXPORT_ID] = content_id(unfolded.model, recorded, {**metadata, "opset": opset, "layout": input_layout})
-    standard = onnx_model(unfolded.model, opset=opset, input_layout=input_layout, metadata=metadata)
+    known = example(unfolded.model)
+    recorded = () if known is None else (as_probe(known, unfolded.model),)
+    result = _passes(unfolded.model, known, partial(_unfolded_again, path, graph_path, options), fold=fold, check=check)
+    model = result.model
+    metadata[EXPORT_ID] = content_id(model, recorded, {**metadata, "opset": opset, "layout": input_layout})
+    standard = onnx_model(model, opset=opset, input_layout=input_layout, metadata=metadata)
     stored = {"probes": recorded, "metadata": metadata}
-    writers = output_writers(wanted, onnx_path, unfolded.model, standard, embed=embed, **stored)
+    writers = output_writers(wanted, onnx_path, model, standard, embed=embed, **stored)
     write_files(writers, inputs=protected, superseded=partial(data_files, onnx_path) if "onnx" in wanted else tuple)
     return Report(
         str(path),
@@ -113,13 +122,28 @@ def export(
         tensor_specs(standard.graph.inputs, unfolded.reasons),
         tensor_specs(standard.graph.outputs, unfolded.reasons),
         unfolded.batch_norms,
-        folds,
+        result.folds,
         unfolded.decisions,
         unfolded.warnings,
         (*unfolded.notes, *_notes(bool(recorded))),
         tuple(FileWritten(str(file), file.stat().st_size) for file in writers),
         time.perf_counter() - start,
+        result.check,
     )
+
+
+def _passes(
+    model: ir.Model, known: Reference | None, again: Callable[[], ir.Model], *, fold: bool, check: bool
+) -> Checked:
+    """The model after the passes, and after the check of these, if there is one."""
+    if check and known is not None:
+        return fold_checked(model, again, known, fold=fold)
+    folds = run_passes(model, fold=fold)
+    return Checked(model, folds, SelfCheck(0, left_out="too much work" if check else "asked for"))
+
+
+def _unfolded_again(path: Path, graph: Path | None, options: Options) -> ir.Model:
+    return unfold(path, graph=graph, options=options).model
 
 
 def _notes(has_probes: bool) -> tuple[str, ...]:

@@ -115,6 +115,7 @@ _ARCH = click.option(
     help="Keep float16 as it is stored, or widen it.",
 )
 @click.option("--no-fold", is_flag=True, help="Leave batch norms and constants as they are.")
+@click.option("--no-check", is_flag=True, help="Don't run the folded model beside the unfolded one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def export(
     source: Path,
@@ -134,6 +135,7 @@ def export(
     include_preprocessing: bool,
     dtype: Literal["stored", "float32"],
     no_fold: bool,
+    no_check: bool,
     as_json: bool,
 ) -> None:
     """Write SOURCE as OUT.onnx and OUT.npz.
@@ -157,6 +159,7 @@ def export(
         keep_batch_statistics=keep,
         input_layout=input_layout,
         fold=not no_fold,
+        check=not no_check,
         arch=arch,
         include_preprocessing=include_preprocessing,
         dtype=dtype,

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.inspection import Inspection
-from exporter.report import BatchNorm, Decision, FoldOutcome, Report, TensorSpec
+from exporter.report import BatchNorm, Decision, FoldOutcome, Report, SelfCheck, TensorSpec
 
 __all__ = ["render_inspection", "render_report", "tensor_table"]
 
@@ -26,6 +26,8 @@ def render_report(report: Report, console: Console) -> None:
     _print_decisions(console, "decided", report.decisions)
     for warning in report.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))
+    if report.check is not None:
+        console.print(Text(_check(report.check), style="yellow" if report.check.taken_back else ""))
     console.print(Text(_summary(report)))
     for file in report.files:
         console.print(Text(f"wrote {file.path} ({_size(file.bytes)})"))
@@ -89,6 +91,28 @@ def _fate(fold: FoldOutcome | None) -> str:
         return fold.into or fold.how
     kept = f"{fold.into}, in part: " if fold.into else "not folded: "
     return kept + fold.reason
+
+
+def _check(check: SelfCheck) -> str:
+    """The line on what the export has found of its own result."""
+    if check.left_out is not None:
+        return f"not checked: {_LEFT_OUT[check.left_out]}"
+    examples = "1 example" if check.examples == 1 else f"{check.examples} examples"
+    line = f"checked: as the unfolded model on {examples}, to {check.share:.2g} of what noise explains"
+    if not check.taken_back:
+        return line
+    few = ", ".join(check.taken_back[:_FEW])
+    more = f" and {len(check.taken_back) - _FEW} more" if len(check.taken_back) > _FEW else ""
+    return f"{line}; wrong otherwise, and so not folded, a mistake in ckpt2onnx: {few}{more}"
+
+
+_FEW = 4
+
+_LEFT_OUT = {
+    "asked for": "--no-check",
+    "too much work": "no example was run, which would be too much work; verify it with --against",
+    "nothing to compare": "the unfolded model's own outputs are no numbers, or nothing but noise, on the examples",
+}
 
 
 def _summary(report: Report) -> str:
