@@ -10,6 +10,7 @@ import numpy as np
 
 from exporter.errors import MissingError, UsageError
 from exporter.formats.dtypes import BY_NAME
+from exporter.formats.records import Array
 from exporter.inference.batch_norm import recognise
 from exporter.inference.blends import resolve_blends
 from exporter.inference.conditions import IFS, Condition, find_conditions, open_switches, take_both
@@ -37,6 +38,9 @@ from exporter.sources.graph import Graph, Node, Ref
 from exporter.sources.model import SourceModel, Variable
 
 __all__ = ["Inferred", "to_inference"]
+
+_KERAS_EXPORT = frozenset({"serve", "serving_default"})
+"""The signatures of what Keras 3 exports."""
 
 Inferred = tuple[InferenceModel, tuple[BatchNorm, ...], Findings]
 
@@ -169,7 +173,11 @@ class _Inference:
             self.variables[ref.node] = Variable(ref.node, key, info.kind, info.shape, partial(store.read, key))
             return ref
 
-        return Checkpoint(keys, variable)
+        def value(name: str) -> Array | None:
+            stored = self.variables.get(name)
+            return None if stored is None else stored.read()
+
+        return Checkpoint(keys, variable, value, of_keras_export=self.source.signatures.keys() >= _KERAS_EXPORT)
 
     def _resolve_conditions(self, inliner: Inliner, outputs: list[Ref]) -> None:
         """Resolves what is known or about training; the functions of an `If` on data are opened to look into them."""
