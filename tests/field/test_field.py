@@ -25,7 +25,6 @@ _WAITING = {
     "cancel_tabular_inputs_utm_norm_k3": "a fold costs digits",
     "convlstm_stack_k3": "ConvLSTM with open time isn't translated",
     "crnn_ctc": "CTCGreedyDecoder isn't translated",
-    "crop_and_resize": "a fold across boxes costs their numbers",
     "darkflow_yolo2_auto": "pieces of a loss are taken for outputs",
     "facenet_frozen_auto": "statistics arithmetic is taken for outputs",
     "multi_gpu_parallel_weights": "weights under model_1 aren't found",
