@@ -20,6 +20,9 @@ __all__ = ["cut_input", "find_inputs", "use_defaults"]
 
 _STRING = 7
 
+_WRITTEN = "written_for_batch"
+"""The attribute of a placeholder in the place of another tensor: the first size of that."""
+
 _Shape = tuple[int | None, ...] | None
 
 
@@ -29,7 +32,8 @@ def cut_input(rewriter: Rewriter, ref: Ref) -> Ref:
     if node.op in ("Placeholder", "PlaceholderV2"):
         return ref
     dtype, shape = result_type(rewriter, node, ref.port), _shape(rewriter, node, ref.port)
-    placeholder = rewriter.add(f"{ref}/input", "Placeholder", dtype=dtype, shape=shape)
+    attributes = {"dtype": dtype, "shape": shape, _WRITTEN: _batch(rewriter, node, ref.port)}
+    placeholder = rewriter.add(f"{ref}/input", "Placeholder", **attributes)
     rewriter.redirect(ref, placeholder)
     return placeholder
 
@@ -120,7 +124,21 @@ def _warn_of_flag(node: Node, findings: Findings) -> None:
 def _input(rewriter: Rewriter, ref: Ref, shape: _Shape) -> Input:
     node = rewriter.node(ref.node)
     found = _shape(rewriter, node, ref.port) if shape is None else shape
-    return Input(str(ref), ref, result_type(rewriter, node, ref.port), found)
+    written = _batch(rewriter, node, ref.port) if found and found[0] is None else None
+    return Input(str(ref), ref, result_type(rewriter, node, ref.port), found, written)
+
+
+def _batch(rewriter: Rewriter, node: Node, port: int) -> int | None:
+    """The first size of a tensor as the file has it."""
+    if _WRITTEN in node.attributes:
+        written: int | None = node.attribute(_WRITTEN)
+        return written
+    if "Many" in node.op or "UpTo" in node.op:
+        count = rewriter.value(rewriter.inputs(node)[1])
+        return None if count is None or count.size != 1 else int(count.item())
+    shapes = node.attribute("output_shapes") or ()
+    shape = shapes[port] if port < len(shapes) else hinted_shape(node, port)
+    return shape[0] if shape else None
 
 
 def _parsed(node: Node, port: int) -> _Shape:

@@ -17,7 +17,6 @@ from tests.field.case import CASES, FieldCase, relative_error
 _CLOSE = 1e-5
 _WAITING = {
     "autoencoder_upsampling_ae_k2": "the shape behind Resize isn't known",
-    "bert_classifier": "a batch that reshapes bake in is declared as N",
     "cancel_masked_pooling_logit_scale_softmax": "a fold costs digits",
     "cancel_masked_pooling_m1000": "a fold costs digits",
     "cancel_masked_pooling_max_scale": "a fold costs digits",
