@@ -23,6 +23,9 @@ _Array = npt.NDArray[Any]
 
 _LARGEST_ELEMENTS = 1024
 
+_MOST_SCALES = 8
+"""Small float vectors may be the scales of a Resize, which its shape follows from."""
+
 _GROWING = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
 """Ops whose results can be of any size, however small their inputs are: looked at before they are computed."""
 
@@ -42,6 +45,7 @@ class Builder:
         self._into = [self.graph]
         self._names_before: dict[ir.Graph, frozenset[str]] = {}
         self._elements: dict[ir.Value, Elements] = {}
+        self._floats: dict[ir.Value, Elements] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
         self._names: set[str] = set()
         self._source = name
@@ -80,6 +84,8 @@ class Builder:
             self._constants[key] = value
         if plain.size <= _LARGEST_ELEMENTS and (plain.dtype.kind in "iub" or plain.size == 1):
             self._elements[value] = plain
+        elif plain.size <= _MOST_SCALES and plain.dtype.kind == "f":
+            self._floats[value] = plain
         return value
 
     @contextmanager
@@ -101,7 +107,7 @@ class Builder:
         if op_type == "Reshape":
             inputs = (inputs[0], self._static_shape(inputs[0], inputs[1]))
         known = [self._known(value) for value in inputs]
-        results = shapes.infer(op_type, known, attributes, outputs)
+        results = shapes.infer(op_type, self._with_floats(inputs, known), attributes, outputs)
         constant = self._evaluate(op_type, known, attributes, results[0][1])
         if constant is not None:
             return tuple(self.constant(array) for array in constant)
@@ -224,6 +230,15 @@ class Builder:
         if value is None:
             return None
         return Known(value.dtype, self.shape(value), self._elements.get(value))
+
+    def _with_floats(self, inputs: Sequence[ir.Value | None], known: list[Known | None]) -> list[Known | None]:
+        """Shapes may follow from small float constants too; no value is computed from them, as weights are such."""
+        if not any(value in self._floats for value in inputs):
+            return known
+        return [
+            Known(k.dtype, k.shape, self._floats[value]) if k is not None and value in self._floats else k
+            for value, k in zip(inputs, known, strict=True)
+        ]
 
     def _evaluate(
         self, op_type: str, known: Sequence[Known | None], attributes: Mapping[str, Any], sizes: Dims | None

@@ -16,13 +16,11 @@ from tests.field.case import CASES, FieldCase, relative_error
 
 _CLOSE = 1e-5
 _WAITING = {
-    "autoencoder_upsampling_ae_k2": "the shape behind Resize isn't known",
     "cancel_masked_pooling_logit_scale_softmax": "a fold costs digits",
     "cancel_masked_pooling_m1000": "a fold costs digits",
     "cancel_masked_pooling_max_scale": "a fold costs digits",
     "cancel_masked_pooling_temperature": "a fold costs digits",
     "cancel_tabular_inputs_utm_norm_k3": "a fold costs digits",
-    "convlstm_stack_k3": "ConvLSTM with open time isn't translated",
     "crnn_ctc": "CTCGreedyDecoder isn't translated",
     "darkflow_yolo2_auto": "pieces of a loss are taken for outputs",
     "facenet_frozen_auto": "statistics arithmetic is taken for outputs",
@@ -32,7 +30,6 @@ _WAITING = {
     "ssd_frozen": "NonMaxSuppression isn't translated",
     "textcnn_sequence_mask": "a fold costs digits",
     "tfmot_wrappers_pruned": "PruneLowMagnitude isn't known",
-    "yolo_nms_heads": "the shape behind Resize isn't known",
 }
 """Cases that aren't right yet, and why."""
 

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.lower.keras.context import LayerContext, Lower
+from exporter.lower.keras.ops import Size
 from exporter.lower.keras.reshaping import interpolation
 
 __all__ = ["LAYERS"]
@@ -48,32 +49,70 @@ def _resized(ctx: LayerContext, x: ir.Value, wanted: list[int], method: str) -> 
 
 
 def center_crop(ctx: LayerContext) -> ir.Value:
-    """The middle of an image that is large enough; the odd pixel is cut at the end."""
-    ops = ctx.ops
+    """The middle of an image, the odd pixel cut at the end; a smaller image is made as large as is wanted.
+
+    Where its size is known only at run time it has to be large enough: the engine stops at one that isn't.
+    """
+    ops, wanted = ctx.ops, [ctx.settings.integer("height"), ctx.settings.integer("width")]
     y = ops.cast(ctx.x, ctx.dtype)
-    first = 2 if ctx.channels_first else 1
-    for axis, key in ((first, "height"), (first + 1, "width")):
-        wanted, size = ctx.settings.integer(key), ctx.channels(y, axis)
-        if size < wanted:
-            return ctx.refuse(f"an image of {key} {size} is smaller than the crop, {wanted}")
-        start = (size - wanted) // 2
-        y = ops.slice(y, axis, start, start + wanted)
-    return y
+    y = ops.to_last(y) if ctx.channels_first else y
+    sizes = [ops.size(y, -3), ops.size(y, -2)]
+    if any(isinstance(size, int) and size < least for size, least in zip(sizes, wanted, strict=True)):
+        y = _smart_resized(ctx, y, wanted)
+        return ops.to_first(y) if ctx.channels_first else y
+    for axis, (size, count) in enumerate(zip(sizes, wanted, strict=True), ops.rank(y) - 3):
+        start = _half(ctx, size, count)
+        y = _cut(ctx, y, axis, start, count)
+    if not all(isinstance(size, int) for size in sizes):
+        batch = [0] * (ops.rank(y) - 3)
+        y = ops.reshape(y, [*batch, *wanted, ops.size(y, -1)])
+    return ops.to_first(y) if ctx.channels_first else y
+
+
+def _half(ctx: LayerContext, size: Size, count: Size) -> Size:
+    """What is left at the beginning when so many of so many are kept in the middle."""
+    if isinstance(size, int) and isinstance(count, int):
+        return (size - count) // 2
+    ops = ctx.ops
+    return ops("Div", ops("Sub", ops.vector([size]), ops.vector([count])), ops.ints(2))
+
+
+def _cut(ctx: LayerContext, x: ir.Value, axis: int, start: Size, count: Size) -> ir.Value:
+    """So many places along an axis, from a start."""
+    ops = ctx.ops
+    if isinstance(start, int) and isinstance(count, int):
+        return ops.slice(x, axis, start, start + count)
+    first = ops.vector([start])
+    return ops("Slice", x, first, ops("Add", first, ops.vector([count])), ops.ints(axis), ops.ints(1))
 
 
 def random_crop(ctx: LayerContext) -> ir.Value:
     """Keras 3 crops in training alone; Keras 2 then resizes the largest middle part of the target's proportions."""
     if ctx.major >= 3:
         return ctx.x
-    ops, wanted = ctx.ops, [ctx.settings.integer("height"), ctx.settings.integer("width")]
-    y = ops.cast(ctx.x, ctx.dtype)
-    sizes = [ctx.channels(y, -3), ctx.channels(y, -2)]
+    wanted = [ctx.settings.integer("height"), ctx.settings.integer("width")]
+    return _smart_resized(ctx, ctx.ops.cast(ctx.x, ctx.dtype), wanted)
+
+
+def _smart_resized(ctx: LayerContext, x: ir.Value, wanted: list[int]) -> ir.Value:
+    """The largest middle part of the target's proportions, at the target's size."""
+    ops = ctx.ops
+    sizes = [ops.size(x, -3), ops.size(x, -2)]
     for axis in (0, 1):
-        other = 1 - axis
-        kept = min(sizes[axis], int(np.float32(sizes[other] * wanted[axis]) / np.float32(wanted[other])))
-        start = int((sizes[axis] - kept) / 2)
-        y = ops.slice(y, axis - 3, start, start + kept)
-    return _resized(ctx, y, wanted, "bilinear")
+        kept = _in_proportion(ctx, sizes[axis], sizes[1 - axis], wanted[axis], wanted[1 - axis])
+        x = _cut(ctx, x, ops.rank(x) - 3 + axis, _half(ctx, sizes[axis], kept), kept)
+    return _resized(ctx, x, wanted, "bilinear")
+
+
+def _in_proportion(ctx: LayerContext, size: Size, other: Size, wanted: int, wanted_other: int) -> Size:
+    """How much of a size there is at most in the target's proportion to the other one, computed in float32."""
+    if isinstance(size, int) and isinstance(other, int):
+        kept = int(np.float32(other * wanted) / np.float32(wanted_other))
+        return max(min(size, kept), 1)
+    ops = ctx.ops
+    product = ops.cast(ops("Mul", ops.vector([other]), ops.ints(wanted)), ir.DataType.FLOAT)
+    kept_then = ops.cast(ops.compute("Div", product, wanted_other), ir.DataType.INT64)
+    return ops("Max", ops("Min", ops.vector([size]), kept_then), ops.ints(1))
 
 
 _WHITE = 255.0

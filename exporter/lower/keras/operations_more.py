@@ -8,6 +8,7 @@ from math import log
 import numpy as np
 import onnx_ir as ir
 
+from exporter.ir.dims import to_shape
 from exporter.lower.keras.activations import FUNCTIONS
 from exporter.lower.keras.context import LayerContext, Lower
 from exporter.lower.keras.dtypes import FLOATS
@@ -83,6 +84,9 @@ def part(ctx: LayerContext) -> ir.Value:
     for axis, (begin, size) in enumerate(zip(begins, sizes, strict=True)):
         if begin or size != -1:
             x = ctx.ops.slice(x, axis, begin, None if size == -1 else begin + size)
+            if size != -1:  # TensorFlow takes no fewer
+                dims = ctx.ops.dims(x)
+                x.shape = to_shape((*dims[:axis], size, *dims[axis + 1 :]))
     return x
 
 

@@ -35,7 +35,7 @@ def _compared(ctx: LayerContext, part: str) -> ir.Value:
     """Each channel convolved with the waves of one part, [N, C, steps, frequencies]."""
     ops = ctx.ops
     x = ctx.x if ctx.channels_first else ops.transpose(ctx.x, [0, 2, 1])
-    channels, steps = ctx.channels(x, 1), ctx.channels(x, 2)
+    channels, steps = ctx.channels(x, 1), ops.size(x, 2)
     length = ctx.settings.integer("frame_length", 256)
     stride = ctx.settings.integer("frame_step", length // 2)
     frequencies = ctx.settings.integer("fft_length", 1 << (length - 1).bit_length()) // 2 + 1
@@ -44,18 +44,20 @@ def _compared(ctx: LayerContext, part: str) -> ir.Value:
     pads = padding_attributes(ops, row, padding, [length], [stride], [1])
     kernel = ctx.weight(f"{part}_kernel", (length, 1, frequencies))
     y = ops("Conv", row, kernel, None, strides=[stride], **pads)
-    return ops.reshape(y, [-1, channels, ctx.channels(y, 1), frequencies])
+    return ops.reshape(y, [-1, channels, ops.size(y, 1), frequencies])
 
 
 def _arranged(ctx: LayerContext, y: ir.Value) -> ir.Value:
     """[N, C, steps, frequencies] as the layer gives it: channels first or last, beside the frequencies or with them."""
     ops = ctx.ops
-    channels, steps, frequencies = (ctx.channels(y, axis) for axis in (1, 2, 3))
+    channels, frequencies = ctx.channels(y, 1), ctx.channels(y, 3)
     if ctx.settings.flag("expand_dims", False):
         return y if ctx.channels_first else ops.transpose(y, [0, 2, 3, 1])
+    steps = ops.size(y, 2)
+    batch = -1 if isinstance(steps, int) else 0
     if ctx.channels_first:
-        return ops.reshape(ops.transpose(y, [0, 1, 3, 2]), [-1, channels * frequencies, steps])
-    return ops.reshape(ops.transpose(y, [0, 2, 1, 3]), [-1, steps, channels * frequencies])
+        return ops.reshape(ops.transpose(y, [0, 1, 3, 2]), [batch, channels * frequencies, steps])
+    return ops.reshape(ops.transpose(y, [0, 2, 1, 3]), [batch, steps, channels * frequencies])
 
 
 LAYERS: dict[str, Lower] = {"STFTSpectrogram": stft_spectrogram}

@@ -26,6 +26,7 @@ __all__ = [
     "check",
     "error_of",
     "keras_of",
+    "leaves",
     "live_weights",
     "lower",
     "outputs_of",
@@ -101,16 +102,17 @@ def error_of(model: Any, feeds: Sequence[Array]) -> float:
 def outputs_of(model: Any, feeds: Sequence[Array]) -> list[Array]:
     """What Keras makes of the inputs at inference, one array after another."""
     results = model(feeds[0] if len(feeds) == 1 else list(feeds), training=False)
-    return [np.asarray(leaf) for leaf in _leaves(results)]
+    return [np.asarray(leaf) for leaf in leaves(results)]
 
 
-def _leaves(nest: Any) -> Iterator[Any]:
+def leaves(nest: Any) -> Iterator[Any]:
+    """The tensors of lists and dicts, these by their sorted keys."""
     if isinstance(nest, Mapping):
         for key in sorted(nest):
-            yield from _leaves(nest[key])
+            yield from leaves(nest[key])
     elif isinstance(nest, list | tuple):
         for item in nest:
-            yield from _leaves(item)
+            yield from leaves(item)
     else:
         yield nest
 
