@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from exporter.errors import UnsupportedError, UsageError
 from exporter.inference.batches import batch_size
@@ -32,7 +33,7 @@ def cut_input(rewriter: Rewriter, ref: Ref) -> Ref:
     if node.op in ("Placeholder", "PlaceholderV2"):
         return ref
     dtype, shape = result_type(rewriter, node, ref.port), _shape(rewriter, node, ref.port)
-    attributes = {"dtype": dtype, "shape": shape, _WRITTEN: _batch(rewriter, node, ref.port)}
+    attributes: dict[str, Any] = {"dtype": dtype, "shape": shape, _WRITTEN: _batch(rewriter, node, ref.port)}
     placeholder = rewriter.add(f"{ref}/input", "Placeholder", **attributes)
     rewriter.redirect(ref, placeholder)
     return placeholder
