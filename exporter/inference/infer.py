@@ -28,6 +28,7 @@ from exporter.inference.options import Options
 from exporter.inference.outputs import find_outputs
 from exporter.inference.records import describe
 from exporter.inference.rewriter import Rewriter
+from exporter.inference.rounds import rounds
 from exporter.inference.settings import apply_values
 from exporter.inference.signatures import choose_signature
 from exporter.inference.statistics import KEPT, Checkpoint, use_moving_statistics
@@ -181,9 +182,10 @@ class _Inference:
 
     def _resolve_conditions(self, inliner: Inliner, outputs: list[Ref]) -> None:
         """Resolves what is known or about training; the functions of an `If` on data are opened to look into them."""
-        while True:
+        for _ in rounds("opening the conditions on data"):
             resolve_flags(self.rewriter, inliner, outputs, self.findings)
-            calls = [c for c in find_conditions(self.rewriter, outputs) if c.node.op in IFS]
+            needed = {node.name for node in self.rewriter.order(outputs)}
+            calls = [c for c in find_conditions(self.rewriter, outputs) if c.node.op in IFS and c.node.name in needed]
             for condition in calls:
                 self._keep(inliner, condition)
             if not calls:

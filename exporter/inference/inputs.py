@@ -15,6 +15,7 @@ from exporter.inference.model import Input
 from exporter.inference.ranks import hinted_shape
 from exporter.inference.result_types import result_type
 from exporter.inference.rewriter import Rewriter
+from exporter.inference.rounds import rounds
 from exporter.sources.graph import Node, Ref
 
 __all__ = ["cut_input", "find_inputs", "use_defaults"]
@@ -73,7 +74,7 @@ def find_inputs(
         UsageError: A tensor is named that the outputs don't need.
     """
     cut = set(given)
-    while True:
+    for _ in rounds("finding the inputs"):
         nodes = rewriter.order(outputs, stop=frozenset(cut))
         used = {ref for node in nodes for ref in rewriter.inputs(node)} | {rewriter.resolve(ref) for ref in outputs}
         new = {ref for ref in used if ref not in cut and _is_source(rewriter, rewriter.node(ref.node))}
