@@ -152,7 +152,7 @@ def _without_strays(search: EndSearch, ends: list[End], findings: Findings) -> l
                 _set_aside(findings, end, reason)
             ends = [end for end in ends if end not in strays]
     for end, result in shown_images(search, ends).items():
-        _set_aside(findings, end, f"{result} as bytes to be looked at; training uses {result} itself")
+        _set_aside(findings, end, f"{result} as bytes to be looked at; another network uses {result} itself")
         replaced = End(result, end.sources, end.only_loss)
         ends = [replaced if other is end else other for other in ends]
     return ends

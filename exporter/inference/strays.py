@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from exporter.inference.ends import End, EndSearch
+from exporter.inference.groups import LAYER_OPS
 from exporter.inference.markers import (
     COSMETIC,
     FUSED_BATCH_NORMS,
@@ -76,7 +77,7 @@ def _judged(rewriter: Rewriter, node: Node, known: dict[str, bool | None]) -> bo
 
 
 def shown_images(search: EndSearch, ends: Iterable[End]) -> dict[End, Ref]:
-    """Ends that turn a result into bytes to be looked at, and the result, which something else uses as numbers."""
+    """Ends that turn a result into bytes to be looked at, and the result, which other layers use as numbers."""
     found: dict[End, Ref] = {}
     for end in ends:
         node = search.rewriter.node(end.ref.node)
@@ -100,8 +101,17 @@ def _before_display(search: EndSearch, node: Node) -> Ref | None:
 
 
 def _computes(search: EndSearch, user: Node) -> bool:
-    """Whether it belongs to another part of the computation, layers or losses; a shape or a picture doesn't."""
-    return user.name in search.weighted | search.of_labels and user.name not in search.watching.only
+    """Whether layers come of it, as where a second network judges what the first has made."""
+    seen, pending = set[str](), [user]
+    while pending:
+        node = pending.pop()
+        if node.name in seen or node.name not in search.weighted or node.name in search.watching.only:
+            continue
+        if node.op in LAYER_OPS:
+            return True
+        seen.add(node.name)
+        pending += search.by_node.get(node.name, ())
+    return False
 
 
 def dead_ends(search: EndSearch, ends: Iterable[End]) -> list[End]:

@@ -274,7 +274,7 @@ CASES = (
     Case("input_fixed_batch", _fixed_batch, 1, any_batch=False),
     Case("input_default", _default, 1),
     Case("input_queue_as_default", _queue_as_default, 1),
-    Case("input_cached_activations", _cached_activations, 1),
+    Case("input_cached_activations", _cached_activations, 1, spare=1),
     Case("input_unknown_size", _unknown_size, 1),
     Case("input_two", _two, 1),
     Case("input_scaled", _scaled, 1),

@@ -432,17 +432,19 @@ def test_heads_with_layers_of_their_own_are_no_pieces() -> None:
     assert _found(g) == ["a/MatMul", "b/MatMul"]
 
 
-@pytest.mark.parametrize("trained", [True, False])
-def test_a_picture_of_what_training_uses(trained: bool) -> None:
-    """Bytes to look at give way to the numbers that a loss uses; where nothing else does they are the output."""
+@pytest.mark.parametrize("judged", [True, False])
+def test_a_picture_of_what_a_second_network_uses(judged: bool) -> None:
+    """Bytes to look at give way to the numbers that another network sees; where none does they are the output."""
     g = Draft()
     made = g.add("tanh", "Tanh", g.dense("generator", g.placeholder("z")))
-    if trained:
-        target = g.placeholder("target", (None, 4))
-        g.mean("loss", g.add("square", "SquaredDifference", made, target), (0, 1))
+    target = g.placeholder("target", (None, 4))
+    g.mean("loss", g.add("square", "SquaredDifference", made, target), (0, 1))
+    if judged:
+        pair = g.add("pair", "ConcatV2", made, target, g.const("axis", 1))
+        g.mean("judged", g.add("judge", "MatMul", pair, g.variable("judge/kernel", (8, 1)), T=FLOAT), (0, 1))
     scaled = g.add("scaled", "Mul", g.add("shifted", "Add", made, g.const("one", 1.0)), g.const("half", 127.5))
     g.add("picture", "Cast", scaled, SrcT=FLOAT, DstT=4)
-    assert _found(g) == (["tanh"] if trained else ["picture"])
+    assert _found(g) == (["tanh"] if judged else ["picture"])
 
 
 def test_labels_cut_from_the_input() -> None:
