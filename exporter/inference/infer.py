@@ -22,7 +22,7 @@ from exporter.inference.inputs import cut_input, find_inputs, use_defaults
 from exporter.inference.loops import with_open_loops
 from exporter.inference.markers import ASSIGN_OPS, MERGES, RANDOM_OPS, STEPWISE, SWITCHES, behind, variable_behind
 from exporter.inference.model import InferenceModel, Input, Output
-from exporter.inference.names import find_tensor
+from exporter.inference.names import find_tensor, open_calls
 from exporter.inference.nesting import nest_loops
 from exporter.inference.options import Options
 from exporter.inference.outputs import find_outputs
@@ -73,14 +73,16 @@ class _Inference:
         self.variables: dict[str, Variable] = dict(source.variables)
         self.input_names: dict[Ref, str] = {}
         self.signature = choose_signature(source, graph, options)
+        self.inliner = Inliner(self.rewriter)
+        self.openers = (partial(open_calls, self.rewriter, self.inliner), self._open_signature)
 
     def run(self) -> Inferred:
         rewriter, findings = self.rewriter, self.findings
         given = self._given_inputs()
-        apply_values(rewriter, self.options.values, findings)
+        apply_values(rewriter, self.options.values, findings, self.openers)
         names = self._outputs(list(given))
         outputs = [ref for _, ref in names]
-        inliner = Inliner(rewriter)
+        inliner = self.inliner
         self._resolve_conditions(inliner, outputs)
         resolve_blends(rewriter, outputs, findings)
         updates = Updates(rewriter, frozenset(node.name for node in rewriter.order(outputs)))
@@ -111,7 +113,7 @@ class _Inference:
         named = self.options.inputs.items()
         given: dict[Ref, tuple[int | None, ...] | None] = {}
         for name, shape in named:
-            ref = find_tensor(self.rewriter, name, what="--input")
+            ref = find_tensor(self.rewriter, name, what="--input", openers=self.openers)
             given[self._cut(str(ref), ref)] = shape
         if not given and self.signature is not None:
             for name, ref in self.signature.inputs.items():
@@ -125,16 +127,27 @@ class _Inference:
         return placeholder
 
     def _outputs(self, given: list[Ref]) -> list[tuple[str, Ref]]:
-        if self.options.outputs:
-            refs = [find_tensor(self.rewriter, name, what="--output") for name in self.options.outputs]
+        if self.options.outputs and self.signature is None:
+            refs = [
+                find_tensor(self.rewriter, name, what="--output", openers=self.openers) for name in self.options.outputs
+            ]
             for ref in refs:
                 self.findings.decide("output", str(ref), "output", "named by the user")
             return [(str(ref), ref) for ref in refs]
         if self.signature is not None:
             for name in self.signature.outputs:
-                self.findings.decide("output", name, "output", f"signature {self.signature.name}")
+                chosen = "named by the user, of " if self.options.outputs else ""
+                self.findings.decide("output", name, "output", f"{chosen}signature {self.signature.name}")
             return list(self.signature.outputs.items())
         return [(str(ref), ref) for ref in find_outputs(self.rewriter, given, self.findings)]
+
+    def _open_signature(self) -> None:
+        """Opens the conditions on the way to the default signature's outputs, for tensors that are named in them."""
+        if not self.source.signatures:
+            return
+        unnamed = choose_signature(self.source, self.graph, replace(self.options, outputs=()))
+        if unnamed is not None:
+            self._resolve_conditions(self.inliner, list(unnamed.outputs.values()))
 
     def _named_inputs(self, inputs: list[Input]) -> list[Input]:
         """Inputs under the names that the user or the signature gives them, each with its reason in the report."""

@@ -84,6 +84,7 @@ class Inliner:
         """A plain call: its results are the function's."""
         for port, ref in enumerate(self.inline(node, node.attribute("f"), self._rewriter.inputs(node))):
             self._rewriter.redirect(Ref(node.name, port), ref)
+        self._rewriter.put(Node(node.name, "NoOp"))
 
 
 def _attributes(node: Node, loop: str | None) -> Mapping[str, Any]:
