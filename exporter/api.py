@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-import onnx_ir as ir
-
-from exporter.checked import Checked, fold_checked
+from exporter.checked import fold_checked
 from exporter.errors import UsageError
 from exporter.frontend import unfold
 from exporter.inference.options import STORED_AS, Options
 from exporter.inspection import Inspection, inspect_source
-from exporter.passes.pipeline import run as run_passes
-from exporter.report import FileWritten, Report, SelfCheck
+from exporter.report import FileWritten, Report
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
@@ -27,8 +24,6 @@ from exporter.targets.npz_bundle import content_id
 from exporter.targets.onnx_file import data_files, onnx_model
 from exporter.targets.opsets import DEFAULT_OPSET
 from exporter.targets.outputs import chosen, output_paths, output_writers
-from exporter.verify.probes import as_probe, example
-from exporter.verify.reference import Reference
 from runtime.pair import EXPORT_ID
 
 __all__ = ["export", "inspect"]
@@ -89,10 +84,9 @@ def export(
     """
     start = time.perf_counter()
     path, graph_path = Path(source), None if graph is None else Path(graph)
-    onnx_path = _onnx_path(Path(output)) if output is not None else _default_output(path)
-    wanted = chosen(to, embed=embed)
+    onnx_path = _default_output(path) if output is None else _onnx_path(Path(output))
     protected = source_files(path) + ([graph_path] if graph_path else [])
-    check_targets(output_paths(onnx_path, wanted), protected)
+    check_targets(output_paths(onnx_path, wanted := chosen(to, embed=embed)), protected)
     options = Options(
         inputs=_shapes(inputs),
         outputs=_names(outputs),
@@ -105,16 +99,13 @@ def export(
         dtype=dtype,
         fold=fold,
     )
-    unfolded = unfold(path, graph=graph_path, options=options)
+    unfolded = (again := partial(unfold, path, graph=graph_path, options=options))()
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
-    known = example(unfolded.model)
-    recorded = () if known is None else (as_probe(known, unfolded.model),)
-    result = _passes(unfolded.model, known, partial(_unfolded_again, path, graph_path, options), fold=fold, check=check)
-    model = result.model
-    metadata[EXPORT_ID] = content_id(model, recorded, {**metadata, "opset": opset, "layout": input_layout})
-    standard = onnx_model(model, opset=opset, input_layout=input_layout, metadata=metadata)
-    stored = {"probes": recorded, "metadata": metadata}
-    writers = output_writers(wanted, onnx_path, model, standard, embed=embed, **stored)
+    result = fold_checked(unfolded.model, lambda: again().model, fold=fold, check=check)
+    metadata[EXPORT_ID] = content_id(result.model, result.probes, {**metadata, "opset": opset, "layout": input_layout})
+    standard = onnx_model(result.model, opset=opset, input_layout=input_layout, metadata=metadata)
+    stored = {"probes": result.probes, "metadata": metadata}
+    writers = output_writers(wanted, onnx_path, result.model, standard, embed=embed, **stored)
     write_files(writers, inputs=protected, superseded=partial(data_files, onnx_path) if "onnx" in wanted else tuple)
     return Report(
         str(path),
@@ -125,25 +116,11 @@ def export(
         result.folds,
         unfolded.decisions,
         unfolded.warnings,
-        (*unfolded.notes, *_notes(bool(recorded))),
+        (*unfolded.notes, *_notes(bool(result.probes))),
         tuple(FileWritten(str(file), file.stat().st_size) for file in writers),
         time.perf_counter() - start,
         result.check,
     )
-
-
-def _passes(
-    model: ir.Model, known: Reference | None, again: Callable[[], ir.Model], *, fold: bool, check: bool
-) -> Checked:
-    """The model after the passes, and after the check of these, if there is one."""
-    if check and known is not None:
-        return fold_checked(model, again, known, fold=fold)
-    folds = run_passes(model, fold=fold)
-    return Checked(model, folds, SelfCheck(0, left_out="too much work" if check else "asked for"))
-
-
-def _unfolded_again(path: Path, graph: Path | None, options: Options) -> ir.Model:
-    return unfold(path, graph=graph, options=options).model
 
 
 def _notes(has_probes: bool) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
@@ -11,8 +11,10 @@ from exporter.errors import ParityError
 from exporter.passes.fold_affine import affine_sources
 from exporter.passes.pipeline import run
 from exporter.report import FoldOutcome, SelfCheck
+from exporter.verify.probes import as_probe, example
 from exporter.verify.reference import Reference
 from exporter.verify.self_check import Finding, compare_with
+from runtime import Probe
 
 __all__ = ["Checked", "fold_checked"]
 
@@ -28,26 +30,33 @@ class Checked:
         model: The model.
         folds: What became of each affine op.
         check: What the check has found.
+        probes: What the unfolded model computes on examples.
     """
 
     model: ir.Model
     folds: tuple[FoldOutcome, ...]
     check: SelfCheck
+    probes: tuple[Probe, ...] = ()
 
 
-def fold_checked(unfolded: ir.Model, again: Callable[[], ir.Model], known: Reference, *, fold: bool) -> Checked:
+def fold_checked(unfolded: ir.Model, again: Callable[[], ir.Model], *, fold: bool, check: bool) -> Checked:
     """Runs the passes; folds whose results are off are left out then.
 
     Args:
         unfolded: The model as it was lowered; is changed.
         again: The same model once more: only called if a fold has to be looked for.
-        known: What the unfolded model computes.
         fold: Whether to fold at all.
+        check: Whether to compare the result with the unfolded model.
 
     Raises:
         ParityError: The model is off without any fold, too.
     """
-    return _Checking(again, known).run(unfolded, fold=fold)
+    known = example(unfolded)
+    made = () if known is None else (as_probe(known, unfolded),)
+    if check and known is not None:
+        return replace(_Checking(again, known).run(unfolded, fold=fold), probes=made)
+    folds = run(unfolded, fold=fold)
+    return Checked(unfolded, folds, SelfCheck(0, left_out="no example" if check else "asked for"), made)
 
 
 class _Checking:

@@ -111,7 +111,7 @@ _FEW = 4
 
 _LEFT_OUT = {
     "asked for": "--no-check",
-    "too much work": "no example was run, which would be too much work; verify it with --against",
+    "no example": "no example could be made up, or it would be too much work to run; verify it with --against",
     "nothing to compare": "the unfolded model's own outputs are no numbers, or nothing but noise, on the examples",
 }
 

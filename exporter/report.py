@@ -102,7 +102,7 @@ class SelfCheck:
     examples: int
     share: float = 0.0
     taken_back: tuple[str, ...] = ()
-    left_out: Literal["asked for", "too much work", "nothing to compare"] | None = None
+    left_out: Literal["asked for", "no example", "nothing to compare"] | None = None
 
 
 @dataclass(frozen=True)
