@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,16 +23,50 @@ from runtime.kernels import KERNELS
 from runtime.kernels.base import signature
 from runtime.npy import DTYPES, escape, header
 
-__all__ = ["content_id", "write_bundle"]
+__all__ = ["ModelPlan", "content_id", "plan_of", "shape_of", "write_bundle"]
 
 _Array = npt.NDArray[Any]
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
+class ModelPlan(NamedTuple):
+    """What a bundle says of a model, for other targets that go by the same names.
+
+    Attributes:
+        inputs, outputs: As in the plan of a bundle.
+        nodes: The same.
+        arrays: What is stored, by name.
+        types: For each value the element type and the shape, as far as they are known.
+    """
+
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]
+    nodes: list[dict[str, Any]]
+    arrays: Mapping[str, _Array | ir.TensorProtocol]
+    types: Mapping[str, tuple[str | None, tuple[int | str | None, ...] | None]]
+
+
+def plan_of(model: ir.Model) -> ModelPlan:
+    """The plan that `write_bundle` writes.
+
+    Raises:
+        UnsupportedError: As there.
+    """
+    _refuse_unsupported(model)
+    plan = _Plan()
+    document = plan.document(model, (), {})
+    return ModelPlan(document["inputs"], document["outputs"], document["nodes"], plan.arrays, plan.types())
+
+
+def shape_of(held: _Array | ir.TensorProtocol) -> tuple[int, ...]:
+    """The shape of a stored array, which isn't read for that."""
+    return held.shape if isinstance(held, np.ndarray) else tuple(held.shape.numpy())
+
+
 def write_bundle(
     model: ir.Model,
-    path: str | Path,
+    path: str | Path | IO[bytes],
     *,
     probes: Sequence[Probe] = (),
     metadata: Mapping[str, Any] | None = None,
@@ -43,7 +77,7 @@ def write_bundle(
 
     Args:
         model: A channels-last model, folded or not.
-        path: The file, overwritten if it is there.
+        path: The file, overwritten if it is there; or an open one.
         probes: Runs that the bundle can be checked with.
         metadata: What to note about the model; anything JSON can hold.
 
@@ -52,6 +86,9 @@ def write_bundle(
         OSError: The file can't be written.
     """
     _refuse_unsupported(model)
+    if not isinstance(path, (str, Path)):
+        _write(model, path, probes, metadata or {})
+        return
     with Path(path).open("wb") as file:
         _write(model, file, probes, metadata or {})
 
@@ -161,6 +198,14 @@ class _Plan:
         self._taken.add(name)
         return name
 
+    def types(self) -> dict[str, tuple[str | None, tuple[int | str | None, ...] | None]]:
+        """The element type and the shape of each named value."""
+        return {
+            name: (None if value.dtype is None else _dtype_name(value.dtype), None if shape is None else tuple(shape))
+            for value, name in self._names.items()
+            for shape in (_sizes(value),)
+        }
+
     def nodes(self, graph: ir.Graph) -> list[dict[str, Any]]:
         """The nodes of a graph."""
         return [self._node(node) for node in graph]
@@ -211,8 +256,11 @@ def _scalar(value: Any) -> Any:
 
 
 def _describe(value: ir.Value, name: str) -> dict[str, Any]:
-    dims = None if value.shape is None else [d if isinstance(d, int) else d.value for d in value.shape]
-    return {"name": name, "dtype": _dtype_name(value.dtype), "shape": dims}
+    return {"name": name, "dtype": _dtype_name(value.dtype), "shape": _sizes(value)}
+
+
+def _sizes(value: ir.Value) -> list[int | str | None] | None:
+    return None if value.shape is None else [d if isinstance(d, int) else d.value for d in value.shape]
 
 
 def _dtype_name(dtype: ir.DataType | None) -> str:
