@@ -48,6 +48,7 @@ def export(
     arch: str | None = None,
     include_preprocessing: bool = False,
     dtype: Literal["stored", "float32"] = "stored",
+    custom: Mapping[str, str] | None = None,
 ) -> Report:
     """Exports a checkpoint as folded ONNX and, beside it, as a bundle for the NumPy runtime; both files or neither.
 
@@ -69,6 +70,8 @@ def export(
             name, or `path/to/file.py:name`, which runs that file.
         include_preprocessing: Put the architecture's published preprocessing in front of the network.
         dtype: "float32" makes a float16 model a float32 one, which folds without rounding weights to half precision.
+        custom: Classes and functions of a Keras configuration that aren't Keras's own, each with the layer or activation
+            that it is at inference: `{"FixedDropout": "Dropout"}`.
 
     Raises:
         ExportError: Its subclasses; nothing has been written then.
@@ -90,6 +93,7 @@ def export(
         include_preprocessing=include_preprocessing,
         dtype=dtype,
         fold=fold,
+        custom=dict(custom or {}),
     )
     unfolded = unfold(path, graph=graph_path, options=options)
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
@@ -131,6 +135,7 @@ def inspect(
     values: Mapping[str, object] | None = None,
     signature: str | None = None,
     arch: str | None = None,
+    custom: Mapping[str, str] | None = None,
 ) -> Inspection:
     """What is in a source: tensors, batch norms, inputs and outputs; and what is missing for an export.
 
@@ -138,7 +143,12 @@ def inspect(
         SourceError: Its subclasses: it can't be opened.
     """
     options = Options(
-        inputs=_shapes(inputs), outputs=_names(outputs), values=_texts(values), signature=signature, arch=arch
+        inputs=_shapes(inputs),
+        outputs=_names(outputs),
+        values=_texts(values),
+        signature=signature,
+        arch=arch,
+        custom=dict(custom or {}),
     )
     return inspect_source(Path(source), graph=None if graph is None else Path(graph), options=options)
 

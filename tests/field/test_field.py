@@ -25,12 +25,10 @@ _WAITING = {
     "crnn_ctc": "CTCGreedyDecoder isn't translated",
     "darkflow_yolo2_auto": "pieces of a loss are taken for outputs",
     "facenet_frozen_auto": "statistics arithmetic is taken for outputs",
-    "multi_gpu_parallel_weights": "weights under model_1 aren't found",
     "pix2pix_batchstats_auto": "the images that are shown are taken for the output",
     "qat_training": "assigned ranges on the forward path aren't read",
     "ssd_frozen": "NonMaxSuppression isn't translated",
     "textcnn_sequence_mask": "a fold costs digits",
-    "tfmot_wrappers_pruned": "PruneLowMagnitude isn't known",
 }
 """Cases that aren't right yet, and why."""
 
