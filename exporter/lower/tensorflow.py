@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import CorruptError, LimitError, MissingError
@@ -14,11 +15,13 @@ from exporter.inference.nesting import all_nodes
 from exporter.ir.builder import Builder
 from exporter.lower.loops import lower_loop
 from exporter.lower.tf import OPS
+from exporter.lower.tf.complex_numbers import COMPLEX_OPS, Complex, ComplexOperand, constant
 from exporter.lower.tf.context import Memory, NodeContext, RefusalError
 from exporter.lower.tf.dtypes import dtype_of_number
 from exporter.lower.tf.list_ops import LIST_OPS, PASSING, SELECTS, select
 from exporter.lower.tf.lists import Operand, TensorList
 from exporter.lower.tf.refusals import Refusals
+from exporter.lower.tf.spectra import SPECTRA
 from exporter.sources.graph import Node, Ref
 from exporter.sources.model import VARIABLE_OPS, Variable
 
@@ -31,6 +34,8 @@ _LOWERED_ANYWAY, _LOWERED_PER_NODE = 10_000, 64
 """How many nodes may be lowered: those of loops several times, of loops in loops many times."""
 
 _IGNORED = frozenset({"Assert", "NoOp"})
+
+_TRANSLATED = frozenset({LOOP, *COMPLEX_OPS, *LIST_OPS, *OPS, *SPECTRA})
 
 
 def lower_tensorflow(model: InferenceModel, *, name: str) -> ir.Model:
@@ -57,7 +62,7 @@ class _Lowering:
         self.builder = Builder(name)
         self.refusals = Refusals()
         self.memory = Memory()
-        self.values: dict[Ref, Operand] = {}
+        self.values: dict[Ref, ComplexOperand] = {}
         self.failed: set[str] = set()
         self.named: set[ir.Value] = set()
         self.left = _LOWERED_ANYWAY + _LOWERED_PER_NODE * len(all_nodes(model.graph))
@@ -82,7 +87,7 @@ class _Lowering:
         if STEPWISE in node.attributes:
             self._refuse(node, f"it runs in every step of the loop {node.attribute(STEPWISE)}")
             return
-        if node.op not in OPS and node.op not in LIST_OPS and node.op != LOOP:
+        if node.op not in _TRANSLATED:
             self._refuse(node, None)
             return
         if any(ref.node in self.failed and ref not in self.values for ref in node.inputs):
@@ -101,11 +106,26 @@ class _Lowering:
             else:
                 self._keep(node, lowered)
 
-    def _lowered(self, node: Node) -> Operand | tuple[Operand, ...]:
+    def _lowered(self, node: Node) -> ComplexOperand | tuple[ComplexOperand, ...]:
         """What a node becomes that is no loop."""
-        operands = tuple(self.operand(ref) for ref in node.inputs)
+        operands = tuple(self._operand(ref) for ref in node.inputs)
         tensors = tuple(operand for operand in operands if isinstance(operand, ir.Value))
         ctx = self._context(node, tensors)
+        if node.op in SPECTRA:
+            return SPECTRA[node.op](ctx, operands)
+        if _is_complex(node, operands):
+            if node.op not in COMPLEX_OPS:
+                raise RefusalError("it works on complex numbers")
+            return COMPLEX_OPS[node.op](ctx, operands)
+        if node.op == "Const" and np.asarray(node.attribute("value")).dtype.kind == "c":
+            return constant(ctx)
+        return self._of_reals(node, ctx, operands)
+
+    def _of_reals(
+        self, node: Node, ctx: NodeContext, given: tuple[ComplexOperand, ...]
+    ) -> Operand | tuple[Operand, ...]:
+        operands = tuple(operand for operand in given if not isinstance(operand, Complex))
+        tensors = ctx.inputs
         if node.op in LIST_OPS:
             return LIST_OPS[node.op](ctx, operands)
         if len(tensors) == len(operands):
@@ -134,7 +154,8 @@ class _Lowering:
 
     def known(self, ref: Ref) -> Operand | None:
         """What a tensor has become, if anything."""
-        return self.values.get(ref)
+        found = self.values.get(ref)
+        return None if isinstance(found, Complex) else found
 
     def finish(self) -> ir.Model:
         """The model, with its outputs."""
@@ -178,7 +199,13 @@ class _Lowering:
         return found
 
     def operand(self, ref: Ref) -> Operand:
-        """What a tensor has become; RefusalError if nothing has."""
+        """What a tensor has become; RefusalError if nothing has, or complex numbers."""
+        found = self._operand(ref)
+        if isinstance(found, Complex):
+            raise RefusalError("it is a tensor of complex numbers, which can't be an output or a variable of a loop")
+        return found
+
+    def _operand(self, ref: Ref) -> ComplexOperand:
         found = self.values.get(ref)
         if found is not None:
             return found
@@ -194,14 +221,27 @@ class _Lowering:
             raise MissingError(f"variable {node.name} has no value in the source")
         return self.model.variables[node.name]
 
-    def _keep(self, node: Node, lowered: Operand | tuple[Operand, ...]) -> None:
+    def _keep(self, node: Node, lowered: ComplexOperand | tuple[ComplexOperand, ...]) -> None:
         """Notes a node's results, and names those after it that no node before has had."""
-        values = lowered if isinstance(lowered, tuple) else (lowered,)
+        values: tuple[ComplexOperand, ...] = lowered if isinstance(lowered, tuple) else (lowered,)
         for port, value in enumerate(values):
             self.values.setdefault(Ref(node.name, port), value)
             if isinstance(value, ir.Value) and value.producer() is not None and value not in self.named:
                 self.builder.rename(value, str(Ref(node.name, port)))
                 self.named.add(value)
+
+
+_MAKES_COMPLEX = frozenset({"Angle", "Complex", "ComplexAbs", "Conj", "Imag", "Real"})
+
+_COMPLEX_TYPES = frozenset({8, 18})
+"""complex64 and complex128."""
+
+
+def _is_complex(node: Node, operands: Sequence[ComplexOperand]) -> bool:
+    """Whether a node is about complex numbers."""
+    if any(isinstance(operand, Complex) for operand in operands) or node.op in _MAKES_COMPLEX:
+        return True
+    return node.op == "Cast" and node.attribute("DstT") in _COMPLEX_TYPES
 
 
 def _symbolic(entry: Input) -> tuple[int | str, ...] | None:
