@@ -24,6 +24,7 @@ from exporter.targets.npz_bundle import content_id
 from exporter.targets.onnx_file import data_files, onnx_model
 from exporter.targets.opsets import DEFAULT_OPSET
 from exporter.targets.outputs import chosen, output_paths, output_writers
+from exporter.targets.ownership import check_ownership
 from exporter.verify.probes import probes
 from runtime.pair import EXPORT_ID
 
@@ -51,6 +52,7 @@ def export(
     include_preprocessing: bool = False,
     dtype: Literal["stored", "float32"] = "stored",
     custom: Mapping[str, str] | None = None,
+    force: bool = False,
     to: Iterable[str] = (),
     embed: bool = False,
 ) -> Report:
@@ -74,8 +76,9 @@ def export(
             name, or `path/to/file.py:name`, which runs that file.
         include_preprocessing: Put the architecture's published preprocessing in front of the network.
         dtype: "float32" makes a float16 model a float32 one, which folds without rounding weights to half precision.
-        custom: Classes and functions of a Keras configuration that aren't Keras's own, each with the layer or activation
-            that it is at inference: `{"FixedDropout": "Dropout"}`.
+        custom: Classes and functions of a Keras configuration that aren't Keras's own, each with the layer or
+            activation that it is at inference: `{"FixedDropout": "Dropout"}`.
+        force: Overwrite files that no export has written.
         to: What to write besides: "numpy", a program that a person reads, `NAME.py`; "pyz", the bundle with the runtime
             in one file, `NAME.pyz`. Where "onnx" or "npz" is named, the other one isn't written.
         embed: Put the weights into the NumPy program.
@@ -89,6 +92,8 @@ def export(
     wanted = chosen(to, embed=embed)
     protected = source_files(path) + ([graph_path] if graph_path else [])
     check_targets(output_paths(onnx_path, wanted), protected)
+    if not force:
+        check_ownership(output_paths(onnx_path, wanted))
     options = Options(
         inputs=_shapes(inputs),
         outputs=_names(outputs),

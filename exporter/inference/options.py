@@ -48,7 +48,9 @@ class Options:
 
     def to_json(self) -> str:
         """The text for `STORED_AS`; `custom` is in it where there is any."""
-        return json.dumps({key: value for key, value in asdict(self).items() if value or key != "custom"}, sort_keys=True)
+        return json.dumps(
+            {key: value for key, value in asdict(self).items() if value or key != "custom"}, sort_keys=True
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Options:
@@ -66,7 +68,8 @@ class Options:
                 name: None if shape is None else tuple(map(_size, shape)) for name, shape in options.inputs.items()
             }
             values, custom = (
-                {name: _checked(value, "") for name, value in texts.items()} for texts in (options.values, options.custom)
+                {name: _checked(value, "") for name, value in texts.items()}
+                for texts in (options.values, options.custom)
             )
         except (ValueError, KeyError, TypeError, RecursionError):
             raise CorruptError(f"its metadata {STORED_AS!r} doesn't say what was chosen at export") from None

@@ -48,7 +48,7 @@ def map_legacy(model: KerasModel, groups: Mapping[str, Mapping[str, str]], store
 
 
 def _group_of_all(tree: WeightTree, groups: Mapping[str, Mapping[str, str]]) -> Mapping[str, str] | None:
-    """The one group that holds the weights of all layers, as where the model was a layer of the model that was saved."""
+    """The one group with the weights of all layers, as where the model was a layer of the one that was saved."""
     members = {member.name: sum(1 for _ in member.slots()) for member in tree.members}
     weighted = {name for name, count in members.items() if count}
     stored = {name: keys for name, keys in groups.items() if keys}

@@ -31,7 +31,7 @@ def without_towers(model: KerasModel) -> KerasModel:
         return model
     inputs = sources[0] or []
     call = KerasCall((inputs[0] if len(inputs) == 1 else inputs,), {})
-    kept = tuple(layer for layer in model.layers if layer.is_input) + (replace(tower, calls=(call,)),)
+    kept = (*(layer for layer in model.layers if layer.is_input), replace(tower, calls=(call,)))
     refs = [TensorRef(tower.name, 0, port) for port in ports]
     return replace(model, layers=kept, outputs=refs)
 

@@ -47,7 +47,6 @@ PACKAGES = {
         "exporter.parity",
     ),
     "onnxruntime": ("exporter.verify", "exporter.running"),
-    "rich": ("exporter.cli", "exporter.render"),
 }
 """Which parts use what has to be installed. Neither TensorFlow nor Keras is among it."""
 

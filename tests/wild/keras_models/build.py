@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from tests.e2e.recorded import Array
 from tests.unit.lower_keras.oracle import keras_of, leaves
 from tests.wild.family import Built, IllegalSpecError, Spec
 from tests.wild.keras_models.saving import save
-from tests.wild.keras_models.wiring import Wiring
 from tests.wild.keras_models.values import fed, perturbed, randomise
+from tests.wild.keras_models.wiring import Wiring
 
 __all__ = ["build"]
 
@@ -42,13 +42,14 @@ def build(spec: Spec, folder: Path) -> Built:
         feeds = [fed(*each, rng, spec["magnitude"]) for each in zip(described, model.inputs, strict=True)]
         try:
             saved = save(model, spec["saved"], folder, feeds)
-        except Exception as error:  # noqa: BLE001 - whatever Keras says of a model that it can't save or run
+        except Exception as error:
             raise IllegalSpecError(str(error)) from error
         if not all(np.isfinite(value).all() and np.abs(value).max(initial=0) < _LARGEST for value in saved.outputs):
             raise IllegalSpecError("the numbers overflow")
         noise = _noise(model, feeds, saved.outputs, rng)
-        if spec["dtype"].startswith("mixed_"):
-            noise = [value + _MIXED * float(np.abs(array).max(initial=0)) for value, array in zip(noise, saved.outputs)]
+        if "float16" in spec["dtype"]:
+            largest = [max(1.0, float(np.abs(array).max(initial=0))) for array in saved.outputs]
+            noise = [value + _HALF * size for value, size in zip(noise, largest, strict=True)]
     outputs = [_widened(value, spec["dtype"]) for value in saved.outputs]
     expected = dict(zip(saved.output_names, outputs, strict=True))
     inputs = dict(zip(saved.input_names, feeds, strict=True))
@@ -61,8 +62,8 @@ def build(spec: Spec, folder: Path) -> Built:
     )
 
 
-_MIXED = 1e-3
-"""What computing in half precision does to a model of mixed precision, which is exported in float32."""
+_HALF = 1e-3
+"""A rounding in half precision; a model of mixed precision is exported in float32."""
 
 
 def _widened(value: Array, dtype: str) -> Array:
@@ -87,7 +88,7 @@ def _model(keras: Any, spec: Spec) -> tuple[Any, list[int]]:
     inputs = [inputs[place] for place in places]
     try:
         model = keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs if len(outputs) > 1 else outputs[0])
-    except Exception as error:  # noqa: BLE001 - whatever Keras says of it
+    except Exception as error:
         raise IllegalSpecError(str(error)) from error
     if not model.weights:
         raise IllegalSpecError("it has no weights")

@@ -78,7 +78,7 @@ def _signature(model: Any, kind: str, folder: Path, feeds: Sequence[Array]) -> S
 
 def _layer_name(tensor: Any) -> str:
     history = tensor._keras_history
-    return str(getattr(history, "operation", None) and history.operation.name or history.layer.name)
+    return str((history.operation if hasattr(history, "operation") else history.layer).name)
 
 
 def _output_names(model: Any) -> list[str]:

@@ -63,7 +63,9 @@ def perturbed(model: Any, rng: np.random.Generator) -> Iterator[None]:
     before = [np.asarray(weight) for weight in model.weights]
     for weight, value in zip(model.weights, before, strict=True):
         if value.dtype.kind == "f":
-            weight.assign(value * (1 + rng.choice([-1, 1], value.shape).astype(value.dtype) * np.finfo(value.dtype).eps))
+            weight.assign(
+                value * (1 + rng.choice([-1, 1], value.shape).astype(value.dtype) * np.finfo(value.dtype).eps)
+            )
     try:
         yield
     finally:

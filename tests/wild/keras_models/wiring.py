@@ -24,12 +24,13 @@ class Wiring:
         self._taken = {id(tensor) for tensor in inputs}
         self._reached = {id(tensor): frozenset({place}) for place, tensor in enumerate(inputs)}
         self._last: Any = None
+        self._ranks: Sequence[int] = ()
 
     def add(self, node: Mapping[str, Any]) -> None:
         """Another layer, where there is a tensor for it and Keras can build it."""
         try:
             if node.get("again") and self._last is not None:
-                self._put(self._last, self._candidates(node, (2, 3, 4, 5)), node, 1)
+                self._put(self._last, self._candidates(node, self._ranks), node, 1)
             elif node["kind"] == "model":
                 self._put(self._model(node), self._candidates(node, (2, 3, 4, 5)), node, 1)
             else:
@@ -59,6 +60,8 @@ class Wiring:
             alike = [each for each in candidates if tuple(each.shape) == tuple(first.shape)]
             taken = [alike[place % len(alike)] for place in range(count)]
         result = layer(*taken)
+        if layer is self._last:
+            self._ranks = (len(first.shape),)
         results = result if isinstance(result, list | tuple) else [result]
         self._tensors += [each for each in results if 2 <= len(each.shape) <= 5]
         inputs = frozenset().union(*(self._reached[id(each)] for each in taken))
