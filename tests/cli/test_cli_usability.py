@@ -23,7 +23,7 @@ _ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("name", ["model.npz", "model.onnx", "model.py"])
 def test_a_file_of_another_is_not_overwritten(terminal: Terminal, name: str) -> None:
     """Data beside the ONNX file, of its name, stays; the hint --force overwrites it, and our own need no such thing."""
-    command = ["export", _ONE, "-o", "model.onnx", "--to", "numpy", "--to", "onnx"]
+    command: list[str | Path] = ["export", _ONE, "-o", "model.onnx", "--to", "numpy", "--to", "onnx"]
     if name.endswith(".npz"):
         np.savez(name, digits=np.arange(10))
     else:
@@ -64,7 +64,7 @@ def test_every_default_is_in_the_help(command: str) -> None:
 
 def test_how_much_is_said(terminal: Terminal) -> None:
     """-q: warnings alone, and the files all the same; -v: every parameter; before or after the command."""
-    for arguments in (["-q", "export", _ONE], ["export", _ONE, "-q"]):
+    for arguments in (("-q", "export", _ONE), ("export", _ONE, "-q")):
         ended = terminal(*arguments, "-o", "model.onnx")
         assert ended.status == 0
         assert all(line.startswith("warning: ") for line in ended.out.splitlines())

@@ -114,4 +114,5 @@ def _noise(model: Any, feeds: Sequence[Array], outputs: Sequence[Array], rng: np
 
 
 def _rounding(value: Array, rng: np.random.Generator) -> Array:
-    return rng.choice([-1, 1], value.shape).astype(value.dtype) * np.finfo(value.dtype).eps
+    signs = rng.choice([-1, 1], value.shape).astype(value.dtype)
+    return np.asarray(signs * np.finfo(value.dtype).eps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.wild.keras_models.layers import KINDS
@@ -164,4 +164,10 @@ def _far(keras: Any, options: Mapping[str, Any], x: Any) -> Any:
     return y - options["by"] if options["by"] < 1e6 and options["by"] > 0 else keras.layers.Softmax()(y)
 
 
-_OPERATIONS = {"arithmetic": _arithmetic, "far": _far, "joined": _joined, "reduced": _reduced, "Slice": _slice}
+_OPERATIONS: Mapping[str, Callable[..., Any]] = {
+    "arithmetic": _arithmetic,
+    "far": _far,
+    "joined": _joined,
+    "reduced": _reduced,
+    "Slice": _slice,
+}
