@@ -11,12 +11,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+import onnx_ir as ir
+
 from exporter.errors import UsageError
-from exporter.frontend import unfold
+from exporter.frontend import Unfolded, unfold
 from exporter.inference.options import STORED_AS, Options
 from exporter.inspection import Inspection, inspect_source
 from exporter.passes.pipeline import run as run_passes
-from exporter.report import FileWritten, Report
+from exporter.report import FileWritten, FoldOutcome, Report
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
@@ -116,6 +118,20 @@ def export(
     stored = {"probes": recorded, "metadata": metadata}
     writers = output_writers(wanted, onnx_path, unfolded.model, standard, embed=embed, **stored)
     write_files(writers, inputs=protected, superseded=partial(data_files, onnx_path) if "onnx" in wanted else tuple)
+    files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
+    return _report(path, unfolded, standard, folds, (*unfolded.notes, *_notes(bool(recorded))), files, start)
+
+
+def _report(
+    path: Path,
+    unfolded: Unfolded,
+    standard: ir.Model,
+    folds: tuple[FoldOutcome, ...],
+    notes: tuple[str, ...],
+    files: tuple[FileWritten, ...],
+    start: float,
+) -> Report:
+    """What an export that began at that time has to say."""
     return Report(
         str(path),
         unfolded.kind,
@@ -125,8 +141,8 @@ def export(
         folds,
         unfolded.decisions,
         unfolded.warnings,
-        (*unfolded.notes, *_notes(bool(recorded))),
-        tuple(FileWritten(str(file), file.stat().st_size) for file in writers),
+        notes,
+        files,
         time.perf_counter() - start,
     )
 
