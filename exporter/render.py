@@ -71,27 +71,10 @@ def _tensor(spec: TensorSpec) -> tuple[str, str, str, str]:
     return spec.name, spec.dtype, shape, spec.reason
 
 
-<<<<<<< HEAD
 def _decisions(title: str, decisions: Iterable[Decision], width: int | None) -> list[str]:
-    """All but those on the statistics of batch norms, which have their own table."""
-    rows = [(d.kind, d.subject, d.choice, d.reason) for d in decisions if d.kind != "statistics"]
-    return ["", *table(title, ("what", "which", "choice", "why"), rows, width)] if rows else []
-=======
-def _rows(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(*head, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for column in table.columns:
-        column.overflow = "fold"
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return table
-
-
-def _print_decisions(console: Console, title: str, decisions: Iterable[Decision]) -> None:
     """All but those on the moving statistics of batch norms, which have their own table."""
     rows = [(d.kind, d.subject, d.choice, d.reason) for d in decisions if d.kind != "statistics" or d.choice == KEPT]
-    if rows:
-        console.print(_rows(title, ("what", "which", "choice", "why"), rows))
->>>>>>> main
+    return ["", *table(title, ("what", "which", "choice", "why"), rows, width)] if rows else []
 
 
 _Fate = Callable[[str], FoldOutcome | None] | None

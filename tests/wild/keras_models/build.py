@@ -104,6 +104,8 @@ def _noise(model: Any, feeds: Sequence[Array], outputs: Sequence[Array], rng: np
             results = [
                 np.asarray(leaf) for leaf in leaves(model(shifted if len(shifted) > 1 else shifted[0], training=False))
             ]
+        if [value.shape for value in results] != [value.shape for value in outputs]:
+            raise IllegalSpecError("a signature with outputs in another order")
         for place, (a, b) in enumerate(zip(results, outputs, strict=True)):
             difference = np.abs(a.astype(np.float64) - b.astype(np.float64))
             largest = float(np.max(difference, initial=0.0))
