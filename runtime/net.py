@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from runtime.budget import Budget
 from runtime.bundle import Bundle, Probe, read
 from runtime.document import Value
 from runtime.engine import ACCURACIES, Layer, Pieces, Policy, Programs, cores
@@ -23,7 +25,13 @@ __all__ = ["Deviation", "Net", "load"]
 
 
 def load(
-    path: str | os.PathLike[str], *, accuracy: str = "standard", threads: int | None = None, tune: bool = False
+    path: str | os.PathLike[str],
+    *,
+    accuracy: str = "standard",
+    threads: int | None = None,
+    tune: bool = False,
+    most_bytes: int | None = None,
+    most_steps: int | None = None,
 ) -> Net:
     """The model in a bundle.
 
@@ -40,6 +48,9 @@ def load(
             with the call. Of several calls at the same time, one is helped. While a call runs, the BLAS of the process
             takes one thread. Results of different numbers of threads differ by rounding.
         tune: Whether to measure which kernels are fastest here, unless that was done before, see `runtime.tuning`.
+        most_bytes: What the results of one call may take at a time; the default is 256 MiB and 64 times the bytes of
+            inputs and weights.
+        most_steps: Steps of all loops in one call together; the default is 262,144.
 
     Raises:
         BundleError: Why it can't be used; or the ONNX file beside it is of another export.
@@ -48,7 +59,8 @@ def load(
     threads = cores.suitable() if threads is None else threads
     bundle = read(path)
     _check_pair(path, bundle)
-    net = Net(bundle, accuracy=accuracy, threads=threads, choices=_saved(path))
+    most = {"most_bytes": most_bytes, "most_steps": most_steps}
+    net = Net(bundle, accuracy=accuracy, threads=threads, choices=_saved(path), **most)
     if not tune or accuracy == "plain":
         return net
     from runtime import tuning
@@ -57,7 +69,7 @@ def load(
     if more:
         choices = {**net.policy.choices, **more}
         tuning.store(path, choices)
-        net = Net(bundle, accuracy=accuracy, threads=threads, choices=choices)
+        net = Net(bundle, accuracy=accuracy, threads=threads, choices=choices, **most)
     return net
 
 
@@ -108,13 +120,22 @@ class Net:
     """
 
     def __init__(
-        self, bundle: Bundle, *, accuracy: str = "standard", threads: int = 1, choices: Mapping[str, str]
+        self,
+        bundle: Bundle,
+        *,
+        accuracy: str = "standard",
+        threads: int = 1,
+        choices: Mapping[str, str],
+        most_bytes: int | None = None,
+        most_steps: int | None = None,
     ) -> None:
         if accuracy not in ("plain", *ACCURACIES):
             raise ValueError(f"accuracy is {accuracy!r}, expected plain, {', '.join(ACCURACIES)}")
         if threads < 1:
             raise ValueError(f"threads is {threads}, expected at least 1")
         self._bundle = bundle
+        self._stored = sum(prod(shape) * dtype.itemsize for _, (shape, dtype) in bundle.weights.kinds())
+        self._most = {"most_bytes": most_bytes, "most_steps": most_steps}
         self.policy = Policy(accuracy, threads, choices)
         self._programs = None if accuracy == "plain" else Programs(bundle, self.policy)
         self._names = [value.name for value in bundle.outputs]
@@ -144,20 +165,27 @@ class Net:
             kinds = _kinds(arrays)
         if programs is None:
             return self._interpreted(arrays)
-        program, idle = programs.take(arrays, kinds)
+        program, idle = programs.take(arrays, kinds, self._budget(arrays))
         if program is None:
             return self._interpreted(arrays)
         if isinstance(program, Pieces):
             return program.joined([self._computed(part) for part in program.parts(arrays)])
-        results = program.run(arrays)
+        try:
+            results = program.run(arrays)
+        except (ArithmeticError, IndexError, MemoryError, ValueError):
+            return self._interpreted(arrays)  # which fails at the same place, and names the node
         idle.append(program)
         return results
 
     def _interpreted(self, arrays: Sequence[Array]) -> list[Array]:
         scope = {**self._bundle.weights, **self._named(arrays)}
         borrowed = {id(array) for array in scope.values()}.union(id(_owner(array)) for array in arrays)
-        execute(self._bundle.graph, scope)
+        execute(self._bundle.graph, scope, budget=self._budget(arrays))
         return [_own(scope[name], borrowed) for name in self._names]
+
+    def _budget(self, arrays: Sequence[Array]) -> Budget:
+        """What a call with these inputs may take."""
+        return Budget(self._stored + sum(array.nbytes for array in arrays), **self._most)
 
     def _named(self, arrays: Sequence[Array]) -> dict[str, Array]:
         return {value.name: array for value, array in zip(self.inputs, arrays)}
@@ -181,7 +209,9 @@ class Net:
 
     def _timed(self, arrays: Sequence[Array]) -> tuple[list[tuple[Node, float]], Mapping[str, Layer]]:
         """The seconds of each step of a run, and what else there is to say, by node."""
-        program, idle = (None, []) if self._programs is None else self._programs.take(arrays, _kinds(arrays))
+        program, idle = (
+            (None, []) if self._programs is None else self._programs.take(arrays, _kinds(arrays), self._budget(arrays))
+        )
         if program is None:
             return self._interpreted_times(arrays), {}
         if isinstance(program, Pieces):
@@ -202,7 +232,7 @@ class Net:
             marks.append(time.perf_counter())
             times.append((node, marks[-1] - marks[-2]))
 
-        execute(self._bundle.graph, {**self._bundle.weights, **self._named(arrays)}, see)
+        execute(self._bundle.graph, {**self._bundle.weights, **self._named(arrays)}, see, self._budget(arrays))
         return times
 
     @property
