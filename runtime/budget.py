@@ -7,11 +7,11 @@ machine, and a large input still gets what it needs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from runtime.extent import nbytes
 
-__all__ = ["FREE_BYTES", "MOST_STEPS", "PER_BYTE", "Budget", "TooMuchError"]
+__all__ = ["FREE_BYTES", "MOST_STEPS", "PER_BYTE", "Budget", "Limits", "TooMuchError"]
 
 FREE_BYTES = 1 << 28
 """Bytes that a run may take whatever it is given."""
@@ -27,16 +27,23 @@ class TooMuchError(ValueError):
     """More than the budget allows."""
 
 
+class Limits(NamedTuple):
+    """What the caller allows one run, where that isn't what follows from its inputs; see `Budget`."""
+
+    most_bytes: int | None = None
+    most_steps: int | None = None
+
+
 class Budget:
     """What is left of what one run may take.
 
     Args:
         given: Bytes of the inputs and weights.
-        most_bytes: Instead of what follows from `given`.
-        most_steps: Steps of loops.
+        limits: What the caller says instead.
     """
 
-    def __init__(self, given: int = 0, *, most_bytes: int | None = None, most_steps: int | None = None) -> None:
+    def __init__(self, given: int = 0, limits: Limits | None = None) -> None:
+        most_bytes, most_steps = limits or Limits()
         self.most_bytes = FREE_BYTES + PER_BYTE * given if most_bytes is None else most_bytes
         self.most_steps = MOST_STEPS if most_steps is None else most_steps
         self._steps = 0

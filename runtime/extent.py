@@ -31,7 +31,7 @@ def nbytes(op: str, inputs: _Inputs, attributes: _Attributes) -> int:
         count = _largest(given) if rule is None else rule(inputs, attributes)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return 0
-    return count * max(min(x.dtype.itemsize, _WIDEST) for x in given)
+    return int(count * max(min(x.dtype.itemsize, _WIDEST) for x in given))
 
 
 def _largest(given: Sequence[Any]) -> int:
@@ -60,11 +60,11 @@ def _of_shape(inputs: _Inputs, attributes: _Attributes) -> int:
 
 
 def _expand(inputs: _Inputs, attributes: _Attributes) -> int:
-    return max(prod(inputs[0].shape), abs(prod(map(int, _numbers(inputs[1])))))
+    return int(max(prod(inputs[0].shape), abs(prod(map(int, _numbers(inputs[1]))))))
 
 
 def _tile(inputs: _Inputs, attributes: _Attributes) -> int:
-    return prod(inputs[0].shape) * abs(prod(map(int, _numbers(inputs[1]))))
+    return int(prod(inputs[0].shape) * abs(prod(map(int, _numbers(inputs[1])))))
 
 
 def _range(inputs: _Inputs, attributes: _Attributes) -> int:
@@ -83,7 +83,7 @@ def _pad(inputs: _Inputs, attributes: _Attributes) -> int:
 
 
 def _one_hot(inputs: _Inputs, attributes: _Attributes) -> int:
-    return prod(inputs[0].shape) * abs(int(_numbers(inputs[1])[0]))
+    return int(prod(inputs[0].shape) * abs(int(_numbers(inputs[1])[0])))
 
 
 def _resize(inputs: _Inputs, attributes: _Attributes) -> int:

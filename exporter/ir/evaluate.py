@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from exporter.errors import CorruptError, LimitError, UnsupportedError, UsageError
 from exporter.ir.order import is_as_written
-from runtime.budget import Budget, TooMuchError
+from runtime.budget import Budget, Limits, TooMuchError
 from runtime.errors import FAILURES
 from runtime.kernels import KERNELS
 from runtime.kernels.control import complete
@@ -141,7 +141,7 @@ class Constants:
         for node in needed:
             inputs = [None if v is None else fetch(v) for v in node.inputs]
             largest = max(self._largest.get(output, 0) for output in node.outputs)
-            budget = Budget(most_bytes=2 * _FREE + _PER_BYTE * largest)
+            budget = Budget(limits=Limits(2 * _FREE + _PER_BYTE * largest))
             results = _computed(node, inputs, self._dtype, budget)
             known.update(zip(node.outputs, results, strict=False))
             for v in node.inputs:

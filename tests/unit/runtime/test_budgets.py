@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from runtime.attributes import problem
-from runtime.budget import Budget, TooMuchError
+from runtime.budget import Budget, Limits, TooMuchError
 from runtime.errors import RunError
 from runtime.extent import nbytes
 from runtime.kernels import KERNELS
@@ -97,7 +97,7 @@ def test_a_loop_without_an_end_is_stopped() -> None:
     loop = Node("Loop", "loop", ("", "", "x"), ("y",), {"body": body})
     graph = Graph(("x",), ("y",), (loop,))
     with pytest.raises(RunError, match=r"node 'loop'.*more than 100 steps"):
-        execute(graph, {"x": _X, "one": _X}, budget=Budget(most_steps=100))
+        execute(graph, {"x": _X, "one": _X}, budget=Budget(limits=Limits(most_steps=100)))
 
 
 def test_a_loop_that_collects_is_stopped() -> None:
@@ -105,15 +105,20 @@ def test_a_loop_that_collects_is_stopped() -> None:
     body = Graph(("step", "going"), ("going", "step"), ())
     graph = Graph((), ("y",), (Node("Loop", "loop", ("n", ""), ("y",), {"body": body}),))
     with pytest.raises(RunError, match="collects more than 1000 bytes"):
-        execute(graph, {"n": np.array(1000)}, budget=Budget(most_bytes=1000))
+        execute(graph, {"n": np.array(1000)}, budget=Budget(limits=Limits(most_bytes=1000)))
 
 
 def test_results_that_live_together_count_together() -> None:
     """Each is small enough, all of them aren't; what has ended doesn't count."""
     nodes = tuple(Node("Exp", f"e{i}", ("x",), (f"y{i}",)) for i in range(9))
+    outputs, budget = tuple(f"y{i}" for i in range(9)), Budget(limits=Limits(most_bytes=239))
     with pytest.raises(RunError, match="240 bytes, and 239 are allowed"):
-        execute(Graph(("x",), tuple(f"y{i}" for i in range(9)), nodes), {"x": _X}, budget=Budget(most_bytes=239))
-    execute(Graph(("x",), ("y8",), nodes), {"x": _X}, budget=Budget(most_bytes=239))
+        execute(
+            Graph(("x",), tuple(f"y{i}" for i in range(9)), nodes),
+            {"x": _X},
+            budget=Budget(limits=Limits(most_bytes=239)),
+        )
+    execute(Graph(("x",), ("y8",), nodes), {"x": _X}, budget=Budget(limits=Limits(most_bytes=239)))
 
 
 def test_more_is_allowed_for_more() -> None:
