@@ -113,12 +113,8 @@ def test_results_that_live_together_count_together() -> None:
     nodes = tuple(Node("Exp", f"e{i}", ("x",), (f"y{i}",)) for i in range(9))
     outputs, budget = tuple(f"y{i}" for i in range(9)), Budget(limits=Limits(most_bytes=239))
     with pytest.raises(RunError, match="240 bytes, and 239 are allowed"):
-        execute(
-            Graph(("x",), tuple(f"y{i}" for i in range(9)), nodes),
-            {"x": _X},
-            budget=Budget(limits=Limits(most_bytes=239)),
-        )
-    execute(Graph(("x",), ("y8",), nodes), {"x": _X}, budget=Budget(limits=Limits(most_bytes=239)))
+        execute(Graph(("x",), outputs, nodes), {"x": _X}, budget=budget)
+    execute(Graph(("x",), ("y8",), nodes), {"x": _X}, budget=budget)
 
 
 def test_more_is_allowed_for_more() -> None:
