@@ -19,7 +19,7 @@ LAYERS = (
     ("exporter.lower",),
     ("exporter.zoo", "exporter.passes", "exporter.targets", "exporter.verify"),
     ("exporter.arrays", "exporter.specs", "exporter.frontend"),
-    ("exporter.oracle",),
+    ("exporter.oracle", "exporter.layerwise"),
     ("exporter.running", "exporter.parity", "exporter.inspection"),
     ("exporter.api", "exporter.render"),
     ("exporter.cli", "exporter"),
@@ -45,6 +45,7 @@ PACKAGES = {
         "exporter.specs",
         "exporter.frontend",
         "exporter.parity",
+        "exporter.layerwise",
     ),
     "onnxruntime": ("exporter.verify", "exporter.running"),
 }
