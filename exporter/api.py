@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -20,10 +20,12 @@ from exporter.report import FileWritten, Report
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
-from exporter.targets.npz_bundle import write_bundle
-from exporter.targets.onnx_file import onnx_model, onnx_writers
+from exporter.targets.npz_bundle import content_id
+from exporter.targets.onnx_file import data_files, onnx_model
 from exporter.targets.opsets import DEFAULT_OPSET
+from exporter.targets.outputs import chosen, output_paths, output_writers
 from exporter.verify.probes import probes
+from runtime.pair import EXPORT_ID
 
 __all__ = ["export", "inspect"]
 
@@ -48,8 +50,10 @@ def export(
     arch: str | None = None,
     include_preprocessing: bool = False,
     dtype: Literal["stored", "float32"] = "stored",
+    to: Iterable[str] = (),
+    embed: bool = False,
 ) -> Report:
-    """Exports a checkpoint as folded ONNX and, beside it, as a bundle for the NumPy runtime; both files or neither.
+    """Exports a checkpoint as folded ONNX and, beside it, as a bundle for the NumPy runtime; all files or none.
 
     Args:
         source: A checkpoint's prefix, any one of its files, its directory, or a graph file.
@@ -69,6 +73,9 @@ def export(
             name, or `path/to/file.py:name`, which runs that file.
         include_preprocessing: Put the architecture's published preprocessing in front of the network.
         dtype: "float32" makes a float16 model a float32 one, which folds without rounding weights to half precision.
+        to: What to write besides: "numpy", a program that a person reads, `NAME.py`; "pyz", the bundle with the runtime
+            in one file, `NAME.pyz`. Where "onnx" or "npz" is named, the other one isn't written.
+        embed: Put the weights into the NumPy program.
 
     Raises:
         ExportError: Its subclasses; nothing has been written then.
@@ -76,9 +83,9 @@ def export(
     start = time.perf_counter()
     path, graph_path = Path(source), None if graph is None else Path(graph)
     onnx_path = _onnx_path(Path(output)) if output is not None else _default_output(path)
-    npz_path = onnx_path.with_suffix(".npz")
+    wanted = chosen(to, embed=embed)
     protected = source_files(path) + ([graph_path] if graph_path else [])
-    check_targets([onnx_path, npz_path], protected)
+    check_targets(output_paths(onnx_path, wanted), protected)
     options = Options(
         inputs=_shapes(inputs),
         outputs=_names(outputs),
@@ -95,12 +102,11 @@ def export(
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
     recorded = probes(unfolded.model)
     folds = run_passes(unfolded.model, fold=fold)
+    metadata[EXPORT_ID] = content_id(unfolded.model, recorded, {**metadata, "opset": opset, "layout": input_layout})
     standard = onnx_model(unfolded.model, opset=opset, input_layout=input_layout, metadata=metadata)
-    writers: dict[Path, Callable[[Path], None]] = {
-        **onnx_writers(standard, onnx_path),
-        npz_path: partial(write_bundle, unfolded.model, probes=recorded, metadata=metadata),
-    }
-    write_files(writers, inputs=protected)
+    stored = {"probes": recorded, "metadata": metadata}
+    writers = output_writers(wanted, onnx_path, unfolded.model, standard, embed=embed, **stored)
+    write_files(writers, inputs=protected, superseded=partial(data_files, onnx_path) if "onnx" in wanted else tuple)
     return Report(
         str(path),
         unfolded.kind,

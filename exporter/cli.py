@@ -89,6 +89,13 @@ _ARCH = click.option(
 @main.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), metavar="OUT.onnx", help="Where to write.")
+@click.option(
+    "--to",
+    multiple=True,
+    type=click.Choice(["onnx", "npz", "numpy", "pyz"]),
+    help="Write that, too: a NumPy program (OUT.py), or all in one file (OUT.pyz). onnx, npz: one of the two alone.",
+)
+@click.option("--embed", is_flag=True, help="Put the weights into the NumPy program.")
 @_graph_options
 @click.option("--opset", type=int, default=None, help="ONNX opset, 13 to the newest.")
 @click.option(
@@ -112,6 +119,8 @@ _ARCH = click.option(
 def export(
     source: Path,
     out: Path | None,
+    to: tuple[str, ...],
+    embed: bool,
     graph: Path | None,
     inputs: tuple[str, ...],
     outputs: tuple[str, ...],
@@ -151,6 +160,8 @@ def export(
         arch=arch,
         include_preprocessing=include_preprocessing,
         dtype=dtype,
+        to=to,
+        embed=embed,
         **({} if opset is None else {"opset": opset}),
     )
     if as_json:

@@ -20,7 +20,6 @@ from exporter.inference.options import Options
 from exporter.report import Decision
 from exporter.sources.checkpoint import locate
 from exporter.sources.saved_model import SERVE, is_saved_model
-from exporter.verify.data import specs_of
 from exporter.verify.truth import Computed
 
 __all__ = ["tensorflow_truth"]
@@ -44,7 +43,7 @@ def tensorflow_truth(source: Path, graph: Path | None, options: Options) -> Comp
     tf = _import_tensorflow()
     load = _saved_model(tf, source, options) if is_saved_model(source) else _checkpoint(tf, source, graph)
     description = f"TensorFlow {tf.__version__}, run on the source in inference mode"
-    return Computed(partial(_compute, tf, load, unfolded), specs_of(unfolded.model), description)
+    return Computed(partial(_compute, tf, load, unfolded), unfolded.model, description)
 
 
 def _import_tensorflow() -> Any:

@@ -19,9 +19,10 @@ from exporter.frontend import unfold
 from exporter.inference.options import STORED_AS, Options
 from exporter.oracle import tensorflow_truth
 from exporter.passes.pipeline import run as run_passes
-from exporter.verify.data import random_feeds, specs_of
 from exporter.verify.engines import EngineError
+from exporter.verify.exercise import exercise
 from exporter.verify.files import verify_files
+from exporter.verify.pairs import check_data, check_together
 from exporter.verify.reference import Reference
 from exporter.verify.sites import check_sites, locate, truths
 from exporter.verify.truth import Recorded, Truth, UnfoldedModel, recorded_in_bundle
@@ -60,7 +61,8 @@ def verify_model(
     if graph is not None and against is None:
         raise UsageError("--graph belongs to a source, and none is given", hint="Give it with --against")
     if onnx_path is not None:
-        _onnx_model(onnx_path)
+        check_data(onnx_path, _onnx_model(onnx_path))
+    check_together(onnx_path, npz_path)
     if sites and (against is None or reference is not None):
         raise UsageError("--sites compares with the unfolded model", hint="Give the source with --against alone")
     arrays = None if data is None else read_arrays(Path(data))
@@ -99,7 +101,7 @@ def _sites(
     Raises:
         EngineError: A file can't be run with these tensors as outputs.
     """
-    known = truths(model, random_feeds(specs_of(model)) if data is None else data)
+    known = truths(model, exercise(model, count=1).sets[0].feeds if data is None else data)
     run_passes(model, fold=_stored(onnx_path, npz_path).fold)
     return check_sites(onnx_path, npz_path, known, locate(model, known))
 

@@ -13,6 +13,7 @@ from exporter.arrays import named, read_arrays, write_arrays
 from exporter.errors import CorruptError, FormatError, MissingError, UnsupportedError, UsageError
 from exporter.formats.records import Array
 from exporter.targets.atomic import write_files
+from exporter.verify.pairs import check_together
 
 __all__ = ["run", "run_file"]
 
@@ -76,6 +77,8 @@ def _open_bundle(path: Path) -> _Opened:
 
 
 def _open_onnx(path: Path) -> _Opened:
+    beside = path.with_suffix(".npz")
+    check_together(path, beside if beside.is_file() else None)
     import onnxruntime as ort
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 

@@ -25,11 +25,11 @@ from runtime.profile import bench, table
 __all__ = ["main"]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
+def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m runtime") -> int:
+    """Runs the command line, of a program of that name; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     tune = list(arguments[:1]) == ["tune"]
-    options = _tune_options(arguments[1:]) if tune else _options(arguments)
+    options = _tune_options(arguments[1:]) if tune else _options(arguments, prog)
     try:
         if tune:
             return _tune(options)
@@ -44,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m runtime",
+        prog=prog,
         description="Runs a ckpt2onnx bundle with NumPy.",
         allow_abbrev=False,
         epilog="python -m runtime tune model.npz: measures which kernels are fastest on this machine.",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from zipfile import ZipInfo
 
-__all__ = ["PLAN", "Bundle", "Probe", "read"]
+_T = TypeVar("_T")
+
+__all__ = ["PLAN", "Bundle", "Probe", "read", "read_metadata"]
 
 PLAN = "__plan__"
 """The name of the array that holds the plan."""
@@ -75,11 +77,20 @@ def read(path: str | os.PathLike[str]) -> Bundle:
         BundleError: It is none, is damaged or altered, or holds what no bundle may hold.
         UnknownOpError: It needs an operator that this version doesn't have.
     """
+    return _opened(path, lambda file: _read(file, Path(path).absolute()))
+
+
+def read_metadata(path: str | os.PathLike[str]) -> Mapping[str, Any]:
+    """What the exporter noted in a bundle, of which only the plan is read. Raises as `read`."""
+    return _opened(path, lambda file: _document(file, _members(file)).metadata)
+
+
+def _opened(path: str | os.PathLike[str], use: Callable[[BufferedReader], _T]) -> _T:
     try:
         if not Path(path).is_file():
             raise BundleError("not a regular file" if Path(path).exists() else "no such file")
         with Path(path).open("rb") as file:
-            return _read(file, Path(path).absolute())
+            return use(file)
     except BundleError as error:
         raise type(error)(f"{os.fspath(path)}: {error}") from error
     except OSError as error:
@@ -88,9 +99,7 @@ def read(path: str | os.PathLike[str]) -> Bundle:
 
 def _read(file: BufferedReader, path: Path) -> Bundle:
     members = _members(file)
-    if PLAN not in members:
-        raise BundleError(f"no member {PLAN}.npy: not a bundle of ckpt2onnx")
-    document = parse(_plan(file, members.pop(PLAN)))
+    document = _document(file, members)
     _match(members, document)
     pool = Pool()
     arrays = {name: _array(file, members[escape(name)], info, pool) for name, info in document.arrays.items()}
@@ -105,6 +114,13 @@ def _read(file: BufferedReader, path: Path) -> Bundle:
     )
     weights = Weights({name: arrays[name] for name in graph.captures}, partial(_reread, path, members, document.arrays))
     return Bundle(document.producer, document.inputs, document.outputs, graph, weights, probes, document.metadata)
+
+
+def _document(file: BufferedReader, members: dict[str, ZipInfo]) -> Document:
+    """The plan, whose member is taken out of `members`."""
+    if PLAN not in members:
+        raise BundleError(f"no member {PLAN}.npy: not a bundle of ckpt2onnx")
+    return parse(_plan(file, members.pop(PLAN)))
 
 
 def _reread(path: Path, members: Mapping[str, ZipInfo], infos: Mapping[str, ArrayInfo], name: str) -> Array:

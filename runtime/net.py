@@ -42,11 +42,12 @@ def load(
         tune: Whether to measure which kernels are fastest here, unless that was done before, see `runtime.tuning`.
 
     Raises:
-        BundleError: Why it can't be used.
+        BundleError: Why it can't be used; or the ONNX file beside it is of another export.
         ValueError: For another accuracy, or less than one thread.
     """
     threads = cores.suitable() if threads is None else threads
     bundle = read(path)
+    _check_pair(path, bundle)
     net = Net(bundle, accuracy=accuracy, threads=threads, choices=_saved(path))
     if not tune or accuracy == "plain":
         return net
@@ -58,6 +59,17 @@ def load(
         tuning.store(path, choices)
         net = Net(bundle, accuracy=accuracy, threads=threads, choices=choices)
     return net
+
+
+def _check_pair(path: str | os.PathLike[str], bundle: Bundle) -> None:
+    onnx = Path(path).with_suffix(".onnx")
+    if onnx.is_file():
+        from runtime.pair import check_pair
+
+        try:
+            check_pair(Path(path), bundle.metadata, onnx)
+        except OSError:  # what can't be read says nothing against the bundle
+            return
 
 
 def _saved(path: str | os.PathLike[str]) -> Mapping[str, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from exporter.errors import UsageError
@@ -41,8 +42,16 @@ def check_targets(targets: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
         _check_target(path, sources)
 
 
-def write_files(writers: Mapping[Path, Writer], *, inputs: Iterable[Path] = ()) -> None:
+def write_files(
+    writers: Mapping[Path, Writer],
+    *,
+    inputs: Iterable[Path] = (),
+    superseded: Callable[[], Iterable[Path]] = tuple,
+) -> None:
     """Writes files beside their targets, and renames them once all are complete and on the disk.
+
+    The first of `writers` is renamed last: it is the one that may refer to the others, so that it switches from the old
+    files to the new. Of several calls for the same targets at once, the last one to switch wins with all of its files.
 
     On an error nothing new is left and what was there before is as it was. Only a kill between two renames can leave
     one file new and another old; none is ever half written. A kill may leave files `.<target>.<random>.tmp` behind,
@@ -51,15 +60,26 @@ def write_files(writers: Mapping[Path, Writer], *, inputs: Iterable[Path] = ()) 
     Args:
         writers: What writes each file.
         inputs: The files that are read, none of which may be overwritten.
+        superseded: Called after the switch: files that only the old ones referred to, which are removed, unless they
+            have just been written.
 
     Raises:
         UsageError: See `check_targets`; or a file can't be written, as when the disk is full.
     """
     check_targets(writers, inputs)
+    directories = sorted({path.parent for path in writers})
+    with _locked(directories):
+        for target in writers:
+            _remove_leftovers(target)
     with ExitStack() as done:
-        _replace_all(_write_all(writers, done))
-    for directory in {path.parent for path in writers}:
-        _sync_directory(directory)
+        written = _write_all(writers, done)
+        with _locked(directories):
+            _replace_all(dict(reversed(written.items())))
+            for path in superseded():
+                if path not in written:
+                    with suppress(OSError):
+                        path.unlink()
+    _sync(directories)
 
 
 def _check_directory(path: Path) -> None:
@@ -87,13 +107,10 @@ def _write_all(writers: Mapping[Path, Writer], done: ExitStack) -> dict[Path, Pa
 
 def _write_beside(target: Path, writer: Writer, done: ExitStack) -> Path:
     """A complete file next to the target, on the disk; it is locked, and removed in the end if it is still there."""
-    _remove_leftovers(target)
-    path = _beside(target)
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+        path, descriptor = _create_beside(target)
         done.callback(os.close, descriptor)
         done.callback(path.unlink, missing_ok=True)
-        _lock(descriptor)
         writer(path)
         os.fsync(descriptor)
     except OSError as error:
@@ -101,18 +118,35 @@ def _write_beside(target: Path, writer: Writer, done: ExitStack) -> Path:
     return path
 
 
+def _create_beside(target: Path) -> tuple[Path, int]:
+    """An empty file next to the target, locked; another one where it was taken for a leftover before it was locked."""
+    while True:
+        path = _beside(target)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+        _lock(descriptor)
+        if path.exists():
+            return path, descriptor
+        os.close(descriptor)
+
+
 def _replace_all(written: Mapping[Path, Path]) -> None:
-    """Renames all; if one can't be, those before it get their old contents back."""
+    """Renames all, in order; if one can't be, those before it get their old contents back.
+
+    The last is renamed when the names of the others are on the disk.
+    """
+    last = list(written)[-1:]
     with ExitStack() as done, ExitStack() as undo:
         for target, path in written.items():
             try:
-                backup = _link_beside(target)
+                if target in last and len(written) > 1:
+                    _sync({other.parent for other in written})
+                existed, backup = os.path.lexists(target), _link_beside(target)
                 if backup is not None:
                     done.callback(backup.unlink, missing_ok=True)
+                undo.callback(_restore, target, backup, existed)
                 path.replace(target)
             except OSError as error:
                 raise _unwritable(target, error) from error
-            undo.callback(_restore, target, backup)
         undo.pop_all()
 
 
@@ -125,11 +159,13 @@ def _link_beside(target: Path) -> Path | None:
     return None
 
 
-def _restore(target: Path, backup: Path | None) -> None:
-    if backup is None:
-        target.unlink(missing_ok=True)
-    else:
-        backup.replace(target)
+def _restore(target: Path, backup: Path | None, existed: bool) -> None:
+    """Undoes a rename; what can't be undone doesn't hide why it has to be."""
+    with suppress(OSError):
+        if backup is not None:
+            backup.replace(target)
+        elif not existed:
+            target.unlink(missing_ok=True)
 
 
 def _beside(target: Path) -> Path:
@@ -144,28 +180,43 @@ def _remove_leftovers(target: Path) -> None:
     """Removes what a killed process has left, which nobody has locked."""
     if fcntl is None:
         return
+    leftover = re.compile(rf"{re.escape(_prefix(target))}[0-9a-f]{{8}}\.tmp")
     for path in target.parent.iterdir():
-        if path.name.startswith(_prefix(target)) and path.name.endswith(".tmp"):
+        if leftover.fullmatch(path.name):
             with suppress(OSError), path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
 
 
+@contextmanager
+def _locked(directories: Iterable[Path]) -> Iterator[None]:
+    """Lets one process at a time rename in these directories, where the file system has locks."""
+    with ExitStack() as done:
+        for directory in directories:
+            with suppress(OSError):
+                descriptor = os.open(directory, os.O_RDONLY)
+                done.callback(os.close, descriptor)
+                _lock(descriptor)
+        yield
+
+
 def _lock(descriptor: int) -> None:
+    """Waits for a lock, which the system gives back when the process ends."""
     if fcntl is not None:
         with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def _unwritable(target: Path, error: OSError) -> UsageError:
     return UsageError(f"{target} can't be written: {error.strerror or error}", hint="Nothing has been changed")
 
 
-def _sync_directory(directory: Path) -> None:
-    """Waits until the new names are on the disk too, where a directory can be opened for that."""
-    with suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _sync(directories: Iterable[Path]) -> None:
+    """Waits until new names are on the disk too, where a directory can be opened for that."""
+    for directory in directories:
+        with suppress(OSError):
+            descriptor = os.open(directory, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +23,50 @@ from runtime.kernels import KERNELS
 from runtime.kernels.base import signature
 from runtime.npy import DTYPES, escape, header
 
-__all__ = ["write_bundle"]
+__all__ = ["ModelPlan", "content_id", "plan_of", "shape_of", "write_bundle"]
 
 _Array = npt.NDArray[Any]
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
+class ModelPlan(NamedTuple):
+    """What a bundle says of a model, for other targets that go by the same names.
+
+    Attributes:
+        inputs, outputs: As in the plan of a bundle.
+        nodes: The same.
+        arrays: What is stored, by name.
+        types: For each value the element type and the shape, as far as they are known.
+    """
+
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]
+    nodes: list[dict[str, Any]]
+    arrays: Mapping[str, _Array | ir.TensorProtocol]
+    types: Mapping[str, tuple[str | None, tuple[int | str | None, ...] | None]]
+
+
+def plan_of(model: ir.Model) -> ModelPlan:
+    """The plan that `write_bundle` writes.
+
+    Raises:
+        UnsupportedError: As there.
+    """
+    _refuse_unsupported(model)
+    plan = _Plan()
+    document = plan.document(model, (), {})
+    return ModelPlan(document["inputs"], document["outputs"], document["nodes"], plan.arrays, plan.types())
+
+
+def shape_of(held: _Array | ir.TensorProtocol) -> tuple[int, ...]:
+    """The shape of a stored array, which isn't read for that."""
+    return held.shape if isinstance(held, np.ndarray) else tuple(held.shape.numpy())
+
+
 def write_bundle(
     model: ir.Model,
-    path: str | Path,
+    path: str | Path | IO[bytes],
     *,
     probes: Sequence[Probe] = (),
     metadata: Mapping[str, Any] | None = None,
@@ -42,7 +77,7 @@ def write_bundle(
 
     Args:
         model: A channels-last model, folded or not.
-        path: The file, overwritten if it is there.
+        path: The file, overwritten if it is there; or an open one.
         probes: Runs that the bundle can be checked with.
         metadata: What to note about the model; anything JSON can hold.
 
@@ -51,38 +86,61 @@ def write_bundle(
         OSError: The file can't be written.
     """
     _refuse_unsupported(model)
+    if not isinstance(path, (str, Path)):
+        _write(model, path, probes, metadata or {})
+        return
     with Path(path).open("wb") as file:
         _write(model, file, probes, metadata or {})
 
 
+def content_id(model: ir.Model, probes: Sequence[Probe], metadata: Mapping[str, Any]) -> str:
+    """A 128-bit BLAKE2b, in hex, of all that `write_bundle` would write: the same for the same bundle.
+
+    Args:
+        model, probes, metadata: As for `write_bundle`.
+
+    Raises:
+        UnsupportedError: As `write_bundle`.
+    """
+    _refuse_unsupported(model)
+    plan = _Plan()
+    content = hashlib.blake2b(_text(plan.document(model, probes, metadata)), digest_size=16)
+    for name, held in plan.arrays.items():
+        array = _plain(held)
+        content.update(_text([name, array.dtype.name, array.shape]))
+        content.update(_elements(array))
+    return content.hexdigest()
+
+
 def _write(model: ir.Model, file: IO[bytes], probes: Sequence[Probe], metadata: Mapping[str, Any]) -> None:
     plan = _Plan()
-    for value in (*model.graph.inputs, *model.graph.outputs):
-        plan.name(value)
-    document: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
-        "producer": f"ckpt2onnx {__version__}",
-        "metadata": dict(metadata),
-        "inputs": [_describe(value, plan.name(value)) for value in model.graph.inputs],
-        "nodes": plan.nodes(model.graph),
-        "outputs": [_describe(value, plan.name(value)) for value in model.graph.outputs],
-        "probes": [plan.probe(number, probe) for number, probe in enumerate(probes)],
-    }
+    document = plan.document(model, probes, metadata)
     with zipfile.ZipFile(file, "w") as archive:
         document["arrays"] = dict(_write_array(archive, name, held) for name, held in plan.arrays.items())
-        text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+        text = _text(document)
         _write_member(archive, PLAN, header("uint8", [len(text)]), text)
+
+
+def _text(document: Any) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def _write_array(archive: zipfile.ZipFile, name: str, held: _Array | ir.TensorProtocol) -> tuple[str, Any]:
     """Writes one array; returns its entry in the plan."""
-    array = held if isinstance(held, np.ndarray) else held.numpy()
-    array = np.ascontiguousarray(array).reshape(array.shape)
-    dtype, member = array.dtype.name, escape(name)
-    content = array.astype(DTYPES[dtype], copy=False).reshape(-1).view(np.uint8).data
-    crc32 = _write_member(archive, member, header(dtype, array.shape), content)
+    array, member = _plain(held), escape(name)
+    dtype = array.dtype.name
+    crc32 = _write_member(archive, member, header(dtype, array.shape), _elements(array))
     return member, {"dtype": dtype, "shape": list(array.shape), "crc32": crc32}
+
+
+def _plain(held: _Array | ir.TensorProtocol) -> _Array:
+    array = held if isinstance(held, np.ndarray) else held.numpy()
+    return np.ascontiguousarray(array).reshape(array.shape)
+
+
+def _elements(array: _Array) -> memoryview:
+    """The bytes of the elements as they are stored."""
+    return array.astype(DTYPES[array.dtype.name], copy=False).reshape(-1).view(np.uint8).data
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, head: bytes, content: bytes | memoryview) -> int:
@@ -109,6 +167,21 @@ class _Plan:
         self._names: dict[ir.Value, str] = {}
         self._taken: set[str] = set()
 
+    def document(self, model: ir.Model, probes: Sequence[Probe], metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole plan but for the description of the arrays."""
+        for value in (*model.graph.inputs, *model.graph.outputs):
+            self.name(value)
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "producer": f"ckpt2onnx {__version__}",
+            "metadata": dict(metadata),
+            "inputs": [_describe(value, self.name(value)) for value in model.graph.inputs],
+            "nodes": self.nodes(model.graph),
+            "outputs": [_describe(value, self.name(value)) for value in model.graph.outputs],
+            "probes": [self.probe(number, probe) for number, probe in enumerate(probes)],
+        }
+
     def name(self, value: ir.Value) -> str:
         """The value's own name, or with a number if a value of another graph has it."""
         if value not in self._names:
@@ -124,6 +197,14 @@ class _Plan:
             name = f"{wanted}_{number}"
         self._taken.add(name)
         return name
+
+    def types(self) -> dict[str, tuple[str | None, tuple[int | str | None, ...] | None]]:
+        """The element type and the shape of each named value."""
+        return {
+            name: (None if value.dtype is None else _dtype_name(value.dtype), None if shape is None else tuple(shape))
+            for value, name in self._names.items()
+            for shape in (_sizes(value),)
+        }
 
     def nodes(self, graph: ir.Graph) -> list[dict[str, Any]]:
         """The nodes of a graph."""
@@ -175,8 +256,11 @@ def _scalar(value: Any) -> Any:
 
 
 def _describe(value: ir.Value, name: str) -> dict[str, Any]:
-    dims = None if value.shape is None else [d if isinstance(d, int) else d.value for d in value.shape]
-    return {"name": name, "dtype": _dtype_name(value.dtype), "shape": dims}
+    return {"name": name, "dtype": _dtype_name(value.dtype), "shape": _sizes(value)}
+
+
+def _sizes(value: ir.Value) -> list[int | str | None] | None:
+    return None if value.shape is None else [d if isinstance(d, int) else d.value for d in value.shape]
 
 
 def _dtype_name(dtype: ir.DataType | None) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
@@ -16,7 +18,7 @@ from exporter.targets.onnx_wire import is_small, raw_size, weights, without_weig
 from exporter.targets.opsets import DEFAULT_OPSET
 from exporter.targets.padded_pools import keep_padding_apart
 
-__all__ = ["INPUT_ORDERS", "LARGEST_INLINE", "check_model", "onnx_model", "onnx_writers"]
+__all__ = ["INPUT_ORDERS", "LARGEST_INLINE", "check_model", "data_files", "onnx_model", "onnx_writers"]
 
 LARGEST_INLINE = 1536 << 20
 """Bytes of weights up to which they are in the model file itself; a protobuf message can't be larger than 2 GiB."""
@@ -102,17 +104,28 @@ def onnx_writers(
 ) -> dict[Path, Callable[[Path], None]]:
     """What has to be written where: the file itself, and if the weights are too large for it, one with them beside it.
 
+    The second one is called after what is in it, `<path>.<128-bit BLAKE2b, in hex>.data`: a file never refers to
+    weights that aren't its own, and one is not changed by an export of another model to the same path.
+
     Each writer takes the path to write to, which may be another one than the key, as `atomic.write_files` needs it.
     """
     if sum(raw_size(tensor) for _, tensor in weights(model)) <= largest_inline:
         return {path: lambda to: _write(to, lambda file: write_onnx(model, file))}
-    data = path.with_name(f"{path.name}.data")
+    content = hashlib.blake2b(digest_size=16)
+    write_data(model, content.update)
+    data = path.with_name(f"{path.name}.{content.hexdigest()}.data")
     return {
         path: lambda to: _write(to, lambda file: write_onnx(model, file, data_name=data.name)),
-        data: lambda to: _write(to, lambda file: write_data(model, file)),
+        data: lambda to: _write(to, lambda file: write_data(model, file.write)),
     }
 
 
-def _write(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+def data_files(path: Path) -> list[Path]:
+    """The files that hold weights of exports to this path, old ones and new ones."""
+    name = re.compile(rf"{re.escape(path.name)}\.[0-9a-f]{{32}}\.data")
+    return sorted(file for file in path.parent.iterdir() if name.fullmatch(file.name))
+
+
+def _write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     with path.open("wb") as file:
         write(file)

@@ -6,7 +6,7 @@ serialises everything but the weights, and they are put between.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO
 
 import onnx
@@ -43,13 +43,13 @@ def write_onnx(model: ir.Model, file: IO[bytes], *, data_name: str | None = None
     file.write(ends)
 
 
-def write_data(model: ir.Model, file: IO[bytes]) -> None:
-    """Writes the file beside the model: its large weights, each at a multiple of 64 bytes."""
+def write_data(model: ir.Model, write: Callable[[bytes], object]) -> None:
+    """Gives `write` the file beside the model, piece by piece: its large weights, each at a multiple of 64 bytes."""
     offsets, end = _offsets(model), 0
     for name, tensor in weights(model):
         if name in offsets:
-            file.write(bytes(offsets[name] - end))
-            file.write(tensor.tobytes())
+            write(bytes(offsets[name] - end))
+            write(tensor.tobytes())
             end = offsets[name] + tensor.nbytes
 
 

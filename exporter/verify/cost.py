@@ -7,7 +7,7 @@ from math import prod
 
 import onnx_ir as ir
 
-__all__ = ["operations", "sizes_in"]
+__all__ = ["node_operations", "operations", "sizes_in"]
 
 
 def operations(model: ir.Model, sizes: Mapping[str, int]) -> int:
@@ -17,7 +17,7 @@ def operations(model: ir.Model, sizes: Mapping[str, int]) -> int:
         model: A channels-last model.
         sizes: What open sizes are; those that aren't given count as 1.
     """
-    return sum(_node_operations(node, sizes) for node in model.graph.all_nodes())
+    return sum(node_operations(node, sizes) for node in model.graph.all_nodes())
 
 
 def sizes_in(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
@@ -32,7 +32,8 @@ def sizes_in(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> dict[str, 
     return sizes
 
 
-def _node_operations(node: ir.Node, sizes: Mapping[str, int]) -> int:
+def node_operations(node: ir.Node, sizes: Mapping[str, int]) -> int:
+    """The same of one node; 0 if it is neither a convolution nor a product."""
     if len(node.inputs) < 2 or node.inputs[0] is None or node.inputs[1] is None:
         return 0
     x, kernel, y = _shape(node.inputs[0], sizes), _shape(node.inputs[1], sizes), _shape(node.outputs[0], sizes)

@@ -13,14 +13,12 @@ import onnx_ir as ir
 import runtime
 from exporter.errors import CorruptError, MissingError
 from exporter.verify.compare import FACTOR, Array, scale
-from exporter.verify.data import InputSpec, random_feeds, specs_of
+from exporter.verify.exercise import exercise
 from exporter.verify.reference import Reference, reference_run
 
 __all__ = ["Computed", "Recorded", "Truth", "UnfoldedModel", "recorded_in_bundle"]
 
 Feeds = Mapping[str, Array]
-
-SEEDS = (0, 1)
 
 
 class Truth(Protocol):
@@ -56,9 +54,7 @@ class UnfoldedModel:
 
     def runs(self, data: Feeds | None) -> list[Reference]:
         """With the noise of float32 measured on the same inputs."""
-        specs = specs_of(self.model) if data is None else ()
-        feeds = [random_feeds(specs, seed=seed) for seed in SEEDS] if data is None else [data]
-        return [reference_run(self.model, one) for one in feeds]
+        return [reference_run(self.model, one) for one in _feeds(self.model, data)]
 
 
 @dataclass(frozen=True)
@@ -80,18 +76,21 @@ class Computed:
 
     Attributes:
         compute: Outputs by name from inputs by name.
-        specs: The inputs.
+        model: The unfolded model of the same source, which tells what to feed.
     """
 
     compute: Callable[[Feeds], Mapping[str, Array]]
-    specs: Sequence[InputSpec]
+    model: ir.Model
     description: str = "TensorFlow's outputs"
-    blind_spot: str = "mistakes that random inputs don't touch"
+    blind_spot: str = "mistakes that the inputs don't touch"
 
     def runs(self, data: Feeds | None) -> list[Reference]:
         """Computed now."""
-        feeds = [random_feeds(self.specs, seed=seed) for seed in SEEDS] if data is None else [data]
-        return [Reference(one, self.compute(one)) for one in feeds]
+        return [Reference(one, self.compute(one)) for one in _feeds(self.model, data)]
+
+
+def _feeds(model: ir.Model, data: Feeds | None) -> list[Feeds]:
+    return [one.feeds for one in exercise(model).sets] if data is None else [data]
 
 
 def recorded_in_bundle(path: Path) -> Recorded:

@@ -73,19 +73,19 @@ def test_a_full_disk_is_an_error_for_people(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("old", [True, False])
 def test_a_failing_rename_is_undone(tmp_path: Path, old: bool) -> None:
-    """If the second file can't be put in place, the first one gets its old contents back, or is removed again."""
+    """If the first file, which goes last, can't be put in place, the other one is as it was again, or gone."""
     first, second = tmp_path / "a", tmp_path / "b"
     if old:
         first.write_text("old a")
         second.write_text("old b")
     replace = Path.replace
 
-    def fail_for_second(path: Path, target: Path) -> Path:
-        if target == second:
+    def fail_for_first(path: Path, target: Path) -> Path:
+        if target == first:
             raise OSError(1, "Operation not permitted")
         return replace(path, target)
 
-    with mock.patch.object(Path, "replace", fail_for_second), pytest.raises(UsageError, match="b can't be written"):
+    with mock.patch.object(Path, "replace", fail_for_first), pytest.raises(UsageError, match="a can't be written"):
         write_files({first: _text("new a"), second: _text("new b")})
     assert _names(tmp_path) == (["a", "b"] if old else [])
     assert not old or (first.read_text(), second.read_text()) == ("old a", "old b")
@@ -170,6 +170,28 @@ def test_two_exports_at_once_dont_disturb_each_other(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     process.stdout.close()
+
+
+_REPEATED = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from exporter.targets.atomic import write_files
+    folder, name = Path(sys.argv[1]), sys.argv[2]
+    for number in range(200):
+        files = [folder / "m.onnx", folder / "m.npz"]
+        write_files({file: lambda path: path.write_text(f"{name} {number}") for file in files})
+    """
+)
+
+
+def test_exports_to_one_target_at_once_all_end_well(tmp_path: Path) -> None:
+    """Whoever switches last wins, with both files; nobody finds that a file of its own has gone."""
+    processes = [subprocess.Popen([sys.executable, "-c", _REPEATED, tmp_path, name]) for name in "abc"]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    assert _names(tmp_path) == ["m.npz", "m.onnx"]
+    assert (tmp_path / "m.npz").read_text() == (tmp_path / "m.onnx").read_text()
+    assert (tmp_path / "m.npz").read_text().endswith(" 199")
 
 
 def test_a_link_is_replaced_not_followed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 
 from exporter._version import __version__
 from exporter.targets.atomic import write_files
-from exporter.targets.onnx_file import INPUT_ORDERS, check_model, onnx_model, onnx_writers
+from exporter.targets.onnx_file import INPUT_ORDERS, check_model, data_files, onnx_model, onnx_writers
 from exporter.targets.onnx_wire import write_onnx
 from tests.unit.targets.networks import Array, Net, feeds, run_onnx
 
@@ -102,14 +103,16 @@ def test_large_weights_go_into_a_file_beside(tmp_path: Path) -> None:
     model = net.finish(y=y)
     standard, target = onnx_model(model), tmp_path / "model.onnx"
     writers = onnx_writers(standard, target, largest_inline=1000)
-    assert list(writers) == [target, tmp_path / "model.onnx.data"]
     write_files(writers)
+    assert list(writers) == [target, *data_files(target)]
+    (data,) = data_files(target)
+    assert data.name == f"model.onnx.{hashlib.blake2b(data.read_bytes(), digest_size=16).hexdigest()}.data"
     proto = onnx.load(target, load_external_data=False)
     outside = [t for t in proto.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
     assert [t.name for t in outside] == ["w1", "w3"]
     for tensor in outside:
         entries = {entry.key: entry.value for entry in tensor.external_data}
-        assert entries["location"] == "model.onnx.data"
+        assert entries["location"] == data.name
         assert int(entries["offset"]) % 64 == 0
         assert int(entries["length"]) == 4 * np.prod(tensor.dims)
     onnx.checker.check_model(str(target), full_check=True)

@@ -32,7 +32,7 @@ def test_a_bundle_passes_its_own_probes(tmp_path: Path) -> None:
     model = _classifier()
     (probe,) = probes(model)
     assert {name: array.dtype.name for name, array in probe.outputs.items()} == {"y": "float32", "label": "int64"}
-    assert probe.inputs["x"].shape == (1, 8, 8, 3)
+    assert probe.inputs["x"].shape == (16, 8, 8, 3)
     assert probe.tolerances["label"] == 0
     assert 0 < probe.tolerances["y"] < 1e-4
     write_bundle(model, tmp_path / "m.npz", probes=[probe])

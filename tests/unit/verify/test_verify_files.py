@@ -20,7 +20,6 @@ from exporter.targets.atomic import write_files
 from exporter.targets.layout.standard import InputLayout
 from exporter.targets.npz_bundle import write_bundle
 from exporter.targets.onnx_file import onnx_model, onnx_writers
-from exporter.verify.data import specs_of
 from exporter.verify.files import verify_files
 from exporter.verify.probes import probes
 from exporter.verify.reference import Reference
@@ -162,7 +161,7 @@ def test_outputs_computed_elsewhere_as_truth(tmp_path: Path) -> None:
     weights = _weights()
     onnx, npz = _export(tmp_path, _unfolded(weights))
     source = _unfolded(weights)
-    truth = Computed(lambda feeds: evaluate(source, feeds, dtype=np.float32), specs_of(source))
+    truth = Computed(lambda feeds: evaluate(source, feeds, dtype=np.float32), source)
     verdict = verify_files(onnx, npz, truth)
     assert verdict.ok, verdict.lines()
     assert verdict.truth == "TensorFlow's outputs"

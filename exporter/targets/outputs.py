@@ -1,0 +1,78 @@
+"""Which files an export writes, and what writes each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+
+from exporter.errors import UsageError
+from exporter.targets.atomic import Writer
+from exporter.targets.npz_bundle import write_bundle
+from exporter.targets.numpy_program.program import write_program
+from exporter.targets.onnx_file import onnx_writers
+from exporter.targets.pyz import write_pyz
+
+__all__ = ["OUTPUTS", "chosen", "output_paths", "output_writers"]
+
+OUTPUTS = ("onnx", "npz", "numpy", "pyz")
+"""What may be asked for."""
+
+_SUFFIXES = {"onnx": ".onnx", "npz": ".npz", "numpy": ".py", "pyz": ".pyz"}
+
+
+def chosen(to: Iterable[str], *, embed: bool = False) -> tuple[str, ...]:
+    """The outputs to write, in the order of `OUTPUTS`.
+
+    The ONNX file and the bundle always, unless one of them is named: then of these two only what is named. A NumPy
+    program needs the bundle, unless that is embedded.
+
+    Raises:
+        UsageError: There is no such output; or nothing to embed the weights in.
+    """
+    asked = [to] if isinstance(to, str) else list(to)
+    for name in asked:
+        if name not in OUTPUTS:
+            raise UsageError(f"there is no output {name}", hint=f"Choose among {', '.join(OUTPUTS)}")
+    if embed and "numpy" not in asked:
+        raise UsageError("weights are embedded in a NumPy program, and none is written", hint="Add --to numpy")
+    both = () if {"onnx", "npz"} & {*asked} else ("onnx", "npz")
+    needed = ("npz",) if "numpy" in asked and not embed else ()
+    return tuple(name for name in OUTPUTS if name in {*both, *needed, *asked})
+
+
+def output_paths(onnx_path: Path, to: Sequence[str]) -> list[Path]:
+    """Where the outputs go: beside the ONNX file, under its name."""
+    return [onnx_path.with_suffix(_SUFFIXES[name]) for name in to]
+
+
+def output_writers(
+    to: Sequence[str],
+    onnx_path: Path,
+    model: ir.Model,
+    standard: ir.Model,
+    *,
+    embed: bool,
+    **stored: Any,
+) -> dict[Path, Writer]:
+    """What writes each file.
+
+    Args:
+        to: The outputs, as `chosen` gave them.
+        onnx_path: The name of the ONNX file, written or not.
+        model: The folded channels-last model.
+        standard: The same as standard ONNX.
+        embed: Put the weights into the NumPy program.
+        stored: The probes and metadata that are stored beside the weights.
+    """
+    name = onnx_path.stem
+    writers: dict[Path, Writer] = dict(onnx_writers(standard, onnx_path)) if "onnx" in to else {}
+    single: dict[str, Writer] = {
+        "npz": partial(write_bundle, model, **stored),
+        "numpy": partial(write_program, model, name=name, embed=embed, **stored),
+        "pyz": partial(write_pyz, model, **stored),
+    }
+    return writers | {onnx_path.with_suffix(_SUFFIXES[key]): single[key] for key in single if key in to}

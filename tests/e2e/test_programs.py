@@ -1,0 +1,84 @@
+"""Samples as standalone programs: what other processes compute from the files is what TensorFlow recorded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import exporter
+import sample_ckpts
+from exporter.errors import UsageError
+from tests.e2e.recorded import Recorded
+
+_ROOT = Path(sample_ckpts.__file__).parent
+_FACTS: dict[str, dict[str, Any]] = {
+    path.parent.name: json.loads(path.read_text()) for path in sorted(_ROOT.glob("*/sample.json"))
+}
+_WHOLE = [name for name, facts in _FACTS.items() if facts["meta"] and facts["refused"] is None]
+
+
+def _export(name: str, out: Path, **options: Any) -> None:
+    facts = _FACTS[name]
+    chosen = {"outputs": facts["outputs"]} if facts["several"] else {}
+    exporter.export(_ROOT / name / facts["checkpoint"], out, **chosen, **options)
+
+
+@pytest.mark.parametrize("suffix", [".py", ".pyz"])
+@pytest.mark.parametrize("name", _WHOLE)
+def test_outputs_are_those_of_tensorflow(name: str, suffix: str, tmp_path: Path) -> None:
+    """Within float32 noise of TensorFlow's recorded outputs, run from the command line in a place of their own."""
+    _export(name, tmp_path / "net.onnx", to=["numpy", "pyz"])
+    recorded = Recorded.read(_ROOT / name)
+    np.savez(tmp_path / "in.npz", allow_pickle=False, **{key: recorded.inputs[key] for key in _FACTS[name]["inputs"]})
+    program, out = tmp_path / f"net{suffix}", tmp_path / "out.npz"
+    command = [sys.executable, "-I", str(program), str(tmp_path / "in.npz"), "-o", str(out)]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    with np.load(out) as found:
+        assert recorded.worst(dict(found)) is None
+    subprocess.run([sys.executable, "-I", str(program), "--check"], check=True, cwd=tmp_path)
+
+
+def test_only_what_is_asked_for_is_written(tmp_path: Path) -> None:
+    """ONNX and the bundle by default, with what `to` adds; of the two only the one that is named."""
+    for to, expected in (
+        ([], {".onnx", ".npz"}),
+        (["pyz"], {".onnx", ".npz", ".pyz"}),
+        (["onnx"], {".onnx"}),
+        (["npz"], {".npz"}),
+        (["onnx", "numpy"], {".onnx", ".npz", ".py"}),
+    ):
+        folder = tmp_path / "-".join(["to", *to])
+        folder.mkdir()
+        _export("one_neuron", folder / "net.onnx", to=to)
+        assert {path.suffix for path in folder.iterdir()} == expected
+    with pytest.raises(UsageError):
+        _export("one_neuron", tmp_path / "net.onnx", to=["java"])
+    with pytest.raises(UsageError):
+        _export("one_neuron", tmp_path / "net.onnx", embed=True)
+
+
+def test_weights_of_another_export_are_refused(tmp_path: Path) -> None:
+    """A program beside a bundle that was written by another export says so, in one line, and computes nothing."""
+    _export("one_neuron", tmp_path / "net.onnx", to=["numpy"])
+    _export("autoencoder", tmp_path / "other.onnx")
+    (tmp_path / "other.npz").replace(tmp_path / "net.npz")
+    command = [sys.executable, str(tmp_path / "net.py"), "--check"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 3
+    assert "another export" in refused.stdout
+    assert "Traceback" not in refused.stderr
+
+
+def test_the_same_checkpoint_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Twice exported, every file is the same."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        _export("inception", tmp_path / folder / "net.onnx", to=["numpy", "pyz"])
+    for path in sorted((tmp_path / "a").iterdir()):
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
