@@ -20,8 +20,9 @@ from exporter.report import FileWritten, Report
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
+from exporter.targets.lowest_opset import at_lowest_opset
 from exporter.targets.npz_bundle import content_id
-from exporter.targets.onnx_file import data_files, onnx_model
+from exporter.targets.onnx_file import data_files
 from exporter.targets.opsets import DEFAULT_OPSET
 from exporter.targets.outputs import chosen, output_paths, output_writers
 from exporter.verify.probes import probes
@@ -44,7 +45,7 @@ def export(
     signature: str | None = None,
     ema: bool = False,
     keep_batch_statistics: bool | Iterable[str] = False,
-    opset: int = DEFAULT_OPSET,
+    opset: int | None = None,
     input_layout: Literal["nhwc", "nchw"] = "nhwc",
     fold: bool = True,
     arch: str | None = None,
@@ -66,7 +67,7 @@ def export(
         signature: The signature to export, of a SavedModel that has several.
         ema: Take the averaged weights (ExponentialMovingAverage).
         keep_batch_statistics: True, or the scopes whose batch norms keep the batch's own statistics.
-        opset: The ONNX opset, from 13 on.
+        opset: The ONNX opset, from 13 on; by default 17, or the lowest above it that has all the model needs.
         input_layout: "nchw" makes image inputs channels-first.
         fold: Fold batch norms and constants.
         arch: The architecture of a checkpoint that holds only weights, if they don't tell it by themselves: a built-in
@@ -102,8 +103,9 @@ def export(
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
     recorded = probes(unfolded.model)
     folds = run_passes(unfolded.model, fold=fold)
-    metadata[EXPORT_ID] = content_id(unfolded.model, recorded, {**metadata, "opset": opset, "layout": input_layout})
-    standard = onnx_model(unfolded.model, opset=opset, input_layout=input_layout, metadata=metadata)
+    settings = {**metadata, "opset": opset or DEFAULT_OPSET, "layout": input_layout}
+    metadata[EXPORT_ID] = content_id(unfolded.model, recorded, settings)
+    standard, raised = at_lowest_opset(unfolded.model, opset, input_layout, metadata)
     stored = {"probes": recorded, "metadata": metadata}
     writers = output_writers(wanted, onnx_path, unfolded.model, standard, embed=embed, **stored)
     write_files(writers, inputs=protected, superseded=partial(data_files, onnx_path) if "onnx" in wanted else tuple)
@@ -116,7 +118,7 @@ def export(
         folds,
         unfolded.decisions,
         unfolded.warnings,
-        (*unfolded.notes, *_notes(bool(recorded))),
+        (*unfolded.notes, *raised, *_notes(bool(recorded))),
         tuple(FileWritten(str(file), file.stat().st_size) for file in writers),
         time.perf_counter() - start,
     )

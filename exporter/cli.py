@@ -97,7 +97,9 @@ _ARCH = click.option(
 )
 @click.option("--embed", is_flag=True, help="Put the weights into the NumPy program.")
 @_graph_options
-@click.option("--opset", type=int, default=None, help="ONNX opset, 13 to the newest.")
+@click.option(
+    "--opset", type=int, default=None, help="ONNX opset, 13 to the newest; default: what it needs, from 17 on."
+)
 @click.option(
     "--input-layout",
     type=click.Choice(["nhwc", "nchw"]),
@@ -162,7 +164,7 @@ def export(
         dtype=dtype,
         to=to,
         embed=embed,
-        **({} if opset is None else {"opset": opset}),
+        opset=opset,
     )
     if as_json:
         _print_json(report.to_json())

@@ -48,12 +48,11 @@ def invert(ctx: NodeContext) -> ir.Value:
     """`Invert`: -1 - x, of unsigned numbers the largest one less x."""
     (x,) = ctx.inputs
     kind = ctx.numpy_dtype(x)
+    all_set = -1 if kind.kind == "i" else int(np.iinfo(kind).max)
     if kind.itemsize < 4:
-        wide = ctx.op(
-            "Sub", ctx.const(np.int32(-1 if kind.kind == "i" else np.iinfo(kind).max)), cast(ctx, x, ir.DataType.INT32)
-        )
+        wide = ctx.op("Sub", ctx.const(np.int32(all_set)), cast(ctx, x, ir.DataType.INT32))
         return cast(ctx, wide, ctx.dtype(x))
-    return ctx.op("Sub", ctx.const(np.asarray(-1 if kind.kind == "i" else np.iinfo(kind).max, kind)), x)
+    return ctx.op("Sub", ctx.const(np.asarray(all_set, kind)), x)
 
 
 _FLOATS = {ir.DataType.FLOAT16, ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.BFLOAT16}

@@ -64,7 +64,7 @@ def bincount(ctx: NodeContext) -> ir.Value:
 
 
 def unique(ctx: NodeContext) -> tuple[ir.Value, ...]:
-    """`Unique`, `UniqueWithCounts`: different elements as they come, the number of each element's, how often each is."""
+    """`Unique`, `UniqueWithCounts`: different elements as they come, for each element its number, how often each is."""
     x = ctx.inputs[0]
     if len(ctx.inputs) > 1 and ctx.ints(1) not in ([], [0]):
         raise RefusalError("it looks along an axis")

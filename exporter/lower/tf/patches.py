@@ -166,8 +166,7 @@ def extract_glimpse(ctx: NodeContext) -> ir.Value:
 
     Normalized offsets are shares of the image's size, centered ones are half of that from its middle.
     """
-    image, size, offsets = ctx.inputs
-    image = ctx.ranked(image, 4)
+    image, offsets = ctx.ranked(ctx.inputs[0], 4), ctx.inputs[2]
     if ctx.flag("uniform_noise", True) or ctx.text("noise", "uniform") != "zero":
         raise RefusalError("it fills what is outside of the image with noise")
     places, inside = [], []
@@ -176,13 +175,8 @@ def extract_glimpse(ctx: NodeContext) -> ir.Value:
         extent = join(ctx, [dim_value(ctx, image, axis + 1)])
         length = cast(ctx, extent, ir.DataType.FLOAT)
         with ctx.as_written():
-            middle = ctx.op("Gather", offsets, ctx.int64([axis]), axis=1)
-            if ctx.flag("normalized", True):
-                middle = ctx.op("Mul", middle, length)
-            if ctx.flag("centered", True):
-                half = ctx.scalar(2, middle)
-                middle = ctx.op("Add", ctx.op("Div", middle, half), ctx.op("Div", length, half))
-            first = cast(ctx, ctx.op("Sub", middle, ctx.scalar(count / 2, middle)), ir.DataType.INT64)
+            start = ctx.op("Gather", offsets, ctx.int64([axis]), axis=1)
+            first = cast(ctx, _glimpse_start(ctx, start, length, count), ir.DataType.INT64)
         place = ctx.op("Add", first, ctx.const(np.arange(count, dtype=np.int64)))
         inner = ctx.op("And", ctx.op("GreaterOrEqual", place, ctx.int64(0)), ctx.op("Less", place, extent))
         places.append(ctx.op("Unsqueeze", ctx.op("Where", inner, place, ctx.int64(0)), ctx.int64([2 - axis])))
@@ -191,6 +185,20 @@ def extract_glimpse(ctx: NodeContext) -> ir.Value:
     batch = ctx.op("Reshape", number, ctx.int64([-1, 1, 1]))
     found = _pixels(ctx, image, batch, *places)
     return ctx.op("Where", ctx.op("And", *inside), found, ctx.scalar(0, image))
+
+
+def _glimpse_start(ctx: NodeContext, start: ir.Value, length: ir.Value, count: int) -> ir.Value:
+    """Where a glimpse begins; only version 1 takes half of it off everywhere."""
+    normalized, centered = ctx.flag("normalized", True), ctx.flag("centered", True)
+    old, two = not ctx.node.op.endswith("V2"), ctx.scalar(2, start)
+    if normalized:
+        start = ctx.op("Mul", start, length)
+    if centered:
+        start = ctx.op("Div", start, two) if normalized or old else start
+        start = ctx.op("Add", start, ctx.op("Div", length, two))
+    if old or (normalized and centered):
+        return ctx.op("Sub", start, ctx.scalar(count / 2, start))
+    return start
 
 
 def _half_up(ctx: NodeContext, place: ir.Value) -> ir.Value:

@@ -43,7 +43,7 @@ def max_pool_v2(ctx: NodeContext) -> ir.Value:
 
 
 def max_pool_with_argmax(ctx: NodeContext) -> tuple[ir.Value, ...]:
-    """`MaxPoolWithArgmax`: the largest elements and where they are: (y width + x) channels + c, the first of equal ones.
+    """`MaxPoolWithArgmax`: the largest elements and where they are, (y width + x) channels + c, the first of equals.
 
     With `include_batch_in_index` images before count, too.
     """
@@ -58,14 +58,9 @@ def max_pool_with_argmax(ctx: NodeContext) -> tuple[ir.Value, ...]:
     flat = ctx.op("Reshape", found.elements, join(ctx, [*found.sizes, window[0] * window[1], sizes[3]]))
     best = ctx.op("ArgMax", flat, axis=3, keepdims=0)
     within = (ctx.op("Div", best, ctx.int64(window[1])), ctx.op("Mod", best, ctx.int64(window[1])))
-    y, x_place = (
-        ctx.op(
-            "Add",
-            ctx.op("Sub", _steps(ctx, found.sizes[i + 1], strides[i], 2 - i), join(ctx, [found.before[i]])),
-            place,
-        )
-        for i, place in enumerate(within)
-    )
+    starts = (_steps(ctx, found.sizes[i + 1], strides[i], 2 - i) for i in (0, 1))
+    padded = (ctx.op("Sub", start, join(ctx, [before])) for start, before in zip(starts, found.before, strict=True))
+    y, x_place = (ctx.op("Add", start, place) for start, place in zip(padded, within, strict=True))
     place = ctx.op("Add", ctx.op("Mul", y, sizes[2]), x_place)
     place = ctx.op("Add", ctx.op("Mul", place, sizes[3]), _steps(ctx, sizes[3], 1, 0))
     if ctx.flag("include_batch_in_index", False):

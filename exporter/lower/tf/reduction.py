@@ -107,16 +107,17 @@ def _cumulative(ctx: NodeContext, neutral: float, function: Callable[[ir.Value],
 
 
 def cumulative_logsumexp(ctx: NodeContext) -> ir.Value:
-    """`CumulativeLogsumexp`: y[i] is the logarithm of the sum of exp(x[j]); that of nothing is the lowest number."""
-    lowest = float(np.finfo(ctx.numpy_dtype(ctx.inputs[0])).min)
+    """`CumulativeLogsumexp`: y[i] is the logarithm of the sum of exp(x[j]); that of nothing is -infinity."""
 
     def summed(table: ir.Value) -> ir.Value:
         highest = ctx.op("ReduceMax", table, ctx.int64([-1]), keepdims=1)
+        nothing = ctx.op("Equal", highest, ctx.scalar(-np.inf, highest))
+        highest = ctx.op("Where", nothing, ctx.scalar(0, highest), highest)
         parts = ctx.op("Exp", ctx.op("Sub", table, highest))
         total = ctx.op("Log", ctx.op("ReduceSum", parts, ctx.int64([-1]), keepdims=1))
         return ctx.op("Squeeze", ctx.op("Add", total, highest), ctx.int64([-1]))
 
-    return _cumulative(ctx, lowest, summed)
+    return _cumulative(ctx, -np.inf, summed)
 
 
 def _triangle(ctx: NodeContext, x: ir.Value, *, reverse: bool, exclusive: bool) -> ir.Value:

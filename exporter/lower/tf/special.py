@@ -86,7 +86,8 @@ def _digamma(ctx: NodeContext, x: ir.Value) -> ir.Value:
     tail = ctx.op("Add", ctx.op("Mul", far, _number(ctx, 0.5)), ctx.op("Add", series, shift))
     right = ctx.op("Sub", ctx.op("Neg", ctx.op("Log", far)), tail)
     part = ctx.op("Sub", x, ctx.op("Floor", x))
-    turned = ctx.op("Div", _number(ctx, math.pi), ctx.op("Tan", ctx.op("Mul", _number(ctx, math.pi), part)))
+    angle = ctx.op("Mul", _number(ctx, math.pi), part)
+    turned = ctx.op("Div", ctx.op("Mul", _number(ctx, math.pi), ctx.op("Cos", angle)), ctx.op("Sin", angle))
     left = ctx.op("Sub", right, ctx.op("Where", ctx.op("Equal", part, zero), _number(ctx, math.nan), turned))
     return ctx.op("Where", reflected, left, right)
 
