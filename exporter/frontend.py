@@ -15,6 +15,7 @@ import onnx_ir as ir
 from exporter.errors import MissingError, SourceError, UsageError
 from exporter.inference.options import Options
 from exporter.ir import edit
+from exporter.ir.roots import check_roots
 from exporter.passes.widen import widen
 from exporter.report import BatchNorm, Decision
 from exporter.sources.detect import open_source
@@ -62,6 +63,7 @@ def unfold(path: Path, *, graph: Path | None = None, options: Options | None = N
     """
     options = options or Options()
     unfolded = _lowered(path, graph, options)
+    check_roots(unfolded.model)
     narrow = tuple(_WIDENED) if options.dtype == "float32" else (ir.DataType.BFLOAT16,)
     found = widen(unfolded.model, narrow)
     return replace(unfolded, notes=(*unfolded.notes, *(_WIDENED[kind] for kind in narrow if kind in found)))

@@ -17,6 +17,8 @@ import runtime
 from exporter.verify.compare import Array
 from runtime.bundle import read
 from runtime.document import Value
+from runtime.engine.choice import Policy
+from runtime.engine.executor import Compiled
 from runtime.net import Net
 from runtime.plan import Graph
 
@@ -109,7 +111,8 @@ def _net_with_outputs(path: Path, tensors: Sequence[str]) -> Net:
     more = tuple(name for name in dict.fromkeys(tensors) if name in made - own)
     outputs = (*bundle.outputs, *(Value(name, "float32", None) for name in more))
     graph = Graph(graph.inputs, (*graph.outputs, *more), graph.nodes)
-    return Net(bundle._replace(graph=graph, outputs=outputs), choices={})
+    more_outputs = bundle._replace(graph=graph, outputs=outputs)
+    return Net(more_outputs, Compiled(more_outputs, Policy("standard")))
 
 
 _FLOATS: dict[str, np.dtype[Any]] = {"tensor(float16)": np.dtype(np.float16), "tensor(float)": np.dtype(np.float32)}
