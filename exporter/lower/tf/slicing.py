@@ -20,9 +20,9 @@ def slice_(ctx: NodeContext) -> ir.Value:
     """`Slice`: `size` elements from `begin` along each axis, or all that are left where it is -1."""
     x, begin, size = ctx.inputs
     dims = ctx.shape(begin)
-    count = dims[0] if dims is not None and len(dims) == 1 else None
+    axes = dims[0] if dims is not None and len(dims) == 1 else None
     cuts = _Cuts()
-    for axis in range(count if isinstance(count, int) else ctx.rank(x)):
+    for axis in range(axes if isinstance(axes, int) else ctx.rank(x)):
         start, count = element(ctx, begin, axis), element(ctx, size, axis)
         if start != 0 or count != -1:
             cuts.add(axis, start, _end(ctx, start, count))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import reduce
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction
@@ -14,6 +16,7 @@ from exporter.lower.tf.vectors import cast
 
 __all__ = ["OPS"]
 
+_Array = npt.NDArray[Any]
 _Function = Callable[[NodeContext, ir.Value], ir.Value]
 
 
@@ -202,27 +205,35 @@ def _bessel(order: int, *, scaled: bool) -> OpFunction:
     return _in_double(function)
 
 
-def _scaled_bessel(order: int, x: np.ndarray) -> np.ndarray:
+def _scaled_bessel(order: int, x: _Array) -> _Array:
     """exp(-x) I(x) = the mean over half a turn of exp(x (cos a - 1)) cos(order a)."""
     a = (np.arange(2000) + 0.5) * (np.pi / 2000)
     return np.asarray(np.mean(np.exp(np.multiply.outer(x, np.cos(a) - 1)) * np.cos(order * a), axis=-1))
 
 
-def _far_bessel(order: int, t: np.ndarray) -> np.ndarray:
+def _far_bessel(order: int, t: _Array) -> _Array:
     """sqrt(x) exp(-x) I(x) for x = 16 / (t + 1), whose limit is 1 / sqrt(2 pi)."""
     x = 2 * _SWITCH / np.maximum(t + 1, 1e-3)
     return np.asarray(np.sqrt(x) * _scaled_bessel(order, x))
 
 
-def _chebyshev(ctx: NodeContext, t: ir.Value, function: Callable[[np.ndarray], np.ndarray], terms: int) -> ir.Value:
+def _chebyshev(ctx: NodeContext, t: ir.Value, function: Callable[[_Array], _Array], terms: int) -> ir.Value:
     """A function on -1 to 1 by its Chebyshev series, as Clenshaw sums it."""
-    coefficients = np.polynomial.chebyshev.chebinterpolate(function, terms - 1)
+    coefficients = _interpolated(function, terms)
     twice = ctx.op("Add", t, t)
     before, current = _number(ctx, 0), _number(ctx, 0)
     for coefficient in coefficients[:0:-1]:
         following = ctx.op("Add", ctx.op("Sub", ctx.op("Mul", twice, current), before), _number(ctx, coefficient))
         before, current = current, following
     return ctx.op("Add", ctx.op("Sub", ctx.op("Mul", t, current), before), _number(ctx, coefficients[0]))
+
+
+def _interpolated(function: Callable[[_Array], _Array], terms: int) -> _Array:
+    """The first terms of the Chebyshev series that has the function's values at as many nodes."""
+    angles = np.pi * (np.arange(terms) + 0.5) / terms
+    values = function(np.cos(angles))
+    series = np.cos(np.outer(np.arange(terms), angles)) @ values * (2 / terms)
+    return np.asarray(series * np.where(np.arange(terms) == 0, 0.5, 1))
 
 
 OPS: dict[str, OpFunction] = {
