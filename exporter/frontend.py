@@ -154,12 +154,17 @@ def _keep_outputs(model: ir.Model, names: tuple[str, ...]) -> None:
 
 def _from_graph(source: SourceModel, options: Options) -> Unfolded:
     from exporter.inference.infer import to_inference
-    from exporter.lower.tensorflow import lower_tensorflow
+    from exporter.lower.batches import lower_batched
 
     model, batch_norms, findings = to_inference(source, options)
+    lowered, held = lower_batched(model, name=_NAME)
+    if held is not None:
+        for entry in model.inputs:
+            if entry.written is not None:
+                findings.decide("batch", entry.name, str(entry.written), f"the graph was written for it, and {held}")
     reasons = {d.subject: d.reason for d in findings.decisions if d.kind in ("output", "input")}
     return Unfolded(
-        lower_tensorflow(model, name=_NAME),
+        lowered,
         source.kind,
         batch_norms,
         tuple(d for d in findings.decisions if d.choice != d.kind),

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import exporter
-from tests.unit.runtime import written_reader
-from tests.unit.runtime.written_reader import Model
+from tests.e2e import written_reader
+from tests.e2e.written_reader import Model
 
-_ROOT = Path(__file__).parents[3]
+_ROOT = Path(__file__).parents[2]
 _OPTIONS: dict[str, dict[str, object]] = {
     "autoencoder": {},
     "gan_gamma": {"outputs": ["generator/Tanh"]},
