@@ -11,12 +11,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+import onnx_ir as ir
+
 from exporter.errors import UsageError
-from exporter.frontend import unfold
+from exporter.frontend import Unfolded, unfold
 from exporter.inference.options import STORED_AS, Options
 from exporter.inspection import Inspection, inspect_source
 from exporter.passes.pipeline import run as run_passes
-from exporter.report import FileWritten, Report
+from exporter.report import FileWritten, FoldOutcome, Report
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
@@ -25,6 +27,7 @@ from exporter.targets.npz_bundle import content_id
 from exporter.targets.onnx_file import data_files
 from exporter.targets.opsets import DEFAULT_OPSET
 from exporter.targets.outputs import chosen, output_paths, output_writers
+from exporter.targets.ownership import check_ownership
 from exporter.verify.probes import probes
 from runtime.pair import EXPORT_ID
 
@@ -51,6 +54,8 @@ def export(
     arch: str | None = None,
     include_preprocessing: bool = False,
     dtype: Literal["stored", "float32"] = "stored",
+    custom: Mapping[str, str] | None = None,
+    force: bool = False,
     to: Iterable[str] = (),
     embed: bool = False,
 ) -> Report:
@@ -74,6 +79,9 @@ def export(
             name, or `path/to/file.py:name`, which runs that file.
         include_preprocessing: Put the architecture's published preprocessing in front of the network.
         dtype: "float32" makes a float16 model a float32 one, which folds without rounding weights to half precision.
+        custom: Classes and functions of a Keras configuration that aren't Keras's own, each with the layer or
+            activation that it is at inference: `{"FixedDropout": "Dropout"}`.
+        force: Overwrite files that no export has written.
         to: What to write besides: "numpy", a program that a person reads, `NAME.py`; "pyz", the bundle with the runtime
             in one file, `NAME.pyz`. Where "onnx" or "npz" is named, the other one isn't written.
         embed: Put the weights into the NumPy program.
@@ -87,6 +95,8 @@ def export(
     wanted = chosen(to, embed=embed)
     protected = source_files(path) + ([graph_path] if graph_path else [])
     check_targets(output_paths(onnx_path, wanted), protected)
+    if not force:
+        check_ownership(output_paths(onnx_path, wanted))
     options = Options(
         inputs=_shapes(inputs),
         outputs=_names(outputs),
@@ -98,17 +108,33 @@ def export(
         include_preprocessing=include_preprocessing,
         dtype=dtype,
         fold=fold,
+        custom=dict(custom or {}),
     )
     unfolded = unfold(path, graph=graph_path, options=options)
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
     recorded = probes(unfolded.model)
     folds = run_passes(unfolded.model, fold=fold)
-    settings = {**metadata, "opset": opset or DEFAULT_OPSET, "layout": input_layout}
-    metadata[EXPORT_ID] = content_id(unfolded.model, recorded, settings)
+    settings = {"opset": opset or DEFAULT_OPSET, "layout": input_layout}
+    metadata[EXPORT_ID] = content_id(unfolded.model, recorded, metadata | settings)
     standard, raised = at_lowest_opset(unfolded.model, opset, input_layout, metadata)
     stored = {"probes": recorded, "metadata": metadata}
     writers = output_writers(wanted, onnx_path, unfolded.model, standard, embed=embed, **stored)
     write_files(writers, inputs=protected, superseded=partial(data_files, onnx_path) if "onnx" in wanted else tuple)
+    files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
+    notes = (*unfolded.notes, *raised, *_notes(bool(recorded)))
+    return _report(path, unfolded, standard, folds, notes, files, start)
+
+
+def _report(
+    path: Path,
+    unfolded: Unfolded,
+    standard: ir.Model,
+    folds: tuple[FoldOutcome, ...],
+    notes: tuple[str, ...],
+    files: tuple[FileWritten, ...],
+    start: float,
+) -> Report:
+    """What an export that began at that time has to say."""
     return Report(
         str(path),
         unfolded.kind,
@@ -118,8 +144,8 @@ def export(
         folds,
         unfolded.decisions,
         unfolded.warnings,
-        (*unfolded.notes, *raised, *_notes(bool(recorded))),
-        tuple(FileWritten(str(file), file.stat().st_size) for file in writers),
+        notes,
+        files,
         time.perf_counter() - start,
     )
 
@@ -139,6 +165,7 @@ def inspect(
     values: Mapping[str, object] | None = None,
     signature: str | None = None,
     arch: str | None = None,
+    custom: Mapping[str, str] | None = None,
 ) -> Inspection:
     """What is in a source: tensors, batch norms, inputs and outputs; and what is missing for an export.
 
@@ -146,7 +173,12 @@ def inspect(
         SourceError: Its subclasses: it can't be opened.
     """
     options = Options(
-        inputs=_shapes(inputs), outputs=_names(outputs), values=_texts(values), signature=signature, arch=arch
+        inputs=_shapes(inputs),
+        outputs=_names(outputs),
+        values=_texts(values),
+        signature=signature,
+        arch=arch,
+        custom=dict(custom or {}),
     )
     return inspect_source(Path(source), graph=None if graph is None else Path(graph), options=options)
 
