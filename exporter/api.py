@@ -11,14 +11,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-import onnx_ir as ir
-
 from exporter.errors import UsageError
 from exporter.frontend import Unfolded, unfold
 from exporter.inference.options import STORED_AS, Options
 from exporter.inspection import Inspection, inspect_source
 from exporter.passes.pipeline import run as run_passes
-from exporter.report import FileWritten, FoldOutcome, Report
+from exporter.report import FileWritten, FoldOutcome, Report, TensorSpec
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
@@ -121,14 +119,17 @@ def export(
     writers = output_writers(wanted, onnx_path, unfolded.model, standard, embed=embed, **stored)
     write_files(writers, inputs=protected, superseded=partial(data_files, onnx_path) if "onnx" in wanted else tuple)
     files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
+    inputs_found, outputs_found = (
+        tensor_specs(values, unfolded.reasons) for values in (standard.graph.inputs, standard.graph.outputs)
+    )
     notes = (*unfolded.notes, *raised, *_notes(bool(recorded)))
-    return _report(path, unfolded, standard, folds, notes, files, start)
+    return _report(path, unfolded, (inputs_found, outputs_found), folds, notes, files, start)
 
 
 def _report(
     path: Path,
     unfolded: Unfolded,
-    standard: ir.Model,
+    ends: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]],
     folds: tuple[FoldOutcome, ...],
     notes: tuple[str, ...],
     files: tuple[FileWritten, ...],
@@ -138,8 +139,7 @@ def _report(
     return Report(
         str(path),
         unfolded.kind,
-        tensor_specs(standard.graph.inputs, unfolded.reasons),
-        tensor_specs(standard.graph.outputs, unfolded.reasons),
+        *ends,
         unfolded.batch_norms,
         folds,
         unfolded.decisions,
