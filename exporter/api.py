@@ -23,7 +23,7 @@ from exporter.targets.atomic import check_targets, write_files
 from exporter.targets.npz_bundle import content_id
 from exporter.targets.onnx_file import data_files, onnx_model
 from exporter.targets.opsets import DEFAULT_OPSET
-from exporter.targets.outputs import chosen, output_paths, output_writers
+from exporter.targets.outputs import chosen, output_folders, output_paths, output_writers
 from exporter.verify.probes import probes
 from runtime.pair import EXPORT_ID
 
@@ -74,7 +74,8 @@ def export(
         include_preprocessing: Put the architecture's published preprocessing in front of the network.
         dtype: "float32" makes a float16 model a float32 one, which folds without rounding weights to half precision.
         to: What to write besides: "numpy", a program that a person reads, `NAME.py`; "pyz", the bundle with the runtime
-            in one file, `NAME.pyz`. Where "onnx" or "npz" is named, the other one isn't written.
+            in one file, `NAME.pyz`; "c", a program in C, in the folder `NAME_c`. Where "onnx" or "npz" is named, the
+            other one isn't written.
         embed: Put the weights into the NumPy program.
 
     Raises:
@@ -85,7 +86,8 @@ def export(
     onnx_path = _onnx_path(Path(output)) if output is not None else _default_output(path)
     wanted = chosen(to, embed=embed)
     protected = source_files(path) + ([graph_path] if graph_path else [])
-    check_targets(output_paths(onnx_path, wanted), protected)
+    folders = output_folders(onnx_path, wanted)
+    check_targets(output_paths(onnx_path, wanted), protected, folders)
     options = Options(
         inputs=_shapes(inputs),
         outputs=_names(outputs),
@@ -106,7 +108,8 @@ def export(
     standard = onnx_model(unfolded.model, opset=opset, input_layout=input_layout, metadata=metadata)
     stored = {"probes": recorded, "metadata": metadata}
     writers = output_writers(wanted, onnx_path, unfolded.model, standard, embed=embed, **stored)
-    write_files(writers, inputs=protected, superseded=partial(data_files, onnx_path) if "onnx" in wanted else tuple)
+    superseded = partial(data_files, onnx_path) if "onnx" in wanted else tuple
+    write_files(writers, inputs=protected, superseded=superseded, folders=folders)
     return Report(
         str(path),
         unfolded.kind,

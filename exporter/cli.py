@@ -92,8 +92,8 @@ _ARCH = click.option(
 @click.option(
     "--to",
     multiple=True,
-    type=click.Choice(["onnx", "npz", "numpy", "pyz"]),
-    help="Write that, too: a NumPy program (OUT.py), or all in one file (OUT.pyz). onnx, npz: one of the two alone.",
+    type=click.Choice(["onnx", "npz", "numpy", "pyz", "c"]),
+    help="Write that, too: NumPy to read (OUT.py), one file to run (OUT.pyz), C (OUT_c). onnx, npz: one of them alone.",
 )
 @click.option("--embed", is_flag=True, help="Put the weights into the NumPy program.")
 @_graph_options

@@ -11,14 +11,15 @@ import onnx_ir as ir
 
 from exporter.errors import UsageError
 from exporter.targets.atomic import Writer
-from exporter.targets.npz_bundle import write_bundle
+from exporter.targets.c_program.folder import c_files, file_names, prefix_of
+from exporter.targets.npz_bundle import plan_of, write_bundle
 from exporter.targets.numpy_program.program import write_program
 from exporter.targets.onnx_file import onnx_writers
 from exporter.targets.pyz import write_pyz
 
-__all__ = ["OUTPUTS", "chosen", "output_paths", "output_writers"]
+__all__ = ["OUTPUTS", "chosen", "output_folders", "output_paths", "output_writers"]
 
-OUTPUTS = ("onnx", "npz", "numpy", "pyz")
+OUTPUTS = ("onnx", "npz", "numpy", "pyz", "c")
 """What may be asked for."""
 
 _SUFFIXES = {"onnx": ".onnx", "npz": ".npz", "numpy": ".py", "pyz": ".pyz"}
@@ -46,7 +47,14 @@ def chosen(to: Iterable[str], *, embed: bool = False) -> tuple[str, ...]:
 
 def output_paths(onnx_path: Path, to: Sequence[str]) -> list[Path]:
     """Where the outputs go: beside the ONNX file, under its name."""
-    return [onnx_path.with_suffix(_SUFFIXES[name]) for name in to]
+    single = [onnx_path.with_suffix(_SUFFIXES[name]) for name in to if name in _SUFFIXES]
+    own = [folder / name for folder in output_folders(onnx_path, to) for name in file_names(prefix_of(onnx_path.stem))]
+    return [*single, *own]
+
+
+def output_folders(onnx_path: Path, to: Sequence[str]) -> list[Path]:
+    """The directories that are made for outputs of several files: `NAME_c`."""
+    return [onnx_path.with_name(f"{onnx_path.stem}_c")] if "c" in to else []
 
 
 def output_writers(
@@ -75,4 +83,12 @@ def output_writers(
         "numpy": partial(write_program, model, name=name, embed=embed, **stored),
         "pyz": partial(write_pyz, model, **stored),
     }
-    return writers | {onnx_path.with_suffix(_SUFFIXES[key]): single[key] for key in single if key in to}
+    writers |= {onnx_path.with_suffix(_SUFFIXES[key]): single[key] for key in single if key in to}
+    for folder in output_folders(onnx_path, to):
+        files = c_files(plan_of(model), prefix_of(name), stored["probes"])
+        writers |= {folder / file: partial(_write_bytes, content) for file, content in files.items()}
+    return writers
+
+
+def _write_bytes(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
