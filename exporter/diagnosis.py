@@ -46,15 +46,16 @@ class NormValues:
 _Rule = Callable[[NormValues], npt.NDArray[np.bool_]]
 
 
-def diagnose(norms: Sequence[NormValues], steps: int | None) -> list[str]:
+def diagnose(norms: Sequence[NormValues], steps: int | None, *, to_keep: str | None = None) -> list[str]:
     """A sentence for each thing that is wrong with the statistics of some of the batch norms.
 
     Args:
         norms: All batch norms of a model.
         steps: How many steps it was trained for; None if the file doesn't tell.
+        to_keep: The arguments that keep the batch's own statistics, where there are such.
     """
     never = [norm for norm in norms if np.all(norm.mean == 0) and np.all(norm.variance == 1)]
-    found = [_never_updated(never, norms)] if never else []
+    found = [_never_updated(never, norms, to_keep)] if never else []
     found += _few_steps([norm for norm in norms if norm not in never], steps)
     loud = f"amplify their input by more than {AMPLIFICATION:g} (a tiny moving variance): noise at inference"
     found += _channels(norms, loud, _loud)
@@ -62,10 +63,11 @@ def diagnose(norms: Sequence[NormValues], steps: int | None) -> list[str]:
     return found
 
 
-def _never_updated(never: Sequence[NormValues], norms: Sequence[NormValues]) -> str:
+def _never_updated(never: Sequence[NormValues], norms: Sequence[NormValues], to_keep: str | None) -> str:
+    remedy = "" if to_keep is None else f"; if they are meant to normalise by the batch, export with {to_keep}"
     return (
         f"the statistics of {len(never)} of {len(norms)} batch norms are exactly 0 and 1, as initialised: their update "
-        f"ops have never run, so these layers only scale and shift ({_names(n.name for n in never)})"
+        f"ops have never run, so these layers only scale and shift ({_names(n.name for n in never)}){remedy}"
     )
 
 

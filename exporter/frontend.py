@@ -15,6 +15,7 @@ import onnx_ir as ir
 from exporter.errors import MissingError, SourceError, UsageError
 from exporter.inference.options import Options
 from exporter.ir import edit
+from exporter.ir.roots import check_roots
 from exporter.passes.widen import widen
 from exporter.report import BatchNorm, Decision
 from exporter.sources.detect import open_source
@@ -62,6 +63,7 @@ def unfold(path: Path, *, graph: Path | None = None, options: Options | None = N
     """
     options = options or Options()
     unfolded = _lowered(path, graph, options)
+    check_roots(unfolded.model)
     narrow = tuple(_WIDENED) if options.dtype == "float32" else (ir.DataType.BFLOAT16,)
     found = widen(unfolded.model, narrow)
     return replace(unfolded, notes=(*unfolded.notes, *(_WIDENED[kind] for kind in narrow if kind in found)))
@@ -152,12 +154,17 @@ def _keep_outputs(model: ir.Model, names: tuple[str, ...]) -> None:
 
 def _from_graph(source: SourceModel, options: Options) -> Unfolded:
     from exporter.inference.infer import to_inference
-    from exporter.lower.tensorflow import lower_tensorflow
+    from exporter.lower.batches import lower_batched
 
     model, batch_norms, findings = to_inference(source, options)
+    lowered, held = lower_batched(model, name=_NAME)
+    if held is not None:
+        for entry in model.inputs:
+            if entry.written is not None:
+                findings.decide("batch", entry.name, str(entry.written), f"the graph was written for it, and {held}")
     reasons = {d.subject: d.reason for d in findings.decisions if d.kind in ("output", "input")}
     return Unfolded(
-        lower_tensorflow(model, name=_NAME),
+        lowered,
         source.kind,
         batch_norms,
         tuple(d for d in findings.decisions if d.choice != d.kind),

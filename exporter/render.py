@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from exporter.inference.statistics import KEPT
 from exporter.inspection import Inspection
 from exporter.report import BatchNorm, Decision, FoldOutcome, Report, TensorSpec
 
@@ -52,8 +53,8 @@ def _rows(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Tab
 
 
 def _print_decisions(console: Console, title: str, decisions: Iterable[Decision]) -> None:
-    """All but those on the statistics of batch norms, which have their own table."""
-    rows = [(d.kind, d.subject, d.choice, d.reason) for d in decisions if d.kind != "statistics"]
+    """All but those on the moving statistics of batch norms, which have their own table."""
+    rows = [(d.kind, d.subject, d.choice, d.reason) for d in decisions if d.kind != "statistics" or d.choice == KEPT]
     if rows:
         console.print(_rows(title, ("what", "which", "choice", "why"), rows))
 

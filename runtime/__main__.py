@@ -1,7 +1,8 @@
 """`python -m runtime model.npz inputs.npz -o outputs.npz`; `--check` runs the probes stored in the model.
 
 `--profile` prints how long each node takes on the inputs given, or on those of the first probe; `--bench` how long a
-call takes. `python -m runtime tune model.npz` measures which kernels are fastest and keeps that beside the model.
+call takes. `python -m runtime describe model.npz` prints what is computed, as formulas; `python -m runtime tune
+model.npz` measures which kernels are fastest and keeps that beside the model.
 
 Exit status: 0 done, 1 a probe's output is off, 2 wrong usage, 3 a file can't be used, 4 an unknown operator.
 """
@@ -20,7 +21,6 @@ from runtime.errors import InputError, NetError
 from runtime.kernels.base import Array
 from runtime.net import Net, load
 from runtime.npy import escape, unescape
-from runtime.profile import bench, table
 
 __all__ = ["main"]
 
@@ -28,12 +28,12 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m runtime") -> int:
     """Runs the command line, of a program of that name; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    tune = list(arguments[:1]) == ["tune"]
-    options = _tune_options(arguments[1:]) if tune else _options(arguments, prog)
+    command = {"tune": (_tune_options, _tune), "describe": (_describe_options, _describe)}.get("".join(arguments[:1]))
+    options = _options(arguments, prog) if command is None else command[0](arguments[1:])
     try:
-        if tune:
-            return _tune(options)
-        net = load(options.model, accuracy=options.accuracy, threads=options.threads)
+        if command is not None:
+            return command[1](options)
+        net = load(options.model, accuracy=options.accuracy, threads=options.threads, plain=options.plain)
         if options.profile:
             return _profile(net, options.inputs)
         if options.bench:
@@ -42,6 +42,11 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m runti
     except NetError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("runtime.engine"):
+            raise
+        print("error: this needs the folder runtime/engine, which isn't here; copy all of runtime/", file=sys.stderr)
+        return 2
 
 
 def _options(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
@@ -49,7 +54,8 @@ def _options(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
         prog=prog,
         description="Runs a ckpt2onnx bundle with NumPy.",
         allow_abbrev=False,
-        epilog="python -m runtime tune model.npz: measures which kernels are fastest on this machine.",
+        epilog="python -m runtime describe model.npz [inputs.npz]: prints what is computed, as formulas. "
+        "python -m runtime tune model.npz: measures which kernels are fastest on this machine.",
     )
     parser.add_argument("model", help="the bundle: model.npz")
     parser.add_argument("inputs", nargs="?", help="an .npz with one array for each input, or an .npy for the only one")
@@ -79,7 +85,19 @@ def _tune_options(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _describe_options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m runtime describe",
+        description="Prints the operators of a bundle as formulas, with shapes, multiply-adds and bytes.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("model", help="the bundle: model.npz")
+    parser.add_argument("inputs", nargs="?", help="inputs whose sizes to describe it for; default: the first probe's")
+    return parser.parse_args(arguments)
+
+
 def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plain", action="store_true", help="run one operator after the other, without the engine")
     parser.add_argument("--accuracy", choices=("standard", "strict", "fast", "plain"), default="standard")
     parser.add_argument("--threads", type=_positive, metavar="N", help="default: as suits the machine")
 
@@ -100,7 +118,15 @@ def _check(net: Net) -> int:
     return 0 if all(found.good for found in deviations) else 1
 
 
+def _describe(options: argparse.Namespace) -> int:
+    net = load(options.model, plain=True)
+    print(net.describe(None if options.inputs is None else _feeds(net, options.inputs)))
+    return 0
+
+
 def _profile(net: Net, inputs: str | None) -> int:
+    from runtime.engine.profile import table
+
     print(table(net.profile(_feeds_or_probe(net, inputs))))
     return 0
 
@@ -112,15 +138,20 @@ def _feeds_or_probe(net: Net, inputs: str | None) -> Mapping[str, Array]:
 
 
 def _bench(net: Net, inputs: str | None) -> int:
+    from runtime.engine.profile import bench
+
     print(bench(net.run, _feeds_or_probe(net, inputs)))
     return 0
 
 
 def _tune(options: argparse.Namespace) -> int:
-    net = load(options.model, accuracy=options.accuracy, threads=options.threads, tune=True)
-    for case, kernel in sorted(net.policy.choices.items()):
+    from runtime.engine import tuning
+
+    load(options.model, accuracy=options.accuracy, threads=options.threads, tune=True)
+    choices = tuning.saved(options.model)
+    for case, kernel in sorted(choices.items()):
         print(f"{kernel:8} {case}")
-    print(f"choices for this machine: {len(net.policy.choices)}")
+    print(f"choices for this machine: {len(choices)}")
     return 0
 
 

@@ -6,26 +6,28 @@ import os
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar, Union
 
 import numpy as np
 
 from runtime.document import ArrayInfo, Document, Value, parse
 from runtime.errors import BundleError
 from runtime.kernels.base import Array
-from runtime.memory import Pool
 from runtime.npy import escape, header
 from runtime.plan import Graph
-from runtime.weights import WORTH_DROPPING, Weights
 
 if TYPE_CHECKING:
-    from io import BufferedReader
     from zipfile import ZipInfo
 
-_T = TypeVar("_T")
+__all__ = ["PLAN", "Bundle", "Probe", "Source", "read", "read_metadata"]
 
-__all__ = ["PLAN", "Bundle", "Probe", "read", "read_metadata"]
+Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO]
+"""Where a bundle may be."""
+
+Empty = Callable[..., Array]
+_T = TypeVar("_T")
 
 PLAN = "__plan__"
 """The name of the array that holds the plan."""
@@ -57,6 +59,7 @@ class Bundle(NamedTuple):
         inputs, outputs: What the model takes and gives.
         graph: What it computes.
         weights: Arrays by name, those of the probes left out.
+        reread: Reads one of them again, for who doesn't keep them all; BundleError if the file has changed.
         probes: Runs that it must reproduce.
         metadata: What the exporter noted.
     """
@@ -65,44 +68,58 @@ class Bundle(NamedTuple):
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     graph: Graph
-    weights: Weights
+    weights: Mapping[str, Array]
+    reread: Callable[[str], Array]
     probes: tuple[Probe, ...]
     metadata: Mapping[str, Any]
 
 
-def read(path: str | os.PathLike[str]) -> Bundle:
-    """The bundle in a file.
+def read(source: Source, empty: Empty = np.empty) -> Bundle:
+    """Read the bundle in a file.
+
+    Args:
+        source: Its path, its bytes, or a binary file that is open for reading, which is read to its end.
+        empty: Makes an array of a shape and dtype, for the elements to be read into.
 
     Raises:
         BundleError: It is none, is damaged or altered, or holds what no bundle may hold.
         UnknownOpError: It needs an operator that this version doesn't have.
     """
-    return _opened(path, lambda file: _read(file, Path(path).absolute()))
+    return _opened(source, lambda file, open_again: _read(file, open_again, empty))
 
 
-def read_metadata(path: str | os.PathLike[str]) -> Mapping[str, Any]:
-    """What the exporter noted in a bundle, of which only the plan is read. Raises as `read`."""
-    return _opened(path, lambda file: _document(file, _members(file)).metadata)
+def read_metadata(source: Source) -> Mapping[str, Any]:
+    """Return what the exporter noted in a bundle, of which only the plan is read. Raises as `read`."""
+    return _opened(source, lambda file, _: _document(file, _members(file)).metadata)
 
 
-def _opened(path: str | os.PathLike[str], use: Callable[[BufferedReader], _T]) -> _T:
+def _opened(source: Source, use: Callable[[BinaryIO, Callable[[], BinaryIO]], _T]) -> _T:
+    open_file, title = _opener(source)
     try:
-        if not Path(path).is_file():
-            raise BundleError("not a regular file" if Path(path).exists() else "no such file")
-        with Path(path).open("rb") as file:
-            return use(file)
+        with open_file() as file:
+            return use(file, open_file)
     except BundleError as error:
-        raise type(error)(f"{os.fspath(path)}: {error}") from error
+        raise type(error)(f"{title}: {error}") from error
     except OSError as error:
-        raise BundleError(f"{os.fspath(path)}: can't be read: {error.strerror or error}") from error
+        raise BundleError(f"{title}: can't be read: {error.strerror or error}") from error
 
 
-def _read(file: BufferedReader, path: Path) -> Bundle:
+def _opener(source: Source) -> tuple[Callable[[], BinaryIO], str]:
+    """Return what opens the source, now and later, and what messages call it."""
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source).absolute()
+        if not path.is_file():
+            raise BundleError(f"{os.fspath(source)}: {'not a regular file' if path.exists() else 'no such file'}")
+        return lambda: path.open("rb"), os.fspath(source)
+    content = source if isinstance(source, (bytes, bytearray, memoryview)) else source.read()
+    return partial(BytesIO, bytes(content)), "the bundle"
+
+
+def _read(file: BinaryIO, open_again: Callable[[], BinaryIO], empty: Empty) -> Bundle:
     members = _members(file)
     document = _document(file, members)
     _match(members, document)
-    pool = Pool()
-    arrays = {name: _array(file, members[escape(name)], info, pool) for name, info in document.arrays.items()}
+    arrays = {name: _array(file, members[escape(name)], info, empty) for name, info in document.arrays.items()}
     graph = document.graph(arrays.__getitem__)
     probes = tuple(
         Probe(
@@ -112,27 +129,32 @@ def _read(file: BufferedReader, path: Path) -> Bundle:
         )
         for probe in document.probes
     )
-    weights = Weights({name: arrays[name] for name in graph.captures}, partial(_reread, path, members, document.arrays))
-    return Bundle(document.producer, document.inputs, document.outputs, graph, weights, probes, document.metadata)
+    weights = {name: arrays[name] for name in graph.captures}
+    reread = partial(_reread, open_again, members, document.arrays)
+    return Bundle(
+        document.producer, document.inputs, document.outputs, graph, weights, reread, probes, document.metadata
+    )
 
 
-def _document(file: BufferedReader, members: dict[str, ZipInfo]) -> Document:
-    """The plan, whose member is taken out of `members`."""
+def _document(file: BinaryIO, members: dict[str, ZipInfo]) -> Document:
+    """Return the plan, whose member is taken out of `members`."""
     if PLAN not in members:
         raise BundleError(f"no member {PLAN}.npy: not a bundle of ckpt2onnx")
     return parse(_plan(file, members.pop(PLAN)))
 
 
-def _reread(path: Path, members: Mapping[str, ZipInfo], infos: Mapping[str, ArrayInfo], name: str) -> Array:
-    """An array of a file that was found good before, with the same checks; BundleError if it has changed."""
+def _reread(
+    open_again: Callable[[], BinaryIO], members: Mapping[str, ZipInfo], infos: Mapping[str, ArrayInfo], name: str
+) -> Array:
+    """Read an array of a file that was found good before, with the same checks; BundleError if it has changed."""
     try:
-        with path.open("rb") as file:
-            return _array(file, members[escape(name)], infos[name], Pool())
+        with open_again() as file:
+            return _array(file, members[escape(name)], infos[name], np.empty)
     except (OSError, BundleError) as error:
-        raise BundleError(f"{path}: has changed since it was loaded, and is needed again: {error}") from error
+        raise BundleError(f"the bundle has changed since it was loaded, and is needed again: {error}") from error
 
 
-def _members(file: BufferedReader) -> dict[str, ZipInfo]:
+def _members(file: BinaryIO) -> dict[str, ZipInfo]:
     """The members by name without `.npy`, none compressed, encrypted, twice there, or over another."""
     from zipfile import BadZipFile, ZipFile
 
@@ -165,7 +187,7 @@ def _match(members: Mapping[str, ZipInfo], document: Document) -> None:
         raise BundleError(f"member {name + '.npy'!r} is in the plan and not in the file")
 
 
-def _seek(file: BufferedReader, info: ZipInfo) -> None:
+def _seek(file: BinaryIO, info: ZipInfo) -> None:
     """Goes to the first byte of a member, past its local header, which must agree with the directory."""
     file.seek(info.header_offset)
     local = file.read(_LOCAL_HEADER)
@@ -177,7 +199,7 @@ def _seek(file: BufferedReader, info: ZipInfo) -> None:
     file.seek(extra, os.SEEK_CUR)
 
 
-def _plan(file: BufferedReader, info: ZipInfo) -> bytes:
+def _plan(file: BinaryIO, info: ZipInfo) -> bytes:
     if info.file_size > _MAX_PLAN:
         raise BundleError(f"a plan of {info.file_size} bytes, more than {_MAX_PLAN}")
     _seek(file, info)
@@ -190,21 +212,21 @@ def _plan(file: BufferedReader, info: ZipInfo) -> bytes:
     return content[begin:]
 
 
-def _array(file: BufferedReader, info: ZipInfo, expected: ArrayInfo, pool: Pool) -> Array:
+def _array(file: BinaryIO, info: ZipInfo, expected: ArrayInfo, empty: Empty) -> Array:
     """A member's elements; its header, size and checksum must be those that the plan says."""
     head = header(expected.dtype, expected.shape)
     where = f"member {info.filename!r}"
     if info.file_size != len(head) + expected.nbytes:
         raise BundleError(f"{where} has {info.file_size} bytes, the plan says {len(head) + expected.nbytes}")
-    if info.header_offset + info.file_size > os.fstat(file.fileno()).st_size:
+    if info.header_offset + info.file_size > file.seek(0, os.SEEK_END):
         raise BundleError(f"{where} ends after the file")
     _seek(file, info)
     if file.read(len(head)) != head:
         raise BundleError(f"{where} has another header than {expected.dtype} {list(expected.shape)}")
     dtype = np.dtype(expected.dtype).newbyteorder("<")
-    array = (pool.empty if expected.nbytes >= WORTH_DROPPING else np.empty)(expected.shape, dtype)
+    array = empty(expected.shape, dtype)
     content = array.reshape(-1).view(np.uint8).data
-    if file.readinto(content) != len(content):
+    if file.readinto(content) != len(content):  # type: ignore[attr-defined]  # BinaryIO leaves it out
         raise BundleError(f"{where} ends too early")
     checksum = zlib.crc32(content, zlib.crc32(head))
     if checksum != expected.crc32 or checksum != info.CRC:

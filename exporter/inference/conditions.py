@@ -137,6 +137,7 @@ def take(rewriter: Rewriter, inliner: Inliner, condition: Condition, side: bool)
         branch = node.attribute("then_branch" if side else "else_branch")
         for port, ref in enumerate(inliner.inline(node, branch, rewriter.inputs(node)[1:])):
             rewriter.redirect(Ref(node.name, port), ref)
+        rewriter.put(Node(node.name, "NoOp"))
         return
     chosen = condition.if_true if side else condition.if_false
     assert chosen is not None
@@ -174,6 +175,7 @@ def take_both(rewriter: Rewriter, inliner: Inliner, condition: Condition) -> Non
         for port, (a, b) in enumerate(zip(then, other, strict=True)):
             selected = rewriter.add(f"{node.name}/select", "SelectV2", (condition.predicate, a, b))
             rewriter.redirect(Ref(node.name, port), selected)
+        rewriter.put(Node(node.name, "NoOp"))
         return
     assert condition.if_true is not None
     assert condition.if_false is not None

@@ -39,6 +39,9 @@ _NOT_VALUES = SHAPE_OPS | SWITCHES | {"ZerosLike", "OnesLike", "Assert"}
 _NOT_NUMBERS = (7, 20, 21)
 """TensorFlow's type numbers of strings, resources and variants."""
 
+_PREPARING = frozenset({"Add", "AddV2", "Cast", "Div", "Mul", "RealDiv", "Sub"})
+"""What an input is prepared with: shifts and scales."""
+
 CHOICES = frozenset({"ArgMax", "ArgMin", "TopK", "TopKV2"})
 
 _PARTS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}
@@ -122,16 +125,17 @@ class EndSearch(Forward):
         }
 
     def _add_result(self, found: dict[Ref, bool], ref: Ref, only_loss: bool) -> None:
-        """A result; for what only a loss or metric uses, what it was made of to suit that."""
+        """A result; for what only a loss or metric uses, what it was made of to suit that.
+
+        A choice that an accuracy makes is no result; the scores that it chooses from are.
+        """
         if not only_loss:
             found[ref] = False
             return
         ref = self._compared(ref)
         choice = behind(self.rewriter, ref)
         if self.rewriter.node(choice.node).op in CHOICES:
-            scores = self.loss.plain(self.rewriter.inputs(self.rewriter.node(choice.node))[0])
-            found.setdefault(scores, True)
-            ref = choice
+            ref = self.loss.plain(self.rewriter.inputs(self.rewriter.node(choice.node))[0])
         found.setdefault(self.loss.prediction(ref), True)
 
     def _compared(self, ref: Ref) -> Ref:
@@ -180,15 +184,52 @@ class EndSearch(Forward):
         fed: dict[tuple[object, ...], list[Ref]] = {}
         for node in self.nodes:
             if node.op in LAYER_OPS and node.name in self.forward and len(node.inputs) > 1:
-                kernel = variable_behind(self.rewriter, node.inputs[1])
+                kernel = variable_behind(self.rewriter, node.inputs[1]) or self._constant(node.inputs[1])
                 if kernel is not None:
                     use = (kernel, node.op, node.attribute("transpose_b", False))
                     fed.setdefault(use, []).append(behind(self.rewriter, node.inputs[0]))
         found: list[Ref] = []
         for refs in fed.values():
-            if any(ref in self.inputs for ref in refs):
-                found += [ref for ref in refs if ref.node in self.weighted and ref not in found]
+            given = [prepared for prepared in map(self._prepared, refs) if prepared is not None]
+            for ref in refs if given else ():
+                made = self._unprepared(ref, given[0])
+                if made.node in self.weighted and made not in found:
+                    found.append(made)
         return found
+
+    def _constant(self, ref: Ref) -> str | None:
+        """The constant that weights are in a frozen network."""
+        ref = behind(self.rewriter, ref)
+        return ref.node if self.rewriter.node(ref.node).op == "Const" else None
+
+    def _prepared(self, ref: Ref) -> list[str] | None:
+        """What is done to an input before layers see it, by op types from the last on; None if it is no input."""
+        ops: list[str] = []
+        while ref not in self.inputs:
+            before = self._only_operand(ref)
+            if before is None or ref.node in self.weighted:
+                return None
+            ops.append(self.rewriter.node(ref.node).op)
+            ref = before
+        return ops
+
+    def _unprepared(self, ref: Ref, ops: Iterable[str]) -> Ref:
+        """What a network has made, before the same is done to it that is done to an input."""
+        for op in ops:
+            before = self._only_operand(ref)
+            if before is None or self.rewriter.node(ref.node).op != op:
+                break
+            ref = before
+        return ref
+
+    def _only_operand(self, ref: Ref) -> Ref | None:
+        """The tensor that arithmetic with numbers changes one by one."""
+        node = self.rewriter.node(ref.node)
+        if node.op not in _PREPARING:
+            return None
+        operands = [behind(self.rewriter, other) for other in self.rewriter.inputs(node)]
+        changed = [other for other in operands if self.rewriter.node(other.node).op != "Const"]
+        return changed[0] if len(changed) == 1 else None
 
 
 def _results(node: Node) -> list[Ref]:

@@ -30,6 +30,7 @@ from exporter.inference.inline import CALLS, Inliner
 from exporter.inference.loops import open_loops
 from exporter.inference.markers import BOOL, LOOP_STATE, MERGES, SWITCHES, over_batch, training_op
 from exporter.inference.rewriter import COMPUTED_OPS, Rewriter
+from exporter.inference.rounds import rounds
 from exporter.sources.graph import FunctionCall, Node, Ref
 from exporter.sources.model import VARIABLE_OPS
 
@@ -42,7 +43,7 @@ _FLAG_SOURCES = PLACEHOLDERS | VARIABLE_OPS | {"Const"}
 
 def resolve_flags(rewriter: Rewriter, inliner: Inliner, outputs: list[Ref], findings: Findings) -> None:
     """Inlines calls and resolves every condition that is known, or known to be about training, until none is left."""
-    while True:
+    for _ in rounds("resolving the graph's flags"):
         expanded = _expand_calls(rewriter, inliner, outputs)
         conditions = find_conditions(rewriter, outputs)
         resolved = [c for c in conditions if _resolve_known(rewriter, inliner, c)]

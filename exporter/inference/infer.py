@@ -10,6 +10,7 @@ import numpy as np
 
 from exporter.errors import MissingError, UsageError
 from exporter.formats.dtypes import BY_NAME
+from exporter.formats.records import Array
 from exporter.inference.batch_norm import recognise
 from exporter.inference.blends import resolve_blends
 from exporter.inference.conditions import IFS, Condition, find_conditions, open_switches, take_both
@@ -21,12 +22,13 @@ from exporter.inference.inputs import cut_input, find_inputs, use_defaults
 from exporter.inference.loops import with_open_loops
 from exporter.inference.markers import ASSIGN_OPS, MERGES, RANDOM_OPS, STEPWISE, SWITCHES, behind, variable_behind
 from exporter.inference.model import InferenceModel, Input, Output
-from exporter.inference.names import find_tensor
+from exporter.inference.names import find_tensor, open_calls
 from exporter.inference.nesting import nest_loops
 from exporter.inference.options import Options
 from exporter.inference.outputs import find_outputs
 from exporter.inference.records import describe
 from exporter.inference.rewriter import Rewriter
+from exporter.inference.rounds import rounds
 from exporter.inference.settings import apply_values
 from exporter.inference.signatures import choose_signature
 from exporter.inference.statistics import KEPT, Checkpoint, use_moving_statistics
@@ -37,6 +39,9 @@ from exporter.sources.graph import Graph, Node, Ref
 from exporter.sources.model import SourceModel, Variable
 
 __all__ = ["Inferred", "to_inference"]
+
+_KERAS_EXPORT = frozenset({"serve", "serving_default"})
+"""The signatures of what Keras 3 exports."""
 
 Inferred = tuple[InferenceModel, tuple[BatchNorm, ...], Findings]
 
@@ -68,14 +73,16 @@ class _Inference:
         self.variables: dict[str, Variable] = dict(source.variables)
         self.input_names: dict[Ref, str] = {}
         self.signature = choose_signature(source, graph, options)
+        self.inliner = Inliner(self.rewriter)
+        self.openers = (partial(open_calls, self.rewriter, self.inliner), self._open_signature)
 
     def run(self) -> Inferred:
         rewriter, findings = self.rewriter, self.findings
         given = self._given_inputs()
-        apply_values(rewriter, self.options.values, findings)
+        apply_values(rewriter, self.options.values, findings, self.openers)
         names = self._outputs(list(given))
         outputs = [ref for _, ref in names]
-        inliner = Inliner(rewriter)
+        inliner = self.inliner
         self._resolve_conditions(inliner, outputs)
         resolve_blends(rewriter, outputs, findings)
         updates = Updates(rewriter, frozenset(node.name for node in rewriter.order(outputs)))
@@ -106,7 +113,7 @@ class _Inference:
         named = self.options.inputs.items()
         given: dict[Ref, tuple[int | None, ...] | None] = {}
         for name, shape in named:
-            ref = find_tensor(self.rewriter, name, what="--input")
+            ref = find_tensor(self.rewriter, name, what="--input", openers=self.openers)
             given[self._cut(str(ref), ref)] = shape
         if not given and self.signature is not None:
             for name, ref in self.signature.inputs.items():
@@ -120,16 +127,27 @@ class _Inference:
         return placeholder
 
     def _outputs(self, given: list[Ref]) -> list[tuple[str, Ref]]:
-        if self.options.outputs:
-            refs = [find_tensor(self.rewriter, name, what="--output") for name in self.options.outputs]
+        if self.options.outputs and self.signature is None:
+            refs = [
+                find_tensor(self.rewriter, name, what="--output", openers=self.openers) for name in self.options.outputs
+            ]
             for ref in refs:
                 self.findings.decide("output", str(ref), "output", "named by the user")
             return [(str(ref), ref) for ref in refs]
         if self.signature is not None:
             for name in self.signature.outputs:
-                self.findings.decide("output", name, "output", f"signature {self.signature.name}")
+                chosen = "named by the user, of " if self.options.outputs else ""
+                self.findings.decide("output", name, "output", f"{chosen}signature {self.signature.name}")
             return list(self.signature.outputs.items())
         return [(str(ref), ref) for ref in find_outputs(self.rewriter, given, self.findings)]
+
+    def _open_signature(self) -> None:
+        """Opens the conditions on the way to the default signature's outputs, for tensors that are named in them."""
+        if not self.source.signatures:
+            return
+        unnamed = choose_signature(self.source, self.graph, replace(self.options, outputs=()))
+        if unnamed is not None:
+            self._resolve_conditions(self.inliner, list(unnamed.outputs.values()))
 
     def _named_inputs(self, inputs: list[Input]) -> list[Input]:
         """Inputs under the names that the user or the signature gives them, each with its reason in the report."""
@@ -169,13 +187,18 @@ class _Inference:
             self.variables[ref.node] = Variable(ref.node, key, info.kind, info.shape, partial(store.read, key))
             return ref
 
-        return Checkpoint(keys, variable)
+        def value(name: str) -> Array | None:
+            stored = self.variables.get(name)
+            return None if stored is None else stored.read()
+
+        return Checkpoint(keys, variable, value, of_keras_export=self.source.signatures.keys() >= _KERAS_EXPORT)
 
     def _resolve_conditions(self, inliner: Inliner, outputs: list[Ref]) -> None:
         """Resolves what is known or about training; the functions of an `If` on data are opened to look into them."""
-        while True:
+        for _ in rounds("opening the conditions on data"):
             resolve_flags(self.rewriter, inliner, outputs, self.findings)
-            calls = [c for c in find_conditions(self.rewriter, outputs) if c.node.op in IFS]
+            needed = {node.name for node in self.rewriter.order(outputs)}
+            calls = [c for c in find_conditions(self.rewriter, outputs) if c.node.op in IFS and c.node.name in needed]
             for condition in calls:
                 self._keep(inliner, condition)
             if not calls:

@@ -65,7 +65,7 @@ class Inliner:
     def _copy(
         self, call: Node, body: FunctionBody, arguments: dict[str, Ref], depth: int, loop: str | None
     ) -> list[Ref]:
-        names = {name: self._free_name(f"{call.name}/{name}") for name in body.nodes}
+        names = {name: self._rewriter.free_name(f"{call.name}/{name}") for name in body.nodes}
 
         def outside(ref: Ref) -> Ref:
             inner = names.get(ref.node)
@@ -80,17 +80,11 @@ class Inliner:
                 self._loops[names[name]] = loop
         return [outside(ref) for ref in body.outputs]
 
-    def _free_name(self, name: str) -> str:
-        free, count = name, 0
-        while free in self._rewriter:
-            count += 1
-            free = f"{name}_{count}"
-        return free
-
     def expand(self, node: Node) -> None:
         """A plain call: its results are the function's."""
         for port, ref in enumerate(self.inline(node, node.attribute("f"), self._rewriter.inputs(node))):
             self._rewriter.redirect(Ref(node.name, port), ref)
+        self._rewriter.put(Node(node.name, "NoOp"))
 
 
 def _attributes(node: Node, loop: str | None) -> Mapping[str, Any]:

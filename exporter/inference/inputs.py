@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from exporter.errors import UnsupportedError, UsageError
 from exporter.inference.batches import batch_size
@@ -14,11 +15,15 @@ from exporter.inference.model import Input
 from exporter.inference.ranks import hinted_shape
 from exporter.inference.result_types import result_type
 from exporter.inference.rewriter import Rewriter
+from exporter.inference.rounds import rounds
 from exporter.sources.graph import Node, Ref
 
 __all__ = ["cut_input", "find_inputs", "use_defaults"]
 
 _STRING = 7
+
+_WRITTEN = "written_for_batch"
+"""The attribute of a placeholder in the place of another tensor: the first size of that."""
 
 _Shape = tuple[int | None, ...] | None
 
@@ -29,7 +34,8 @@ def cut_input(rewriter: Rewriter, ref: Ref) -> Ref:
     if node.op in ("Placeholder", "PlaceholderV2"):
         return ref
     dtype, shape = result_type(rewriter, node, ref.port), _shape(rewriter, node, ref.port)
-    placeholder = rewriter.add(f"{ref}/input", "Placeholder", dtype=dtype, shape=shape)
+    attributes: dict[str, Any] = {"dtype": dtype, "shape": shape, _WRITTEN: _batch(rewriter, node, ref.port)}
+    placeholder = rewriter.add(f"{ref}/input", "Placeholder", **attributes)
     rewriter.redirect(ref, placeholder)
     return placeholder
 
@@ -68,7 +74,7 @@ def find_inputs(
         UsageError: A tensor is named that the outputs don't need.
     """
     cut = set(given)
-    while True:
+    for _ in rounds("finding the inputs"):
         nodes = rewriter.order(outputs, stop=frozenset(cut))
         used = {ref for node in nodes for ref in rewriter.inputs(node)} | {rewriter.resolve(ref) for ref in outputs}
         new = {ref for ref in used if ref not in cut and _is_source(rewriter, rewriter.node(ref.node))}
@@ -120,7 +126,21 @@ def _warn_of_flag(node: Node, findings: Findings) -> None:
 def _input(rewriter: Rewriter, ref: Ref, shape: _Shape) -> Input:
     node = rewriter.node(ref.node)
     found = _shape(rewriter, node, ref.port) if shape is None else shape
-    return Input(str(ref), ref, result_type(rewriter, node, ref.port), found)
+    written = _batch(rewriter, node, ref.port) if found and found[0] is None else None
+    return Input(str(ref), ref, result_type(rewriter, node, ref.port), found, written)
+
+
+def _batch(rewriter: Rewriter, node: Node, port: int) -> int | None:
+    """The first size of a tensor as the file has it."""
+    if _WRITTEN in node.attributes:
+        written: int | None = node.attribute(_WRITTEN)
+        return written
+    if "Many" in node.op or "UpTo" in node.op:
+        count = rewriter.value(rewriter.inputs(node)[1])
+        return None if count is None or count.size != 1 else int(count.item())
+    shapes = node.attribute("output_shapes") or ()
+    shape = shapes[port] if port < len(shapes) else hinted_shape(node, port)
+    return shape[0] if shape else None
 
 
 def _parsed(node: Node, port: int) -> _Shape:

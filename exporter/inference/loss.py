@@ -11,6 +11,7 @@ from exporter.sources.graph import Node, Ref
 
 __all__ = ["LossArithmetic"]
 
+_CROSS_ENTROPIES = frozenset({"SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits"})
 _COPIES = frozenset({"Identity", "StopGradient"})
 _PARTS = frozenset({"Unpack", "StridedSlice", "Slice", "Split", "SplitV"})
 _NORMS = frozenset({"Abs", "Square", "SquaredDifference"})
@@ -51,6 +52,9 @@ class LossArithmetic:
         With `views`, parts and other shapes of a tensor count as the tensor.
         """
         given = self._rewriter.resolve(ref)
+        loss = self._rewriter.node(given.node)
+        if loss.op in _CROSS_ENTROPIES:
+            return self.start(self._rewriter.inputs(loss)[0], views=views)
         ref = self._behind(ref, _COPIES | _VIEWS if views else _COPIES)
         node = self._rewriter.node(ref.node)
         weighted = [other for other in self._rewriter.inputs(node) if other.node in self._weighted]

@@ -45,12 +45,14 @@ class Input:
         ref: The tensor.
         dtype: TensorFlow's type number (1 float, 3 int32, ...).
         shape: Sizes, None for an unknown one; None altogether for an unknown rank.
+        written: The batch that the graph was written for, where `shape` leaves open what the file has as a number.
     """
 
     name: str
     ref: Ref
     dtype: int
     shape: tuple[int | None, ...] | None
+    written: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,27 +3,67 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 
 from exporter.errors import UsageError
+from exporter.inference.inline import CALLS, Inliner
 from exporter.inference.rewriter import Rewriter
+from exporter.inference.rounds import rounds
 from exporter.sources.graph import Ref, parse_ref
 
-__all__ = ["find_tensor"]
+__all__ = ["find_tensor", "open_calls"]
+
+_SHOWN = re.compile(r"^\{\{node (.*)\}\}$")
+"""How TensorFlow writes a node's name in messages."""
+
+_SHOWN_AT_MOST = 6
 
 
-def find_tensor(rewriter: Rewriter, name: str, *, what: str) -> Ref:
-    """The tensor of that name.
+def find_tensor(rewriter: Rewriter, name: str, *, what: str, openers: Iterable[Callable[[], None]] = ()) -> Ref:
+    """The tensor of that name, perhaps inside of a function.
+
+    Args:
+        rewriter: The graph.
+        name: As the graph has it, as messages have it (`call/name`), or as TensorFlow has it inside of a function.
+        what: The option that it was given with.
+        openers: What brings more of what functions hold into the graph; called one by one until the tensor is there.
 
     Raises:
-        UsageError: There is none; the message names the nearest.
+        UsageError: There is none, or there are several; the message names them, or the nearest.
     """
-    ref = parse_ref(name) if name else Ref(name)
-    if ref.node not in rewriter:
-        near = _near(ref.node, rewriter.graph.nodes)
-        hint = f"Did you mean {' or '.join(near)}?" if near else "`inspect` lists the graph's inputs and outputs"
-        raise UsageError(f"there is no tensor {name!r} in the graph, given as {what}", hint=hint)
-    return ref
+    plain = _SHOWN.sub(r"\1", name)
+    ref = parse_ref(plain) if plain else Ref(plain)
+    if ref.node in rewriter:
+        return ref
+    for open_more in openers:
+        open_more()
+        if ref.node in rewriter:
+            return ref
+        inside = [other for other in dict.fromkeys(rewriter.added()) if other.endswith(f"/{ref.node}")]
+        if len(inside) == 1:
+            return Ref(inside[0], ref.port)
+        if inside:
+            raise UsageError(
+                f"{len(inside)} functions have a tensor {name!r}, given as {what}",
+                hint=f"Give its whole name: {' or '.join(inside[:_SHOWN_AT_MOST])}",
+            )
+    near = _near(ref.node, (*rewriter.graph.nodes, *rewriter.added()))
+    hint = f"Did you mean {' or '.join(near)}?" if near else "`inspect` lists the graph's inputs and outputs"
+    raise UsageError(f"there is no tensor {name!r} in the graph, given as {what}", hint=hint)
+
+
+def open_calls(rewriter: Rewriter, inliner: Inliner) -> None:
+    """Puts the bodies of all calls into the graph, and of the calls in them; conditions and loops stay as they are."""
+    names = list(dict.fromkeys((*rewriter.graph.nodes, *rewriter.added())))
+    for _ in rounds("opening the graph's functions"):
+        calls = [node for node in map(rewriter.node, names) if node.op in CALLS]
+        if not calls:
+            return
+        before = set(rewriter.added())
+        for node in calls:
+            inliner.expand(node)
+        names = [name for name in rewriter.added() if name not in before]
 
 
 def _near(name: str, names: Iterable[str]) -> list[str]:

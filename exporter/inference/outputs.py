@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 
 from exporter.errors import UsageError
 from exporter.inference.ends import CHOICES, End, EndSearch
@@ -12,6 +13,7 @@ from exporter.inference.loop_ends import is_counter, loop_leftovers
 from exporter.inference.markers import RANDOM_OPS, SHAPE_OPS, behind
 from exporter.inference.ranks import hinted_shape
 from exporter.inference.rewriter import Rewriter
+from exporter.inference.strays import dead_ends, joined_pieces, judged_by, shown_images, statistics_ends
 from exporter.sources.graph import Ref
 
 __all__ = ["find_outputs"]
@@ -112,6 +114,7 @@ def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]
     for end in [end for end in ends if is_counter(search, end)]:
         _set_aside(findings, end, "a number that a loop has counted")
         ends = [other for other in ends if other is not end]
+    ends = _without_strays(search, ends, findings)
     ends = _without_samples(search, _without_copies(search, ends, findings), findings)
     results = [end for end in ends if not end.only_loss]
     if results and len({end.sources for end in results}) == 1:
@@ -126,6 +129,7 @@ def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]
         ends = [end for end in ends if not end.only_loss or end.sources == results[0].sources]
     ends = _without_unused_noise(search, ends, findings)
     ends = _without_auxiliary(search, _without_logits(search, ends, findings), findings)
+    ends = _put_together(search, ends, findings)
     if len({end.sources for end in ends}) > 1 or _one_feeds_another(search, ends):
         raise UsageError(
             f"the graph has several networks, or ends of one; the candidates for an output are {_list(search, ends)}",
@@ -133,6 +137,37 @@ def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]
         )
     position = {node.name: i for i, node in enumerate(search.nodes)}
     return sorted((end.ref for end in ends), key=lambda ref: (position[ref.node], ref.port))
+
+
+def _without_strays(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
+    """Without statistics, layers that nobody trains, and pictures of what something else uses as numbers."""
+    for find, reason in (
+        (statistics_ends, "statistics of the batch, which moving averages are made of"),
+        (dead_ends, "layers that training never reaches make it, and nothing uses it"),
+        (judged_by, "a network that isn't trained compares with it what another one has made"),
+    ):
+        strays = find(search, ends)
+        if len(strays) < len(ends):
+            for end in strays:
+                _set_aside(findings, end, reason)
+            ends = [end for end in ends if end not in strays]
+    for end, result in shown_images(search, ends).items():
+        _set_aside(findings, end, f"{result} as bytes to be looked at; another network uses {result} itself")
+        replaced = End(result, end.sources, end.only_loss)
+        ends = [replaced if other is end else other for other in ends]
+    return ends
+
+
+def _put_together(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
+    """With one tensor in the place of all the pieces of it that losses read."""
+    whole = joined_pieces(search, ends)
+    kept: dict[Ref, End] = {}
+    for end in ends:
+        ref = whole.get(end, end.ref)
+        if end in whole:
+            _set_aside(findings, end, f"a piece of {ref} that only a loss reads")
+        kept.setdefault(ref, End(ref, end.sources, end.only_loss, end.is_fed))
+    return list(kept.values())
 
 
 def _without_logits(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
@@ -188,12 +223,24 @@ def _set_aside(findings: Findings, end: End, reason: str) -> None:
     findings.decide("output", str(end.ref), "set aside", f"{reason}; --output {end.ref} exports it")
 
 
+def _parameters(search: EndSearch, end: End) -> int:
+    """How many weights a candidate is computed with, as far as the graph says."""
+    shapes = [search.rewriter.node(name).attribute("shape") or () for name in search.weights_before(end.ref)]
+    return sum(prod(size or 1 for size in shape) for shape in shapes)
+
+
 def _list(search: EndSearch, ends: list[End]) -> str:
+    """The candidates network by network, the one with most weights first, and of each its last results first."""
     shown = []
-    for end in ends[:_LISTED]:
+    weights = {end: _parameters(search, end) for end in ends}
+    largest = {end.sources: max(weights[o] for o in ends if o.sources == end.sources) for end in ends}
+    ranked = sorted(
+        ends, key=lambda e: (-largest[e.sources], sorted(e.sources), e.only_loss, -len(search.layers_before(e.ref)))
+    )
+    for end in ranked[:_LISTED]:
         shape = hinted_shape(search.rewriter.node(end.ref.node), end.ref.port)
         sizes = "" if shape is None else " [" + ", ".join("?" if s is None else str(s) for s in shape) + "]"
         needs = ", ".join(sorted(str(source) for source in end.sources)) or "nothing"
-        shown.append(f"{end.ref}{sizes} (from {needs})")
+        shown.append(f"{end.ref}{sizes} (from {needs}), {weights[end]} parameters")
     more = f" and {len(ends) - _LISTED} more" if len(ends) > _LISTED else ""
     return "; ".join(shown) + more

@@ -36,9 +36,17 @@ def describe(
     """
     reader = _Reader(rewriter, variables)
     found = _unique([(p, _record(reader, p, findings)) for p in parameters])
-    for sentence in diagnose(_values(reader, found), steps(rewriter, variables) if found else None):
+    trained = steps(rewriter, variables) if found else None
+    for sentence in diagnose(_values(reader, found), trained, to_keep=_keeping_batches(findings)):
         findings.warn(sentence)
     return found
+
+
+def _keeping_batches(findings: Findings) -> str:
+    """The arguments that let batch norms normalise by the batch: flags that chose the moving statistics, too."""
+    flags = [d for d in findings.decisions if d.kind == "flag" and d.choice in ("true", "false")]
+    values = [f"--set {d.subject}={'false' if d.choice == 'true' else 'true'}" for d in flags]
+    return " ".join([*values, "--keep-batch-statistics"])
 
 
 def _values(reader: _Reader, found: list[tuple[Parameters, BatchNorm]]) -> list[NormValues]:

@@ -23,6 +23,7 @@ class Rewriter:
         self.graph = graph
         self._added: dict[str, Node] = {}
         self._redirected: dict[Ref, Ref] = {}
+        self._taken: dict[str, int] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._added or name in self.graph.nodes
@@ -66,12 +67,18 @@ class Rewriter:
 
     def add(self, name: str, op: str, inputs: Iterable[Ref] = (), **attributes: Any) -> Ref:
         """A new node, its name made unique with _1, _2, ...; returns its first result."""
-        unique, count = name, 0
-        while unique in self:
-            count += 1
-            unique = f"{name}_{count}"
+        unique = self.free_name(name)
         self._added[unique] = Node(unique, op, tuple(inputs), (), attributes)
         return Ref(unique)
+
+    def free_name(self, name: str) -> str:
+        """The name, or the first of name_1, name_2, ... that no node has; it stays free until a node is added."""
+        free, count = name, self._taken.get(name, 0)
+        while free in self:
+            count += 1
+            free = f"{name}_{count}"
+        self._taken[name] = max(count - 1, 0)
+        return free
 
     def put(self, node: Node) -> None:
         """A node under its own name, over one of that name that is there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -17,14 +17,16 @@ from exporter.inference.rewriter import Rewriter
 __all__ = ["apply_values"]
 
 
-def apply_values(rewriter: Rewriter, values: Mapping[str, str], findings: Findings) -> None:
-    """Puts a constant in the place of each named tensor.
+def apply_values(
+    rewriter: Rewriter, values: Mapping[str, str], findings: Findings, openers: Iterable[Callable[[], None]] = ()
+) -> None:
+    """Puts a constant in the place of each named tensor; `openers` as in `find_tensor`.
 
     Raises:
         UsageError: There is no such tensor, or the text is no value of its type.
     """
     for name, text in values.items():
-        ref = find_tensor(rewriter, name, what="--set")
+        ref = find_tensor(rewriter, name, what="--set", openers=openers)
         dtype = result_type(rewriter, rewriter.node(ref.node), ref.port)
         array = _parse(name, text, dtype_of(dtype))
         rewriter.redirect(ref, rewriter.constant(f"{ref.node}/set", array, dtype))

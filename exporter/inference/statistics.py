@@ -7,12 +7,13 @@ said.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from exporter.errors import MissingError
+from exporter.formats.records import Array
 from exporter.inference.findings import Findings
 from exporter.inference.groups import DATA_SOURCES, PLACEHOLDERS
 from exporter.inference.markers import FUSED_BATCH_NORMS, MOMENTS, behind, over_batch, variable_behind
@@ -41,10 +42,20 @@ _VARIANCE_NAMES = (
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What the stage needs to know of the weights: which keys there are, and how to get a variable node for one."""
+    """What the stage needs to know of the weights.
+
+    Attributes:
+        keys: The keys that there are.
+        variable: Gives the variable node for a key.
+        value: The value of a variable, by its node's name; None if it isn't stored.
+        of_keras_export: Whether Keras 3 has exported the model, which loses the training argument of its layers behind
+            a `Resizing`: what is in training mode there isn't meant to be.
+    """
 
     keys: frozenset[str]
     variable: Callable[[str], Ref]
+    value: Callable[[str], Array | None]
+    of_keras_export: bool = False
 
 
 def use_moving_statistics(
@@ -58,6 +69,9 @@ def use_moving_statistics(
 ) -> None:
     """Rewrites every batch norm in training mode that `keep` doesn't name.
 
+    No flag is left that says otherwise, so the graph normalises by the batch wherever it runs. Where the moving
+    statistics were never updated, that is what the model means, and it stays so.
+
     Raises:
         MissingError: A batch norm has no moving statistics, neither by updates nor by names.
     """
@@ -70,6 +84,7 @@ def use_moving_statistics(
                 stage.fused(node)
     stage.unfused(outputs, keep)
     stage.complain()
+    stage.warn()
 
 
 def _normalises_samples(rewriter: Rewriter, node: Node) -> bool:
@@ -94,15 +109,21 @@ class _Stage:
         self.checkpoint = checkpoint
         self.findings = findings
         self.lost: list[Node] = []
+        self.kept: set[Ref] = set()
+        self.meant: list[str] = []
+        self.replaced: list[str] = []
 
     def fused(self, node: Node) -> None:
         """`FusedBatchNorm*(x, gamma, beta, [], [], is_training=True)` gets the moving mean and variance."""
         names = [self.updates.variable(Ref(node.name, port)) for port in (1, 2)]
-        if None in names:
+        known = [name for name in names if name is not None]
+        if len(known) < len(names):
             refs = self._by_scope(node)
+        elif self._keeps_unused(node.name, known):
+            return
         else:
-            refs = [self._reading(str(name)) for name in names]
-            self._say(node.name, [str(name) for name in names])
+            refs = [self._reading(name) for name in known]
+            self._say(node.name, known)
         if refs is None:
             return
         x, gamma, beta = self.rewriter.inputs(node)[:3]
@@ -117,12 +138,15 @@ class _Stage:
         needed = {node.name for node in self.rewriter.order(outputs)}
         exact = self.updates.averaged()
         others = [item for item in self.updates.statistics() if item not in exact]
-        for ref, variable in [*exact, *others]:
+        taken = [(ref, variable) for ref, variable in [*exact, *others] if self._is_taken(ref, needed)]
+        for ref, variable in taken:
             node = self.rewriter.node(ref.node)
-            if node.name not in needed or node.op in FUSED_BATCH_NORMS:
-                continue
             if keep(node.name):
                 self.findings.decide("statistics", str(ref), KEPT, "kept, as asked for")
+                continue
+            beside = {other for _, other in taken if _scope(other) == _scope(variable)}
+            if self._keeps_unused(str(ref), sorted(beside)):
+                self.kept.add(behind(self.rewriter, ref))
                 continue
             reading = self._reading(variable)
             if (ref, variable) not in exact:
@@ -132,6 +156,19 @@ class _Stage:
         for node in self.rewriter.order(outputs):
             if node.op in ("Rsqrt", "Sqrt"):
                 self._leftover(node, keep)
+
+    def _is_taken(self, ref: Ref, needed: set[str]) -> bool:
+        return ref.node in needed and self.rewriter.node(ref.node).op not in FUSED_BATCH_NORMS
+
+    def _keeps_unused(self, subject: str, variables: list[str]) -> bool:
+        """Keeps the batch's statistics where all that were to be kept of them are as they were initialised."""
+        values = [self.checkpoint.value(variable) for variable in variables]
+        if self.checkpoint.of_keras_export or len(values) < 2 or not all(_is_initial(value) for value in values):
+            return False
+        reason = f"no flag says otherwise, and {' and '.join(variables)} were never updated"
+        self.findings.decide("statistics", subject, KEPT, reason)
+        self.meant += [_scope(name) or name for name in variables]
+        return True
 
     def _without_renormalisation(self, outputs: list[Ref]) -> None:
         """Batch renormalisation's corrections r and d, which are 1 and 0 at inference.
@@ -169,6 +206,8 @@ class _Stage:
             ref = behind(self.rewriter, term)
             node = self.rewriter.node(ref.node)
             if node.op not in MOMENTS or not is_statistic(self.rewriter, ref) or not _is_of_data(self.rewriter, ref):
+                continue
+            if ref in self.kept:
                 continue
             if keep(root.name):
                 self.findings.decide("statistics", root.name, KEPT, "kept, as asked for")
@@ -213,6 +252,7 @@ class _Stage:
         names = " and ".join(variables)
         reason = "the graph normalises by the batch, and updates these variables from its statistics"
         self.findings.decide("statistics", subject, names, reason)
+        self.replaced += [_scope(name) or name for name in variables]
 
     def _by_scope(self, node: Node) -> list[Ref] | None:
         """The moving statistics by their names, beside gamma or beta or in the scope of the op; None if none."""
@@ -220,11 +260,15 @@ class _Stage:
             mean = self._key(scope, _MEAN_NAMES)
             variance = self._key(scope, _VARIANCE_NAMES)
             if mean is not None and variance is not None:
+                refs = [self.checkpoint.variable(mean), self.checkpoint.variable(variance)]
+                if self._keeps_unused(node.name, [ref.node for ref in refs]):
+                    return None
                 reason = (
                     "nothing in the graph updates them; they are in the same scope and called like moving statistics"
                 )
                 self.findings.decide("statistics", node.name, f"{mean} and {variance}", reason)
-                return [self.checkpoint.variable(mean), self.checkpoint.variable(variance)]
+                self.replaced.append(_scope(mean) or node.name)
+                return refs
         self.lost.append(node)
         return None
 
@@ -240,6 +284,20 @@ class _Stage:
 
     def _key(self, scope: str, names: tuple[str, ...]) -> str | None:
         return next((f"{scope}/{name}" for name in names if f"{scope}/{name}" in self.checkpoint.keys), None)
+
+    def warn(self) -> None:
+        """Says what TensorFlow, or the user, may have seen otherwise."""
+        if self.meant:
+            self.findings.warn(
+                f"{_named(self.meant)}: normalised by the batch itself, as the graph has it; no flag says otherwise, "
+                "and their moving statistics are exactly as they were initialised"
+            )
+        if self.replaced:
+            self.findings.warn(
+                f"{_named(self.replaced)}: the graph as written normalises by the batch wherever it runs, so "
+                "TensorFlow gives other numbers for it; the moving statistics are taken, and --keep-batch-statistics "
+                "keeps the batch's"
+            )
 
     def complain(self) -> None:
         """Raises if batch norms have no moving statistics, naming all of them and what there is in their place."""
@@ -260,6 +318,23 @@ class _Stage:
         there = f"there are only {', '.join(nearest[:6])}" if nearest else "there is nothing in its scope"
         return f"{node.name} wants {wanted}, and {there}"
 
+
+def _scope(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _is_initial(value: Array | None) -> bool:
+    """Whether it is as moving statistics begin: all zeros or all ones."""
+    return value is not None and (bool(np.all(value == 0)) or bool(np.all(value == 1)))
+
+
+def _named(subjects: Iterable[str]) -> str:
+    names = list(dict.fromkeys(subjects))
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+_NAMED = 4
 
 _HINT = (
     "Save all variables (tf.global_variables(), not tf.trainable_variables()), or keep the batch's own statistics with "

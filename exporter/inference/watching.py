@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from exporter.inference.groups import LOSS_ARITHMETIC, NO_VALUE
 from exporter.inference.markers import COSMETIC, MERGES, PREDICATES, SWITCHES, variable_behind
 from exporter.inference.rewriter import Rewriter
+from exporter.inference.rounds import rounds
 from exporter.sources.graph import Node, Ref
 
 __all__ = ["Watching"]
@@ -52,10 +53,11 @@ class Watching:
     def _checks(self) -> set[str]:
         """What ends in a check or a text: nobody computes on with it."""
         found: set[str] = set()
-        size = -1
-        while len(found) > size:
+        for _ in rounds("finding the graph's checks"):
             size = len(found)
             found |= {node.name for node in self._nodes.values() if self._is_check(node, found)}
+            if len(found) == size:
+                break
         return found
 
     def _is_check(self, node: Node, found: Set[str]) -> bool:
@@ -87,10 +89,11 @@ class Watching:
     def _follow(self, shown: Node) -> None:
         """From what is shown back to what it says something of; losses, which have gradients, aren't meant."""
         made = {shown.name} if self._is_statistic(shown) else set[str]()
-        size = -1
-        while len(made) > size:
+        for _ in rounds("finding what summaries show"):
             size = len(made)
             made |= {ref.node for ref in self._behind(made) if self._is_made_for(self._nodes[ref.node], made)}
+            if len(made) == size:
+                break
         if any(user.name in self._gradients for name in made for user in self._users.get(name, ())):
             return
         self.only |= made

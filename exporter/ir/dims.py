@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import onnx_ir as ir
@@ -14,6 +15,9 @@ Dims = tuple[Dim, ...]
 UNKNOWN = ir.SymbolicDim(None)
 
 _LONGEST_EXPRESSION = 80
+
+_MULTIPLE = re.compile(r"(\d+)\*([A-Za-z_]\w*)")
+"""`7*N`."""
 
 
 def dims_of(shape: Iterable[object]) -> Dims:
@@ -54,6 +58,10 @@ def floor_div(a: Dim, b: int) -> Dim:
         return a // b
     if b == 1 or a.value is None:
         return a
+    multiple = _MULTIPLE.fullmatch(a.value)
+    if multiple is not None and int(multiple[1]) % b == 0:
+        times = int(multiple[1]) // b
+        return ir.SymbolicDim(multiple[2] if times == 1 else f"{times}*{multiple[2]}")
     return _expression(f"floor(({a.value})/{b})")
 
 

@@ -123,6 +123,25 @@ def _dense(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
     return (*x[:-1], UNKNOWN if kernel is None else kernel[-1])
 
 
+def _matmul(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    a, b = _x(inputs), inputs[1].shape if inputs[1] else None
+    if b is None:
+        return None
+    if not a or not b:
+        raise ShapeError("a matrix product with a scalar")
+    inner = (a[-1], b[-2] if len(b) > 1 else b[-1])
+    if all(isinstance(dim, int) for dim in inner) and inner[0] != inner[1]:
+        raise ShapeError(f"tensors of shapes {list(a)} and {list(b)} can't be multiplied")
+    before = [dims[:-2] for dims in (a, b)]
+    rank = max(map(len, before))
+    padded = [(*[1] * (rank - len(dims)), *dims) for dims in before]
+    batch = [_broadcast(p, q) for p, q in zip(*padded, strict=True)]
+    for p, q in zip(*padded, strict=True):
+        if isinstance(p, int) and isinstance(q, int) and p != q and 1 not in (p, q):
+            raise ShapeError(f"tensors of shapes {list(a)} and {list(b)} can't be multiplied")
+    return (*batch, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
+
+
 def _same(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
     return _x(inputs)
 
@@ -228,6 +247,9 @@ def _concat(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
     axis = attributes["axis"] % max(len(known_shapes[0]), 1)
     if any(len(shape) != len(known_shapes[0]) for shape in known_shapes):
         raise ShapeError(f"tensors of ranks {[len(shape) for shape in known_shapes]} can't be concatenated")
+    for sizes in (others for i, others in enumerate(zip(*known_shapes, strict=True)) if i != axis):
+        if len({size for size in sizes if isinstance(size, int)}) > 1:
+            raise ShapeError(f"tensors of shapes {[list(shape) for shape in known_shapes]} can't be concatenated")
     result = [
         next((s[i] for s in known_shapes if isinstance(s[i], int)), known_shapes[0][i])
         for i in range(len(known_shapes[0]))
@@ -315,6 +337,7 @@ RULES: dict[str, Callable[[_Inputs, _Attributes], Dims | None]] = {
     "DepthToSpace": _depth_to_space,
     "Expand": _expand,
     "LRN": _same,
+    "MatMul": _matmul,
     "MaxPool": _pool,
     "Pad": _pad,
     "Reshape": _reshape,

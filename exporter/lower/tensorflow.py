@@ -15,6 +15,7 @@ from exporter.inference.nesting import all_nodes
 from exporter.ir.builder import Builder
 from exporter.lower.loops import lower_loop
 from exporter.lower.tf import OPS
+from exporter.lower.tf.batch import BATCH, BROADCASTING, Batch
 from exporter.lower.tf.complex_numbers import COMPLEX_OPS, Complex, ComplexOperand, constant
 from exporter.lower.tf.context import Memory, NodeContext, RefusalError
 from exporter.lower.tf.dtypes import dtype_of_number
@@ -38,18 +39,23 @@ _IGNORED = frozenset({"Assert", "NoOp"})
 _TRANSLATED = frozenset({LOOP, *COMPLEX_OPS, *LIST_OPS, *OPS, *SPECTRA})
 
 
-def lower_tensorflow(model: InferenceModel, *, name: str) -> ir.Model:
+def lower_tensorflow(model: InferenceModel, *, name: str, batch: Batch | None = None) -> ir.Model:
     """The unfolded IR of an inference function.
 
     Graph inputs and outputs have the names of the model's; weights those of their variables' checkpoint keys; the
     result of a TensorFlow node the node's own.
+
+    Args:
+        model: The inference function.
+        name: The graph's name.
+        batch: The batch that the graph was written for, where it is to be open.
 
     Raises:
         UnsupportedError: Naming everything in the model that has no translation.
         CorruptError: Tensors that don't go together, or an input that no node provides.
         MissingError: A variable without a value.
     """
-    lowering = _Lowering(model, name)
+    lowering = _Lowering(model, name, batch)
     for node in model.graph:
         lowering.lower(node)
     lowering.refusals.check()
@@ -57,11 +63,11 @@ def lower_tensorflow(model: InferenceModel, *, name: str) -> ir.Model:
 
 
 class _Lowering:
-    def __init__(self, model: InferenceModel, name: str) -> None:
+    def __init__(self, model: InferenceModel, name: str, batch: Batch | None) -> None:
         self.model = model
         self.builder = Builder(name)
         self.refusals = Refusals()
-        self.memory = Memory()
+        self.memory = Memory(batch=batch)
         self.values: dict[Ref, ComplexOperand] = {}
         self.failed: set[str] = set()
         self.named: set[ir.Value] = set()
@@ -110,6 +116,8 @@ class _Lowering:
         """What a node becomes that is no loop."""
         operands = tuple(self._operand(ref) for ref in node.inputs)
         tensors = tuple(operand for operand in operands if isinstance(operand, ir.Value))
+        if self.memory.batch is not None and node.op in BROADCASTING:
+            tensors = self.memory.batch.single(self.builder, node.name, tensors)
         ctx = self._context(node, tensors)
         if node.op in SPECTRA:
             return SPECTRA[node.op](ctx, operands)
@@ -249,5 +257,5 @@ def _symbolic(entry: Input) -> tuple[int | str, ...] | None:
     if entry.shape is None:
         return None
     stem = re.sub(r"\W", "_", entry.name, flags=re.ASCII)
-    names = ["N" if axis == 0 else f"{stem}_dim{axis}" for axis in range(len(entry.shape))]
+    names = [BATCH if axis == 0 else f"{stem}_dim{axis}" for axis in range(len(entry.shape))]
     return tuple(name if size is None else size for name, size in zip(names, entry.shape, strict=True))

@@ -19,11 +19,12 @@ from exporter.ir.evaluate import Constants
 from exporter.ir.ops import is_op
 from exporter.ir.order import is_as_written
 from exporter.passes.affine import Affine, Array
+from exporter.passes.cancellation import FACTOR, FACTOR_ROUNDED, Exactness, Spread, keeps_digits, left_of
 from exporter.passes.constant_channels import ConstantChannels
 from exporter.passes.naming import Namer
 from exporter.passes.rounding import EXACT, Noise, noise_of
 
-__all__ = ["SITE", "Original", "Site", "collect", "is_site", "readers"]
+__all__ = ["SITE", "Original", "Site", "collect", "is_site", "order_matters", "readers"]
 
 SITE = "Affine"
 """The op type of a site's node, in the domain of the passes."""
@@ -56,6 +57,10 @@ class Site:
         dead: The channels of which it makes constants.
         reason: Why the rest of it stays.
         noise: The rounding errors in half precision that go away with it.
+        spread: The statistics of its output, where those of a batch norm tell.
+        left: The size of its output, where it isn't that any more.
+        scaled_first: Whether its first op multiplies by a number that isn't a power of 2, which rounds what it gets.
+        centred: Whether it is the x + c that is left of a shift that cancels most of x.
     """
 
     node: ir.Node
@@ -68,6 +73,10 @@ class Site:
     dead: tuple[int, ...] = ()
     reason: str | None = None
     noise: Noise = EXACT
+    spread: Spread | None = None
+    left: Array | None = None
+    scaled_first: bool = False
+    centred: bool = False
 
     @property
     def source(self) -> str:
@@ -95,6 +104,36 @@ class Site:
         self.dead = tuple(sorted({*other.dead, *self.dead}))
         self.original = None
 
+    def size(self, exactness: Exactness) -> Array:
+        """The size of its output, as far as it is known, and 0 where it isn't."""
+        if self.left is not None:
+            return self.left
+        return (
+            left_of(self.affine, self.input, exact=exactness.is_exact(self.input))
+            if self.spread is None
+            else self.spread.size
+        )
+
+    def cancels(self, exactness: Exactness) -> str | None:
+        """Why its shift can't be added later without losing digits; None if it can."""
+        if self.centred:
+            return "what it is added to would lose digits without it"
+        rounded = self.scaled_first or not exactness.is_exact(self.input)
+        shift, left = np.broadcast_arrays(np.abs(self.affine.shift), self.size(exactness))
+        if not np.any(shift > (FACTOR_ROUNDED if rounded else FACTOR) * left):
+            return None
+        if not np.all(left[shift > 0]):
+            return "nothing tells how much its shift leaves of an exact number, so that adding it later may cost digits"
+        ratio = float(np.max(shift[shift > 0] / left[shift > 0]))
+        return f"its shift is {ratio:.3g} times as large as what it leaves, so that adding it later would cost digits"
+
+    def compose(self, after: Affine) -> None:
+        """Maps its output."""
+        self.affine = self.affine.then(after)
+        self.spread = None if self.spread is None else self.spread.then(after)
+        self.left = None if self.left is None else self.left * np.abs(after.scale)
+        self.original = None
+
 
 def readers(value: ir.Value) -> list[tuple[ir.Node, int]]:
     """The uses of a value that see its numbers, in a fixed order: not those that only ask for its shape."""
@@ -107,7 +146,9 @@ def is_site(node: ir.Node | None) -> bool:
     return node is not None and node.op_type == SITE and node.domain == _DOMAIN
 
 
-def collect(graph: ir.Graph, constants: Constants, namer: Namer, channels: ConstantChannels) -> dict[ir.Node, Site]:
+def collect(
+    graph: ir.Graph, constants: Constants, namer: Namer, channels: ConstantChannels, exactness: Exactness
+) -> dict[ir.Node, Site]:
     """Replaces each maximal chain of affine ops by one node, and returns what they are, in the graph's order.
 
     Args:
@@ -115,23 +156,30 @@ def collect(graph: ir.Graph, constants: Constants, namer: Namer, channels: Const
         constants: Its constants.
         namer: Its names.
         channels: Is told of each node; an op with an operand that is constant in all channels is affine, too.
+        exactness: Is told of each node.
     """
     sites: dict[ir.Node, Site] = {}
     for node in list(graph):
         found = _affine_of(node, constants, channels)
         if found is None:
             channels.note(node)
+            exactness.note(node)
             continue
         index, affine = found
         x = node.inputs[index]
         assert x is not None
         noise = noise_of(node, index, affine, constants)
+        spread = _spread(node, affine, constants) if is_op(node, "BatchNormalization") else None
         site = _put_site(graph, namer, node, x, affine)
-        site.noise = noise
+        site.noise, site.spread = noise, spread
+        site.scaled_first = not is_op(node, "BatchNormalization") and not _is_exact_factor(affine.scale)
         sites[site.node] = site
-        before = x.producer()
-        if before is not None and before in sites and len(readers(x)) == 1 and not x.is_graph_output():
-            _join(graph, sites, sites.pop(before), site)
+        before = None if (producer := x.producer()) is None else sites.get(producer)
+        alone = len(readers(x)) == 1 and not x.is_graph_output()
+        if before is not None and alone and _may_join(before, site, exactness):
+            _join(graph, before, site)
+            del sites[before.node]
+        exactness.note(site.node)
         channels.note_site(site.input, site.output, site.affine)
     for site in sites.values():
         site.dead = _dead(site)
@@ -169,8 +217,33 @@ def _added(original: Original) -> str | None:
     return next((v.name for v in original.inputs if v is not None and v.is_initializer()), None)
 
 
-def _join(graph: ir.Graph, sites: dict[ir.Node, Site], first: Site, second: Site) -> None:
+def _spread(norm: ir.Node, affine: Affine, constants: Constants) -> Spread:
+    """What a batch norm makes of an input with its own statistics."""
+    mean, variance = (constants.array(value) for value in norm.inputs[3:5] if value is not None)
+    return Spread.of(mean, np.sqrt(variance), affine.rank).then(affine)
+
+
+def _may_join(before: Site, site: Site, exactness: Exactness) -> bool:
+    return keeps_digits(before.affine, site.affine) and not order_matters(before.affine, site, exactness)
+
+
+def order_matters(before: Affine, site: Site, exactness: Exactness) -> bool:
+    """Whether a site's shift cancels what a scale before it has rounded: that can't be computed in any other way."""
+    if before.has_shift or _is_exact_factor(before.scale) or not site.affine.has_shift:
+        return False
+    return exactness.is_exact(site.input) and site.cancels(exactness) is not None
+
+
+def _is_exact_factor(scale: Array) -> bool:
+    """Whether multiplying by it doesn't round."""
+    return bool(np.all(np.abs(np.frexp(scale)[0]) == 0.5))
+
+
+def _join(graph: ir.Graph, first: Site, second: Site) -> None:
     second.noise = first.noise.then(first.output.dtype, second.noise, second.affine)
+    if second.spread is None and first.spread is not None:
+        second.spread = first.spread.then(second.affine)
+    second.scaled_first = first.scaled_first or (second.scaled_first and not first.affine.has_shift)
     second.affine = first.affine.then(second.affine)
     ir.convenience.replace_all_uses_with(first.output, first.input)
     second.absorb(first)

@@ -2,7 +2,8 @@
 
 Each site (see `collect`) is tried in this order, as long as something of it is left: all of it up into what makes its
 input; all of it down into what uses its output; then its scale, or its shift, alone. Everything is exact in real
-numbers, computed in float64 and rounded once. What can't go anywhere stays, as the cheapest op, with the reason.
+numbers, computed in float64 and rounded once, and costs no digits (see `cancellation` and `rounding`). What can't go
+anywhere stays, as the cheapest op, with the reason.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.ir import edit
+from exporter.ir.edit import constant_array
 from exporter.ir.evaluate import Constants
 from exporter.passes.absorb import Ledger, storage, write_weights
 from exporter.passes.affine import Affine
-from exporter.passes.collect import Site, collect, readers
+from exporter.passes.cancellation import FACTOR, MOVING, Exactness, centred
+from exporter.passes.collect import Site, collect, order_matters, readers
 from exporter.passes.constant_channels import ConstantChannels
 from exporter.passes.leftover import write_leftover
 from exporter.passes.naming import Namer
@@ -69,7 +72,8 @@ class _Folding:
         self._constants = Constants()
         self._ledger = Ledger()
         self._channels = ConstantChannels(self._constants, self._ledger)
-        self._sites = collect(graph, self._constants, self._namer, self._channels)
+        self._exactness = Exactness(self._constants)
+        self._sites = collect(graph, self._constants, self._namer, self._channels, self._exactness)
         whole = "model" if graph is model.graph else "subgraph"
         self._planner = Planner(graph, self._constants, self._sites, self._ledger, whole=whole)
         self._joined: set[Site] = set()
@@ -80,7 +84,7 @@ class _Folding:
         for site in self._sites.values():
             self._fold(site)
         for site in self._sites.values():
-            write_leftover(self._graph, self._namer, site)
+            write_leftover(self._graph, self._namer, site, centre=self._centre_of_leftover(site))
         _remove_unused(self._graph)
         edit.remove_dead(self._model)
         namer = Namer(self._model.graph)
@@ -110,9 +114,65 @@ class _Folding:
     def _move(self, site: Site) -> None:
         while not site.affine.is_identity:
             reasons: list[str] = []
-            if not any(self._try(site, attempt, reasons) for attempt in _attempts(site.affine)):
+            if not any(self._try(site, attempt, reasons) for attempt in self._attempts(site)):
                 site.reason = "; ".join(dict.fromkeys(reasons[:2]))
                 return
+
+    def _attempts(self, site: Site) -> Iterator[_Attempt]:
+        affine = site.affine
+        nothing = Affine.of(1.0, 0.0, affine.rank)
+        what = " and ".join(["scale"] * affine.has_scale + ["shift"] * affine.has_shift)
+        for up in (True, False):
+            yield _Attempt(affine, nothing, up, what)
+        parts = self._centred(site)
+        if affine.has_scale and affine.has_shift:
+            scale, shift, inner = affine.scale_only(), affine.shift_only(), affine.inner_shift()
+            yield _Attempt(scale, shift, True, "scale")
+            if parts is None and inner is not None:
+                yield _Attempt(scale, inner, False, "scale")
+            if inner is not None:
+                yield _Attempt(inner, scale, True, "shift")
+            yield _Attempt(shift, scale, False, "shift")
+        if parts is not None and not parts[1].is_identity:
+            front, rest = parts
+            what = " and ".join(["scale"] * rest.has_scale + ["shift"] * rest.has_shift)
+            yield _Attempt(rest, front, False, what)
+
+    def _centred(self, site: Site) -> tuple[Affine, Affine] | None:
+        """A shift that has to stay in front, and what is behind it; None if the shift doesn't have to."""
+        if not site.affine.has_shift or site.cancels(self._exactness) is None:
+            return None
+        return centred(site.affine, storage(site.output))
+
+    def _centre_of_leftover(self, site: Site) -> tuple[Affine, Affine] | None:
+        """The two maps, one after the other, as which a site that stays is to be written."""
+        if site.scaled_first or not self._exactness.is_exact(site.input):
+            return None
+        parts = self._centred(site)
+        return None if parts is None or parts[1].is_identity else parts
+
+    def _check_digits(self, site: Site, plan: Plan, attempt: _Attempt) -> None:
+        """Refused if numbers that are exact, or nearly cancelled by the shift, would be rounded before that."""
+        why = site.cancels(self._exactness)
+        if not attempt.up:
+            for other, affine in plan.before:
+                if order_matters(affine, other, self._exactness):
+                    raise Refused("another shift cancels what it leaves, and that depends on how it was rounded")
+            moved = not plan.inputs and all(node.op_type in MOVING for node in plan.passed)
+            moved &= attempt.rest.is_identity and not site.centred
+            if why is not None and not attempt.rest.has_shift and not moved:
+                raise Refused(why)
+            return
+        sums = [node for node in plan.passed if node.op_type in ("Add", "Sub", "Sum")]
+        tables = [op for op, _ in plan.outputs if op.node.op_type == "Gather"]
+        if sums and not all(_is_mixed(op, self._constants) for op in tables):
+            raise Refused("a difference of numbers that are nearly the same would be one of rounded numbers")
+        if attempt.part.has_scale and any(self._exactness.subtracts(op.node) for op, _ in plan.outputs):
+            raise Refused("differences of exact numbers would be ones of rounded numbers")
+        if why is None or not self._exactness.is_exact(site.input):
+            return
+        if not attempt.rest.is_identity or (sums and attempt.part.has_shift) or len(tables) < len(plan.outputs):
+            raise Refused("what its shift is added to is exact, and would be rounded before")
 
     def _try(self, site: Site, attempt: _Attempt, reasons: list[str]) -> bool:
         go: Callable[[Site, Affine], Plan] = self._planner.up if attempt.up else self._planner.down
@@ -120,6 +180,7 @@ class _Folding:
             if not attempt.up:
                 _check_storable(site, attempt.rest)
             plan = go(site, attempt.part)
+            self._check_digits(site, plan, attempt)
             self._check_noise(site, plan, attempt)
         except Refused as refused:
             reasons.append(str(refused))
@@ -141,6 +202,10 @@ class _Folding:
             check_noise(op, self._ledger.so_far(op), alone.with_input(op, affine), site.noise, ends, self._constants)
 
     def _carry_out(self, site: Site, plan: Plan, attempt: _Attempt) -> None:
+        if not attempt.up:
+            site.centred |= attempt.rest.has_shift and site.cancels(self._exactness) is not None
+            left, scale = np.broadcast_arrays(site.size(self._exactness), np.abs(attempt.part.scale))
+            site.left = np.divide(left, scale, out=np.ones(left.shape), where=scale != 0)
         site.affine = attempt.rest
         site.original = None
         site.how.append(_how(plan, attempt))
@@ -152,7 +217,7 @@ class _Folding:
             self._ledger.write(op, self._ledger.with_input(op, affine))
         for other, affine in plan.after:
             other.noise = other.noise.then(other.output.dtype, site.noise, affine)
-            other.affine = other.affine.then(affine)
+            other.compose(affine)
             self._changed.append(other)
         for other, affine in plan.before:
             other.noise = site.noise.then(site.output.dtype, other.noise, other.affine)
@@ -191,25 +256,21 @@ def _remove_unused(graph: ir.Graph, *, but: Constants | None = None) -> None:
             graph.remove(node, safe=True)
 
 
+def _is_mixed(op: Weighted, constants: Constants) -> bool:
+    """Whether the entries of a table differ as much as they are large, so that differences don't cancel them."""
+    table = constant_array(op.weights)
+    table = constants.compute(op.weights) if table is None else table
+    axis = op.lookup[0]
+    deviation = np.std(table, axis=axis, dtype=np.float64)
+    return bool(
+        np.all(np.abs(np.mean(table, axis=axis, dtype=np.float64)) <= FACTOR * np.maximum(deviation, deviation.mean()))
+    )
+
+
 def _is_rounded(value: ir.Value) -> bool:
     """Whether a tensor has half precision, or is cast to it by all its users."""
     casts = [node.op_type == "Cast" and is_narrow(node.outputs[0].dtype) for node, _ in readers(value)]
     return is_narrow(value.dtype) or (bool(casts) and all(casts))
-
-
-def _attempts(affine: Affine) -> Iterator[_Attempt]:
-    nothing = Affine.of(1.0, 0.0, affine.rank)
-    what = " and ".join(["scale"] * affine.has_scale + ["shift"] * affine.has_shift)
-    for up in (True, False):
-        yield _Attempt(affine, nothing, up, what)
-    if not (affine.has_scale and affine.has_shift):
-        return
-    scale, shift, inner = affine.scale_only(), affine.shift_only(), affine.inner_shift()
-    yield _Attempt(scale, shift, True, "scale")
-    if inner is not None:
-        yield _Attempt(scale, inner, False, "scale")
-        yield _Attempt(inner, scale, True, "shift")
-    yield _Attempt(shift, scale, False, "shift")
 
 
 def _check_storable(site: Site, rest: Affine) -> None:

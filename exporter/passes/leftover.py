@@ -16,16 +16,21 @@ from exporter.passes.naming import Namer
 __all__ = ["write_leftover"]
 
 
-def write_leftover(graph: ir.Graph, namer: Namer, site: Site) -> None:
+def write_leftover(graph: ir.Graph, namer: Namer, site: Site, *, centre: tuple[Affine, Affine] | None = None) -> None:
     """Replaces a site by the fewest ops that compute it.
 
     nothing, for the identity; the op it was, if it is still that one; Mul, Add, Neg or Sub, where one is enough;
-    BatchNormalization where scale and shift run along the channels of vectors or images; otherwise Mul and Add.
+    BatchNormalization where scale and shift run along the channels of vectors or images; otherwise Mul and Add. With a
+    `centre`, its two maps are written like that one after the other.
     """
     source = dict(site.node.metadata_props)
     name, x = str(site.node.name), site.input
     namer.release(site.output.name)
-    for op_type, operands, attributes in _ops(graph, namer, site):
+    if centre is None or site.affine.is_identity:
+        ops = _ops(namer, site, site.affine, site.original)
+    else:
+        ops = [op for affine in centre for op in _ops(namer, site, affine, None)]
+    for op_type, operands, attributes in ops:
         # None among the operands is the place of x
         inputs = [x if operand is None else operand for operand in operands]
         node = ir.Node(
@@ -44,8 +49,7 @@ _RANKS = (2, 4, 5)
 _Op = tuple[str, list[ir.Value | None], Iterable[ir.Attr]]
 
 
-def _ops(graph: ir.Graph, namer: Namer, site: Site) -> list[_Op]:
-    affine, original = site.affine, site.original
+def _ops(namer: Namer, site: Site, affine: Affine, original: Original | None) -> list[_Op]:
     if affine.is_identity:
         return []
     splits = original is not None and original.op_type == "BatchNormalization" and affine.rank not in _RANKS
@@ -65,7 +69,7 @@ def _ops(graph: ir.Graph, namer: Namer, site: Site) -> list[_Op]:
     if np.all(scale == -1):
         return [("Sub", [constant("shift", shift), None], ())]
     if _is_channelwise(affine):
-        return [_batch_normalization(namer, site, dtype)]
+        return [_batch_normalization(namer, site, affine, dtype)]
     return [("Mul", [None, constant("scale", scale)], ()), ("Add", [None, constant("shift", shift)], ())]
 
 
@@ -83,8 +87,8 @@ def _is_channelwise(affine: Affine) -> bool:
     return affine.rank in _RANKS and affine.varying == [affine.rank - 1]
 
 
-def _batch_normalization(namer: Namer, site: Site, dtype: np.dtype[np.generic]) -> _Op:
-    channels = max(site.affine.scale.size, site.affine.shift.size)
+def _batch_normalization(namer: Namer, site: Site, affine: Affine, dtype: np.dtype[np.generic]) -> _Op:
+    channels = max(affine.scale.size, affine.shift.size)
 
     def constant(name: str, array: Array) -> ir.Value:
         full = np.broadcast_to(array.reshape(-1), (channels,))
@@ -92,8 +96,8 @@ def _batch_normalization(namer: Namer, site: Site, dtype: np.dtype[np.generic]) 
 
     inputs = [
         None,
-        constant("scale", site.affine.scale),
-        constant("shift", site.affine.shift),
+        constant("scale", affine.scale),
+        constant("shift", affine.shift),
         constant("mean", np.zeros(1)),
         constant("variance", np.ones(1)),
     ]

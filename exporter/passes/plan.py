@@ -13,6 +13,7 @@ from exporter.ir.evaluate import Constants
 from exporter.passes.absorb import Ledger, check_range
 from exporter.passes.affine import Affine, Array
 from exporter.passes.branches import BRANCHES
+from exporter.passes.cancellation import keeps_digits
 from exporter.passes.carriers import CARRIERS
 from exporter.passes.collect import Site, is_site, readers
 from exporter.passes.linear import LINEAR
@@ -143,6 +144,7 @@ class Planner:
         if site.affine.is_identity:
             self._up(plan, site.node, 0, affine)
         else:
+            _check_digits(site.affine, affine)
             plan.after.append((site, affine))
 
     def _any_way(self, plan: Plan, node: ir.Node, ways: list[Way]) -> None:
@@ -216,6 +218,7 @@ class Planner:
         if site.affine.is_identity:
             self._down(plan, site.output, affine)
         else:
+            _check_digits(affine, site.affine)
             plan.before.append((site, affine))
 
     def _carrier(self, node: ir.Node) -> Carrier:
@@ -225,3 +228,9 @@ class Planner:
         if found is None or node.domain not in ("", "channels_last"):
             raise Refused(f"{label(node)} is neither linear with constant weights nor lets an affine map pass")
         return found
+
+
+def _check_digits(first: Affine, second: Affine) -> None:
+    """Refused if one of two shifts is so large that the other would be lost in it."""
+    if not keeps_digits(first, second):
+        raise Refused("the shift would be lost in a much larger one")

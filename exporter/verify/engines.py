@@ -17,6 +17,8 @@ import runtime
 from exporter.verify.compare import Array
 from runtime.bundle import read
 from runtime.document import Value
+from runtime.engine.choice import Policy
+from runtime.engine.executor import Compiled
 from runtime.net import Net
 from runtime.plan import Graph
 
@@ -39,11 +41,13 @@ class Engine:
         name: What it is, for people.
         outputs: The names of the outputs.
         run: All outputs; EngineError if it fails.
+        channels_last: Whether all results inside are laid out as in TensorFlow.
     """
 
     name: str
     outputs: tuple[str, ...]
     run: Callable[[Feeds], dict[str, Array]]
+    channels_last: bool = False
 
 
 def onnx_engine(path: Path, *, optimised: bool, also: Sequence[str] = ()) -> Engine:
@@ -99,7 +103,7 @@ def bundle_engine(path: Path, *, also: Sequence[str] = ()) -> Engine:
         except runtime.NetError as error:
             raise EngineError(f"the NumPy runtime can't run {path.name}: {error}") from error
 
-    return Engine("NumPy runtime", tuple(value.name for value in net.outputs), run)
+    return Engine("NumPy runtime", tuple(value.name for value in net.outputs), run, channels_last=True)
 
 
 def _net_with_outputs(path: Path, tensors: Sequence[str]) -> Net:
@@ -109,7 +113,8 @@ def _net_with_outputs(path: Path, tensors: Sequence[str]) -> Net:
     more = tuple(name for name in dict.fromkeys(tensors) if name in made - own)
     outputs = (*bundle.outputs, *(Value(name, "float32", None) for name in more))
     graph = Graph(graph.inputs, (*graph.outputs, *more), graph.nodes)
-    return Net(bundle._replace(graph=graph, outputs=outputs), choices={})
+    more_outputs = bundle._replace(graph=graph, outputs=outputs)
+    return Net(more_outputs, Compiled(more_outputs, Policy("standard")))
 
 
 _FLOATS: dict[str, np.dtype[Any]] = {"tensor(float16)": np.dtype(np.float16), "tensor(float)": np.dtype(np.float32)}

@@ -4,14 +4,13 @@ from runtime.engine.choice import ACCURACIES, Policy
 from runtime.engine.compiler import compile_program
 from runtime.engine.forms import Forms
 from runtime.engine.pieces import Pieces
-from runtime.engine.program import Layer, Program
+from runtime.engine.program import Program
 from runtime.engine.programs import Programs
 from runtime.engine.resolve import Spec, Unresolvable
 
 __all__ = [
     "ACCURACIES",
     "Forms",
-    "Layer",
     "Pieces",
     "Policy",
     "Program",

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from runtime.engine.memory import aligned
 from runtime.kernels.base import Array
-from runtime.memory import aligned
 
 __all__ = ["Buffer", "allocate"]
 

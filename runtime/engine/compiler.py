@@ -14,13 +14,14 @@ from runtime.engine.context import Bind, Context, clear_halo
 from runtime.engine.finish import Step
 from runtime.engine.forms import Forms
 from runtime.engine.homes import Home, Homes
-from runtime.engine.program import Layer, Program
+from runtime.engine.program import Program
 from runtime.engine.resolve import Spec, resolve
 from runtime.engine.shares import led
 from runtime.engine.tasks import fuse
+from runtime.engine.weights import Weights
+from runtime.executor import Layer
 from runtime.kernels.base import Array
 from runtime.plan import Graph, Node
-from runtime.weights import Weights
 
 __all__ = ["compile_program"]
 

@@ -15,8 +15,8 @@ from runtime.engine.homes import Home, Homes
 from runtime.engine.packed import Packed, empty
 from runtime.engine.resolve import Spec
 from runtime.engine.tasks import Task
+from runtime.engine.weights import Weights
 from runtime.kernels.base import Array
-from runtime.weights import Weights
 
 __all__ = ["Bind", "Context", "Spare", "clear_halo"]
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from runtime.engine.blas import ONE_THREAD
 from runtime.engine.finish import Step
+from runtime.engine.memory import Pool
 from runtime.engine.shares import Shares
-from runtime.memory import Pool
 
 __all__ = ["Forms"]
 

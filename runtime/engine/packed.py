@@ -18,9 +18,9 @@ import numpy as np
 
 from runtime.engine import blas
 from runtime.engine.finish import Step
+from runtime.engine.memory import Pool
 from runtime.engine.tiling import cuts
 from runtime.kernels.base import Array
-from runtime.memory import Pool
 
 __all__ = ["Packed", "empty", "multiply", "pack", "width_for"]
 

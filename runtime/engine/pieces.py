@@ -11,9 +11,9 @@ import numpy as np
 from runtime.document import Value
 from runtime.engine.resolve import Spec, resolve
 from runtime.engine.rows import separable
+from runtime.engine.weights import Weights
 from runtime.kernels.base import Array
 from runtime.plan import Graph
-from runtime.weights import Weights
 
 __all__ = ["Pieces", "batched", "cut"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from runtime.engine.finish import Step
 from runtime.engine.hush import hush, unhush
 from runtime.engine.shares import HELP, Shares
 from runtime.errors import RunError
+from runtime.executor import Layer
 from runtime.kernels.base import Array
 from runtime.plan import Node
 
@@ -20,19 +21,7 @@ if TYPE_CHECKING:
     from runtime.engine.crew import Crew
     from runtime.engine.team import Team
 
-__all__ = ["Layer", "Program"]
-
-
-class Layer(NamedTuple):
-    """What a profile says of a node besides its time.
-
-    Attributes:
-        kernel: What it is done by, with all that was fused into it.
-        products: Multiplications and additions of a convolution or dense layer if done directly, 0 for other operators.
-    """
-
-    kernel: str
-    products: int
+__all__ = ["Program"]
 
 
 class Program:

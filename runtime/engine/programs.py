@@ -15,6 +15,7 @@ from runtime.engine.forms import Forms
 from runtime.engine.pieces import Pieces, batched, cut
 from runtime.engine.program import Program
 from runtime.engine.resolve import Spec, Unresolvable
+from runtime.engine.weights import Weights
 from runtime.kernels.base import Array
 
 __all__ = ["Programs"]
@@ -37,7 +38,8 @@ class Programs:
 
     def __init__(self, bundle: Bundle, policy: Policy) -> None:
         self._graph = bundle.graph
-        self._weights = bundle.weights
+        weights = bundle.weights
+        self._weights = weights if isinstance(weights, Weights) else Weights(weights)
         self._inputs = batched(bundle.inputs)
         self._policy = policy
         self._forms = Forms()

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from runtime.engine.weights import Weights
 from runtime.kernels import KERNELS, activation, elementwise, logic
 from runtime.kernels.base import Array
 from runtime.kernels.window import window
 from runtime.plan import Graph, Node
-from runtime.weights import Weights
 
 __all__ = ["Spec", "Unresolvable", "resolve"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,7 +27,7 @@ def flag(kind: str, training: bool) -> tuple[Any, list[Flag]]:
         variable = tf.Variable(True, trainable=False, name="is_training")
         return (variable if training else False), []
     else:
-        return {"true": training, "false": False}[kind], []
+        return {"true": training, "false": False, "true_always": True}[kind], []
     return tensor, [Flag(tensor, True, False)]
 
 
@@ -116,6 +118,18 @@ def _no_updates(training: bool) -> Model:
     return Model(inputs=[x], outputs=[y], train=tf.train.AdamOptimizer(0.01).minimize(loss))
 
 
+def _always(training: bool, build: Callable[..., Model], **options: Any) -> Model:
+    """Batch norm that normalises by the batch at inference too, as its author means it: the updates were never run."""
+    net = build(training, kind="true_always", **options)
+    loss = tf.reduce_mean(tf.square(net.outputs[0] - tf.placeholder(tf.float32, net.outputs[0].shape, "other_target")))
+
+    def fix(session: Any) -> None:
+        moving = [v for v in tf.global_variables() if "moving" in v.name]
+        session.run(tf.variables_initializer(moving))
+
+    return replace(net, train=tf.train.GradientDescentOptimizer(0.05).minimize(loss), fix=fix)
+
+
 CASES = (
     *(
         Case(f"layers_{net}_{kind}", partial(build, kind=kind), 1)
@@ -157,4 +171,8 @@ CASES = (
     Case("layers_after_relu", _after_relu, 1),
     Case("layers_float64", _double, 1),
     Case("layers_no_updates", _no_updates, 1),
+    Case("layers_always_fused", partial(_always, build=_conv), any_batch=False),
+    Case("layers_always_unfused", partial(_always, build=_conv, fused=False), any_batch=False),
+    Case("layers_always_dense", partial(_always, build=_dense), any_batch=False),
+    Case("layers_always_no_scale", partial(_always, build=_dense, scale=False), any_batch=False),
 )

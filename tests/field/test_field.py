@@ -16,20 +16,10 @@ from tests.field.case import CASES, FieldCase, relative_error
 
 _CLOSE = 1e-5
 _WAITING = {
-    "bert_classifier": "a batch that reshapes bake in is declared as N",
-    "cancel_masked_pooling_logit_scale_softmax": "a fold costs digits",
-    "cancel_masked_pooling_m1000": "a fold costs digits",
-    "cancel_masked_pooling_max_scale": "a fold costs digits",
-    "cancel_masked_pooling_temperature": "a fold costs digits",
-    "cancel_tabular_inputs_utm_norm_k3": "a fold costs digits",
     "crnn_ctc": "CTCGreedyDecoder isn't translated",
-    "darkflow_yolo2_auto": "pieces of a loss are taken for outputs",
-    "facenet_frozen_auto": "statistics arithmetic is taken for outputs",
     "multi_gpu_parallel_weights": "weights under model_1 aren't found",
-    "pix2pix_batchstats_auto": "the images that are shown are taken for the output",
     "qat_training": "assigned ranges on the forward path aren't read",
     "ssd_frozen": "NonMaxSuppression isn't translated",
-    "textcnn_sequence_mask": "a fold costs digits",
     "tfmot_wrappers_pruned": "PruneLowMagnitude isn't known",
 }
 """Cases that aren't right yet, and why."""

@@ -15,6 +15,7 @@ from exporter.ir.builder import Builder
 from exporter.ir.dims import UNKNOWN, Dims, to_shape
 from exporter.ir.edit import constant_array
 from exporter.ir.order import AS_WRITTEN
+from exporter.lower.tf.batch import Batch
 from exporter.lower.tf.dtypes import dtype_of_number
 from exporter.sources.graph import Node
 from exporter.sources.model import Variable
@@ -49,10 +50,12 @@ class Memory:
     Attributes:
         space_to_batch: Results of `SpaceToBatchND`, for the `BatchToSpaceND` that undoes it.
         constant: Whether only initializers determine a value.
+        batch: The batch that the graph was written for, where it is to be open.
     """
 
     space_to_batch: dict[ir.Value, SpaceToBatch] = field(default_factory=dict)
     constant: dict[ir.Value, bool] = field(default_factory=dict)
+    batch: Batch | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,10 @@ def reshape(ctx: NodeContext) -> ir.Value:
     known = ctx.builder.elements(wanted)
     if known is not None and any(item == 0 for item in known.reshape(-1)):
         raise RefusalError("it makes a tensor without elements")
+    if ctx.memory.batch is not None and known is not None and known.dtype != object and known.ndim == 1:
+        opened = ctx.memory.batch.opened(ctx.node.name, ctx.shape(x), [int(item) for item in known])
+        if opened is not None:
+            return ctx.op("Reshape", x, ctx.int64(opened))
     return ctx.op("Reshape", x, as_int64(ctx, wanted))
 
 

@@ -241,6 +241,8 @@ def test_two_networks_are_a_choice() -> None:
     text = str(caught.value)
     for word in ("fake (from z)", "made/Sigmoid (from z)", "real/Sigmoid (from images)", "--output NAME"):
         assert word in text
+    assert "made/Sigmoid (from z), 20 parameters" in text and "real/Sigmoid (from images), 4 parameters" in text
+    assert text.index("made/Sigmoid") < text.index("real/Sigmoid")
 
 
 def test_a_choice_can_be_made() -> None:
@@ -369,3 +371,115 @@ def test_one_of_several_signatures() -> None:
         g.infer()
     with pytest.raises(UsageError, match=r"'sofmax'.*relu, softmax"):
         g.infer(signature="sofmax")
+
+
+def test_an_accuracy_s_choice_is_no_output() -> None:
+    """The classes that only an accuracy looks at aren't exported beside the scores; a prediction that is one is."""
+    g = Draft()
+    probabilities = _classifier(g)
+    labels = g.placeholder("labels", (None,), INT32)
+    g.mean("accuracy", g.add("equal", "Equal", g.add("argmax", "ArgMax", probabilities, g.const("axis", 1)), labels))
+    assert _found(g) == ["softmax"]
+    g.add("classes", "ArgMax", probabilities, g.const("axis_2", 1))
+    assert "classes" in _found(g)
+
+
+@pytest.mark.parametrize("op", ["Sub", "AssignSub"])
+def test_statistics_are_no_output(op: str) -> None:
+    """Moving averages that freezing has made plain arithmetic of, and moments that nothing uses."""
+    g = Draft()
+    hidden = g.dense("hidden", g.placeholder("x"))
+    mean = g.mean("moments/mean", hidden, keep=True)
+    variance = g.mean("moments/variance", g.add("squares", "SquaredDifference", hidden, mean), keep=True)
+    moving = g.const("moving_mean", np.ones((1, 4), np.float32)) if op == "Sub" else g.variable("moving_mean", (1, 4))
+    step = g.add("step", "Mul", g.add("difference", "Sub", moving, mean), g.const("decay", 0.1))
+    g.add("average", op, Ref("moving_mean"), step)
+    g.add("spare", "Identity", variance)
+    g.add("y", "Relu", hidden)
+    found = g.infer()
+    assert [output.name for output in found.model.outputs] == ["y"]
+    assert found.decided("output")["spare"] == "set aside"
+
+
+def test_statistics_alone_are_what_is_meant() -> None:
+    """A network that ends in the mean over its first axis has that as its output."""
+    g = Draft()
+    g.mean("pooled", g.dense("hidden", g.placeholder("x")))
+    assert _found(g) == ["pooled"]
+
+
+def test_pieces_that_losses_read_give_way_to_the_whole() -> None:
+    """Boxes and scores that a loss cuts from one tensor: that tensor is the output, before it is reshaped to be cut."""
+    g = Draft()
+    result = g.add("result", "BiasAdd", g.dense("head", g.placeholder("x"), 4), g.variable("bias"))
+    cells = g.add("cells", "Reshape", result, g.const("shape", np.array([-1, 2, 2])))
+    labels = g.placeholder("labels", (None, 2))
+    for i, op in enumerate(("Sigmoid", "Exp")):
+        piece = g.add(f"piece_{i}", "StridedSlice", cells, *[g.const(f"slice_{i}{j}", np.array([j])) for j in range(3)])
+        g.mean(f"loss_{i}", g.add(f"square_{i}", "SquaredDifference", g.add(f"made_{i}", op, piece), labels), (0, 1))
+    found = g.infer()
+    assert [output.name for output in found.model.outputs] == ["result"]
+    assert list(found.decided("output").values()).count("set aside") == 2
+
+
+def test_heads_with_layers_of_their_own_are_no_pieces() -> None:
+    """Two layers on one trunk that two losses read are two outputs."""
+    g = Draft()
+    trunk = g.add("relu", "Relu", g.dense("trunk", g.placeholder("x")))
+    labels = g.placeholder("labels", (None, 4))
+    for name in ("a", "b"):
+        g.mean(f"loss_{name}", g.add(f"square_{name}", "SquaredDifference", g.dense(name, trunk), labels), (0, 1))
+    assert _found(g) == ["a/MatMul", "b/MatMul"]
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_a_picture_of_what_a_second_network_uses(judged: bool) -> None:
+    """Bytes to look at give way to the numbers that another network sees; where none does they are the output."""
+    g = Draft()
+    made = g.add("tanh", "Tanh", g.dense("generator", g.placeholder("z")))
+    target = g.placeholder("target", (None, 4))
+    g.mean("loss", g.add("square", "SquaredDifference", made, target), (0, 1))
+    if judged:
+        pair = g.add("pair", "ConcatV2", made, target, g.const("axis", 1))
+        g.mean("judged", g.add("judge", "MatMul", pair, g.variable("judge/kernel", (8, 1)), T=FLOAT), (0, 1))
+    scaled = g.add("scaled", "Mul", g.add("shifted", "Add", made, g.const("one", 1.0)), g.const("half", 127.5))
+    g.add("picture", "Cast", scaled, SrcT=FLOAT, DstT=4)
+    assert _found(g) == (["tanh"] if judged else ["picture"])
+
+
+def test_labels_cut_from_the_input() -> None:
+    """Where the next token is the label, the loss isn't the output: the logits are."""
+    g = Draft()
+    tokens = g.placeholder("tokens", (None,), INT32)
+    embedded = g.add("embedded", "GatherV2", g.variable("embeddings", (5, 4)), tokens, g.const("axis", 0))
+    logits = g.dense("logits", embedded, 5)
+    following = g.add("following", "StridedSlice", tokens, *[g.const(f"slice_{i}", np.array([i])) for i in range(3)])
+    g.mean("loss", g.add("xent", "SparseSoftmaxCrossEntropyWithLogits", logits, following))
+    assert _found(g) == ["logits/MatMul"]
+
+
+def test_layers_that_training_never_reaches() -> None:
+    """A spare layer whose weights no optimiser touches is no output beside one that is trained."""
+    g = Draft()
+    hidden = g.add("relu", "Relu", g.dense("hidden", g.placeholder("x")))
+    g.add("spare/Relu", "Relu", g.dense("spare", hidden))
+    _cross_entropy(g, g.add("y", "Softmax", g.dense("logits", hidden, 3)))
+    for name in ("hidden", "logits"):
+        gradient = g.add(f"gradients/{name}", "Mul", Ref("loss"), Ref(f"{name}/kernel/read"))
+        g.add(f"step/{name}", "ApplyGradientDescent", Ref(f"{name}/kernel"), g.const(f"rate/{name}", 0.1), gradient)
+    found = g.infer()
+    assert [output.name for output in found.model.outputs] == ["y"]
+    assert found.decided("output")["spare/Relu"] == "set aside"
+
+
+def test_a_picture_judged_by_a_second_network() -> None:
+    """Style transfer: both the input and what is made of it go through a network, prepared alike, to be compared."""
+    g = Draft()
+    x = g.placeholder("x")
+    made = g.add("made", "Tanh", g.dense("transform", x))
+    kernel, features = g.const("vgg/kernel", np.ones((4, 4), np.float32)), []
+    for name, picture in (("wanted", x), ("got", made)):
+        centred = g.add(f"{name}/centred", "Sub", picture, g.const(f"{name}/mean", 0.5))
+        features.append(g.add(f"{name}/relu", "Relu", g.add(f"{name}/MatMul", "MatMul", centred, kernel)))
+    g.mean("loss", g.add("square", "SquaredDifference", *features), (0, 1))
+    assert "made" in _found(g)

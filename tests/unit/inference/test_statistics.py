@@ -10,6 +10,7 @@ import pytest
 from exporter.errors import MissingError, UsageError
 from exporter.inference.updates import Updates, is_statistic
 from exporter.sources.graph import Ref
+from exporter.sources.model import Signature
 from tests.unit.inference.graphs import FLOAT, Draft, Inferred
 
 Average = Callable[[Draft, str, Ref], object]
@@ -288,3 +289,82 @@ def test_only_means_over_the_batch_are_statistics(axes: tuple[int, ...], statist
     mean = g.mean("mean", g.placeholder("x"), axes)
     assert is_statistic(g.rewriter(), mean) is statistic
     assert g.nodes["x"].attribute("dtype") == FLOAT
+
+
+def _fresh(g: Draft, name: str) -> None:
+    """Sets the moving statistics of a batch norm to what they are initialised with."""
+    g.weights[f"{name}/moving_mean"] = np.zeros(4, np.float32)
+    g.weights[f"{name}/moving_variance"] = np.ones(4, np.float32)
+
+
+@pytest.mark.parametrize("averaged", [True, False])
+def test_statistics_that_no_step_has_updated_are_not_what_is_meant(averaged: bool) -> None:
+    """Without a flag, and with moving statistics as initialised, the batch's own are kept, with a warning."""
+    g = Draft()
+    y = g.fused("bn", g.placeholder("x", (None, 8, 8, 4)), training=True, averaged=averaged)
+    _fresh(g, "bn")
+    found = g.infer(y.node)
+    assert found.model.graph.nodes[y.node].attribute("is_training") is True
+    assert found.decided("statistics") == {"bn/Fused": "batch statistics"}
+    (warning,) = found.findings.warnings
+    assert warning.startswith("bn: normalised by the batch itself")
+
+
+def test_moments_that_no_step_has_averaged_are_kept() -> None:
+    """The same where the batch norm is written as arithmetic: both statistics are kept, or neither."""
+    for mean, variance, kept in ((0.0, 1.0, True), (0.0, 0.9, False), (0.1, 1.0, False)):
+        g = Draft()
+        x = g.placeholder("x")
+        moments = _moments(g, x)
+        for name, statistic, value in zip(("bn/a", "bn/b"), moments, (mean, variance), strict=True):
+            g.variable(name, value=value)
+            g.average(name, statistic)
+        found = g.infer(_arithmetic(g, x, *moments).node)
+        assert (found.ops.count("Mean") == 2) is kept
+        assert len(found.batch_norms) == (0 if kept else 1)
+
+
+def test_each_batch_norm_is_judged_by_its_own_statistics() -> None:
+    """One whose statistics were updated takes them, beside one whose never were."""
+    g = Draft()
+    first = g.fused("a", g.placeholder("x", (None, 8, 8, 4)), training=True)
+    _fresh(g, "a")
+    found = g.infer(g.fused("b", first, training=True).node)
+    assert [norm.name for norm in found.batch_norms] == ["b"]
+    assert found.model.graph.nodes["a/Fused"].attribute("is_training") is True
+
+
+def test_what_keras_3_exports_takes_moving_statistics() -> None:
+    """Its export loses the training argument behind some layers: there a fresh model is meant as one at inference."""
+    g = Draft()
+    x = g.placeholder("x", (None, 8, 8, 4))
+    y = g.fused("bn", x, training=True)
+    _fresh(g, "bn")
+    for name in ("serve", "serving_default"):
+        g.signatures[name] = Signature({"x": x}, {"y": y})
+    found = g.infer()
+    assert [norm.name for norm in found.batch_norms] == ["bn"]
+    assert any("--keep-batch-statistics" in warning for warning in found.findings.warnings)
+
+
+def test_moving_statistics_in_the_place_of_the_batch_s_are_a_warning() -> None:
+    """Where no flag chose them, TensorFlow's own run of the graph gives other numbers: said once for all of them."""
+    g = Draft()
+    first = g.fused("a", g.placeholder("x", (None, 8, 8, 4)), training=True)
+    (warning,) = g.infer(g.fused("b", first, training=True).node).findings.warnings
+    assert warning.startswith("a, b: ") and "--keep-batch-statistics" in warning
+
+
+def test_a_flag_with_statistics_that_were_never_updated_names_the_option() -> None:
+    """The warning's arguments work as they stand: with them the batch's statistics are kept."""
+    g = Draft()
+    flag, x = g.flag("training"), g.placeholder("x", (None, 8, 8, 4))
+    batch = g.fused("bn", x, training=True)
+    parameters = [Ref(f"bn/{part}/read") for part in ("gamma", "beta", "moving_mean", "moving_variance")]
+    moving = g.add("bn/Fused_1", "FusedBatchNormV3", x, *parameters, is_training=False, epsilon=1e-3)
+    y = g.add("y", "Select", flag, batch, moving)
+    _fresh(g, "bn")
+    (warning,) = g.infer(y.node).findings.warnings
+    assert warning.endswith("export with --set training=true --keep-batch-statistics")
+    found = g.infer(y.node, values={"training": "true"}, keep_batch_statistics=("",))
+    assert found.decided("statistics") == {"bn/Fused": "batch statistics"}

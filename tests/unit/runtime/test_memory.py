@@ -9,7 +9,7 @@ import weakref
 import numpy as np
 import pytest
 
-from runtime.memory import Pool, aligned
+from runtime.engine.memory import Pool, aligned
 
 FLOAT = np.dtype(np.float32)
 

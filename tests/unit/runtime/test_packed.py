@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.engine import Forms, Policy, Program, Spec, blas, compile_program, context
+from runtime.engine.memory import Pool
 from runtime.engine.packed import Packed, empty, pack
-from runtime.memory import Pool
 from runtime.plan import Graph, Node
 from tests.unit.runtime.conflicts import conflicts
 

@@ -12,10 +12,13 @@ import pytest
 
 from runtime.bundle import Bundle
 from runtime.document import Value
-from runtime.engine import Pieces, pieces
+from runtime.engine import Pieces, Policy, pieces
+from runtime.engine.executor import Compiled
+from runtime.engine.weights import Weights
+from runtime.executor import Plain
 from runtime.net import Net
 from runtime.plan import Graph, Node
-from runtime.weights import Weights
+from tests.unit.runtime.executors import compiled
 
 RANDOM = np.random.default_rng(0)
 TOTAL, SIZE = 5, 2
@@ -146,13 +149,14 @@ CASES = {
 }
 
 
-def net(case: Case, **options: Any) -> Net:
+def net(case: Case, *, plain: bool = False, threads: int = 1) -> Net:
     values = [Value("x", "float32", ("N", *case.row))]
     values += [Value("z", "float32", ("N", *case.other))] if case.other else []
     names = tuple(value.name for value in values)
     graph = Graph(names, ("y",), tuple(case.nodes))
     weights = Weights({name: case.weights[name] for name in graph.captures})
-    return Net(Bundle("", tuple(values), (Value("y", "float32", None),), graph, weights, (), {}), choices={}, **options)
+    bundle = Bundle("", tuple(values), (Value("y", "float32", None),), graph, weights, weights.__getitem__, (), {})
+    return Net(bundle, Plain(bundle) if plain else Compiled(bundle, Policy("standard", threads)))
 
 
 def batch(case: Case, total: int = TOTAL) -> list[Any]:
@@ -161,8 +165,7 @@ def batch(case: Case, total: int = TOTAL) -> list[Any]:
 
 def is_cut(net: Net, arrays: list[Any]) -> bool:
     """Whether there are pieces for inputs like these, which were run before."""
-    programs = net._programs
-    assert programs is not None
+    programs = compiled(net)._programs
     key = tuple((x.shape, x.dtype) for x in arrays)
     assert programs.knows(key[0] if len(key) == 1 else key)
     return isinstance(programs.take(arrays, key[0] if len(key) == 1 else key)[0], Pieces)
@@ -180,7 +183,7 @@ def test_a_batch_is_cut_where_that_is_right(name: str) -> None:
     case = CASES[name]
     arrays = batch(case)
     made = net(case)
-    found, expected = made(*arrays), net(case, accuracy="plain")(*arrays)
+    found, expected = made(*arrays), net(case, plain=True)(*arrays)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     assert is_cut(made, arrays) == case.is_right
 
@@ -191,7 +194,7 @@ def test_cutting_elsewhere_would_be_wrong(name: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(pieces, "separable", lambda *_: True)
     case = CASES[name]
     arrays = batch(case)
-    made, expected = net(case), net(case, accuracy="plain")(*arrays)
+    made, expected = net(case), net(case, plain=True)(*arrays)
     try:
         found = made(*arrays)
     except ValueError:
@@ -216,7 +219,7 @@ def test_any_number_of_images(total: int) -> None:
     case = CASES["convolution"]
     arrays = batch(case, total)
     made = net(case)
-    np.testing.assert_allclose(made(*arrays), net(case, accuracy="plain")(*arrays), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(made(*arrays), net(case, plain=True)(*arrays), rtol=1e-5, atol=1e-5)
     assert is_cut(made, arrays) == (total > SIZE)
 
 
@@ -228,8 +231,7 @@ def test_batches_share_a_program() -> None:
     whole = np.asarray(made(x))
     np.testing.assert_array_equal(made(x[:7]), whole[:7])
     np.testing.assert_array_equal(made(x[:2]), whole[:2])
-    assert made._programs is not None
-    assert len(made._programs._idle) == 1
+    assert len(compiled(made)._programs._idle) == 1
     products = {total: sum(row.products for row in made.profile({"x": x[:total]}, rounds=1)) for total in (2, 8)}
     assert products[8] == 4 * products[2] > 0
 
@@ -239,20 +241,19 @@ def test_many_sizes_of_batches_leave_the_program_of_a_piece() -> None:
     case = CASES["convolution"]
     made = net(case)
     made(drawn(2, *case.row))
-    assert made._programs is not None
-    ((program,),) = made._programs._idle.values()
+    ((program,),) = compiled(made)._programs._idle.values()
     for total in range(3, 100):
         made(drawn(total, *case.row))
-    ((kept,),) = made._programs._idle.values()
+    ((kept,),) = compiled(made)._programs._idle.values()
     assert kept is program
-    assert len(made._programs._cut) <= 64
+    assert len(compiled(made)._programs._cut) <= 64
 
 
 def test_a_net_in_pieces_goes_when_it_is_let_go_of() -> None:
     """Nothing that it keeps refers to it, so its workers end at once."""
     made = net(CASES["convolution"], threads=2)
     made(*batch(CASES["convolution"]))
-    alive = weakref.ref(made._programs)
+    alive = weakref.ref(compiled(made)._programs)
     gc.disable()
     try:
         del made

@@ -18,6 +18,7 @@ import runtime
 from runtime.engine import blas, cores, crew, program
 from runtime.engine.shares import HELP, Shares
 from runtime.engine.team import Team
+from tests.unit.runtime.executors import compiled
 from tests.unit.runtime.make_bundle import document, members, node, pack
 
 SIZE = 48
@@ -129,8 +130,7 @@ def test_a_fork_in_the_middle_of_a_call_leaves_the_net_usable(model: Path) -> No
     """The child's locks are free, even those that another thread of the parent held."""
     net = runtime.load(model, threads=2)
     expected = net(IMAGES[0])
-    programs = net._programs
-    assert programs is not None
+    programs = compiled(net)._programs
     with programs._lock, blas.ONE_THREAD._lock, HELP._lock:
         child = os.fork()
         if not child:
@@ -180,7 +180,7 @@ def test_threads_are_at_least_one(model: Path) -> None:
     """Less is refused; what suits the machine is the default."""
     with pytest.raises(ValueError, match="at least 1"):
         runtime.load(model, threads=0)
-    assert runtime.load(model).policy.threads == cores.suitable() >= 1
+    assert compiled(runtime.load(model)).policy.threads == cores.suitable() >= 1
 
 
 def test_one_call_at_a_time_is_helped(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

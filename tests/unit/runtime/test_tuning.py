@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import runtime
-from runtime import tuning
 from runtime.__main__ import main
+from runtime.engine import tuning
 from runtime.engine.choice import Policy, name
 from runtime.kernels.window import window
+from tests.unit.runtime.executors import compiled
 from tests.unit.runtime.make_bundle import document, members, node, pack
 
 X = np.asarray(np.random.default_rng(0).standard_normal((1, 14, 14, 32)), np.float32)
@@ -48,11 +49,11 @@ def write(model: Path, **changes: Any) -> None:
 def test_choices_are_measured_once_and_kept(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside the model; the second time nothing is measured."""
     tuned = runtime.load(model, threads=1, tune=True)
-    assert list(tuned.policy.choices) == [CASE]
-    assert tuned.policy.choices[CASE] in ("direct", "2x2", "2x4", "4x2", "4x4")
+    assert list(compiled(tuned).policy.choices) == [CASE]
+    assert compiled(tuned).policy.choices[CASE] in ("direct", "2x2", "2x4", "4x2", "4x4")
     monkeypatch.setattr(tuning, "_fastest", None)
     for tune in (False, True):
-        assert runtime.load(model, threads=1, tune=tune).policy == tuned.policy
+        assert compiled(runtime.load(model, threads=1, tune=tune)).policy == compiled(tuned).policy
     np.testing.assert_array_equal(runtime.load(model, threads=1)(X), tuned(X))
     assert sorted(path.name for path in model.parent.iterdir()) == ["model.npz", "model.npz.tuning.json"]
 
@@ -63,7 +64,7 @@ def test_kept_choices_count(model: Path, choice: str) -> None:
     expected = runtime.load(model, accuracy="plain")(X)
     write(model, choices={CASE: choice})
     net = runtime.load(model, threads=1)
-    assert name(net.policy.tiles(WIN, 1, KERNEL)) == choice
+    assert name(compiled(net).policy.tiles(WIN, 1, KERNEL)) == choice
     np.testing.assert_allclose(net(X), expected, atol=1e-5 * np.abs(expected).max())
 
 
@@ -90,7 +91,7 @@ def test_choices_of_others_are_ignored(model: Path, changes: dict[str, Any]) -> 
 def test_a_broken_file_is_ignored(model: Path, content: bytes) -> None:
     """Whatever is in it."""
     kept(model).write_bytes(content)
-    assert runtime.load(model).policy.choices == {}
+    assert compiled(runtime.load(model)).policy.choices == {}
 
 
 def test_command_tunes(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,6 +117,6 @@ def test_command_tells_how_long_a_call_takes(
     model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the first probe's inputs."""
-    monkeypatch.setattr("runtime.profile._SECONDS", 0.0)
+    monkeypatch.setattr("runtime.engine.profile._SECONDS", 0.0)
     assert main([str(model), "--bench"]) == 0
     assert "of 15 calls" in capsys.readouterr().out

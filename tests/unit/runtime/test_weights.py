@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import runtime
+from runtime.engine.weights import Weights
+from tests.unit.runtime.executors import compiled
 from tests.unit.runtime.make_bundle import document, members, node, pack
 
 RANDOM = np.random.default_rng(0)
@@ -35,8 +37,10 @@ def test_packed_weights_replace_plain_ones(model: Path) -> None:
     for x in (LARGE, SMALL, LARGE):
         expected = np.asarray(plain(x))
         assert np.abs(np.asarray(net(x)) - expected).max() <= 1e-5 * np.abs(expected).max()
-    assert "w" not in net._bundle.weights._arrays
-    assert "w" in plain._bundle.weights._arrays
+    weights = compiled(net).bundle.weights
+    assert isinstance(weights, Weights)
+    assert "w" not in weights._arrays
+    assert "w" in plain.arrays
 
 
 def test_a_file_that_has_changed_is_an_error(model: Path) -> None:

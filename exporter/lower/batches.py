@@ -1,0 +1,65 @@
+"""Leaves the batch of a graph open that was written for one size of it, as far as the graph runs at others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import onnx_ir as ir
+
+from exporter.errors import CorruptError
+from exporter.inference.model import InferenceModel, Input
+from exporter.lower.tensorflow import lower_tensorflow
+from exporter.lower.tf.batch import Batch
+
+__all__ = ["lower_batched"]
+
+
+def lower_batched(model: InferenceModel, *, name: str) -> tuple[ir.Model, str | None]:
+    """The unfolded IR of an inference function, with an open batch where that is right.
+
+    Where the inputs' batch has been opened (`Input.written`), the graph is tried at another size than the one it was
+    written for. If something in it takes only that one, the batch is that size.
+
+    Returns:
+        The model, and what holds the batch at its size, in words; None if nothing does.
+
+    Raises:
+        ExportError: As `lower_tensorflow`.
+    """
+    sizes = {entry.written for entry in model.inputs if entry.written is not None}
+    if not sizes:
+        return lower_tensorflow(model, name=name), None
+    if len(sizes) > 1:
+        return lower_tensorflow(_at(model, None), name=name), "the inputs are of different batches"
+    batch = Batch(sizes.pop())
+    try:
+        lowered = lower_tensorflow(model, name=name, batch=batch)
+        other = lower_tensorflow(_at(model, batch.size + 1), name=name, batch=batch)
+    except CorruptError as error:
+        held = f"{error.where[0] if error.where else 'the graph'} takes no other"
+    else:
+        fixed = _fixed_output(lowered, other, batch.size)
+        if fixed is None:
+            return lowered, None
+        held = f"output {fixed} is of that size whatever the input's is"
+    return lower_tensorflow(_at(model, None), name=name), held
+
+
+def _at(model: InferenceModel, size: int | None) -> InferenceModel:
+    """The model with opened batches of this size; None: of the size that the graph was written for."""
+    return replace(model, inputs=tuple(_sized(entry, size) for entry in model.inputs))
+
+
+def _sized(entry: Input, size: int | None) -> Input:
+    if entry.written is None or entry.shape is None:
+        return entry
+    return replace(entry, shape=(entry.written if size is None else size, *entry.shape[1:]))
+
+
+def _fixed_output(lowered: ir.Model, other: ir.Model, size: int) -> str | None:
+    """An output that has the old batch where the input has another."""
+    for value, tried in zip(lowered.graph.outputs, other.graph.outputs, strict=True):
+        for shape in (value.shape, tried.shape):
+            if shape is not None and len(shape) > 0 and shape[0] == size:
+                return str(value.name)
+    return None

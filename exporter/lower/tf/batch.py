@@ -1,0 +1,177 @@
+"""What only carries the batch along, in graphs that were written for one size of it, say 4.
+
+[N, 7, 12]  ->  Reshape to [4 * 7, 12]      becomes     Reshape to [-1, 12]
+[N, 1, 7] * ones [4, 7, 1]                  becomes     [N, 1, 7] * ones [1, 7, 1]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.ir.builder import Builder
+from exporter.ir.dims import Dim, Dims
+
+__all__ = ["BATCH", "BROADCASTING", "Batch"]
+
+BROADCASTING = frozenset(
+    {"Add", "AddV2", "BitwiseAnd", "BitwiseOr", "Div", "DivNoNan", "Equal", "FloorDiv", "FloorMod", "Greater"}
+    | {"GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "Maximum", "Minimum", "Mul", "NotEqual"}
+    | {"Pow", "RealDiv", "SelectV2", "SquaredDifference", "Sub"}
+)
+"""Ops whose operands broadcast, all of them."""
+
+_LARGEST = 1_000_000
+
+BATCH = "N"
+"""The symbol of the first size of an input."""
+
+
+@dataclass
+class Batch:
+    """The batch that a graph was written for.
+
+    Attributes:
+        size: What constants in the graph have it as.
+        carried: The reshapes that carry it along: the name of each, and the axis of its result that holds the batch.
+        repeated: The constants that hold the same for each sample: node and operand, and the axis.
+    """
+
+    size: int
+    carried: dict[str, int] = field(default_factory=dict)
+    repeated: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def opened(self, node: str, dims: Dims | None, wanted: Sequence[int]) -> list[int] | None:
+        """A constant shape with the batch left open; None if it doesn't carry the batch, or not for certain.
+
+        The axis is chosen where the batch is a symbol, and taken again where it is a number.
+
+        Args:
+            node: The reshape.
+            dims: What is reshaped.
+            wanted: To which shape, with -1 for what is left.
+
+        Returns:
+            The shape as ONNX has it, where 0 is the size that the tensor has.
+        """
+        axis = self.carried.get(node)
+        if axis is None and dims is not None:
+            axis = _axis(dims, list(wanted), self.size)
+        if axis is None or wanted[axis] == -1:
+            return None
+        shape = list(wanted)
+        if -1 not in wanted:
+            shape[axis] = -1
+        elif axis == 0 and wanted[0] == self.size:
+            shape[0] = 0
+        else:
+            return None
+        self.carried[node] = axis
+        return shape
+
+    def single(self, builder: Builder, node: str, operands: Sequence[ir.Value]) -> tuple[ir.Value, ...]:
+        """The operands of an op that broadcasts, with constants that hold the same for each sample once for all."""
+        dims = [builder.shape(operand) for operand in operands]
+        if any(shape is None for shape in dims):
+            return tuple(operands)
+        shapes = [shape for shape in dims if shape is not None]
+        rank = max(len(shape) for shape in shapes)
+        found = list(operands)
+        for i, operand in enumerate(operands):
+            axis = self.repeated.get((node, i))
+            if axis is None:
+                axis = next((a for a in range(-rank, 0) if self._meets_batch(shapes, i, a)), None)
+            once = None if axis is None else _once(builder, operand, axis)
+            if axis is not None and once is not None:
+                self.repeated[node, i] = axis
+                found[i] = once
+        return tuple(found)
+
+    def _meets_batch(self, shapes: Sequence[Dims], operand: int, axis: int) -> bool:
+        """Whether an operand has the old batch along an axis, counted from the end, and another one the open one."""
+        sizes = [shape[axis] if len(shape) >= -axis else 1 for shape in shapes]
+        return sizes[operand] == self.size and self.size > 1 and any(_is_batch((size,)) for size in sizes)
+
+
+def _once(builder: Builder, value: ir.Value, axis: int) -> ir.Value | None:
+    """A constant, or one number in every place, with size 1 along an axis; None if it isn't the same all along it."""
+    producer, tensor = value.producer(), value.const_value
+    if tensor is not None and tensor.size <= _LARGEST:
+        array = tensor.numpy()
+        first = array.take([0], axis)
+        return builder.constant(first) if np.array_equal(array, np.broadcast_to(first, array.shape)) else None
+    dims = builder.shape(value)
+    number = producer.inputs[0] if producer is not None and producer.op_type == "Expand" else None
+    if number is None or builder.shape(number) not in ((), (1,)) or dims is None:
+        return None
+    if not all(isinstance(dim, int) for dim in dims):
+        return None
+    sizes = np.array(dims, np.int64)
+    sizes[axis] = 1
+    return builder.op("Expand", number, builder.constant(sizes))
+
+
+def _axis(dims: Dims, wanted: list[int], size: int) -> int | None:
+    """The axis of the result that holds the batch, if there is just one that can."""
+    places = [i for i, dim in enumerate(dims) if not isinstance(dim, int)]
+    if len(places) != 1:
+        return 0 if _is_batch(dims[:1]) and size > 1 and wanted[:1] == [size] and -1 in wanted else None
+    (place,) = places
+    times = _times(dims[place], size)
+    if times is None:
+        return None
+    before, after = prod(d for d in dims[:place] if isinstance(d, int)), prod(_numbers(dims[place + 1 :]))
+    filled = _filled(wanted, before * times * size * after)
+    if filled is None:
+        return None
+    found = {
+        axis
+        for k in range(1, times + 1)
+        if times % k == 0
+        for axis in _holding(filled, before * k, size, after * (times // k))
+    }
+    if -1 in wanted and wanted.index(-1) in found:
+        return wanted.index(-1)
+    if size == 1 and place == 0 and 0 in found:
+        return 0
+    return found.pop() if len(found) == 1 else None
+
+
+def _numbers(dims: Dims) -> Iterator[int]:
+    return (dim for dim in dims if isinstance(dim, int))
+
+
+def _is_batch(dims: Dims) -> bool:
+    return bool(dims) and not isinstance(dims[0], int) and dims[0].value == BATCH
+
+
+def _times(dim: Dim, size: int) -> int | None:
+    """k of a dimension `k * N`."""
+    if isinstance(dim, int) or dim.value is None or set(dim.free_symbols()) != {BATCH}:
+        return None
+    values = [dim.evaluate({BATCH: n}) for n in (1, size, size + 1)]
+    times = values[0]
+    if not isinstance(times, int) or times < 1 or values != [times, times * size, times * (size + 1)]:
+        return None
+    return times
+
+
+def _filled(wanted: list[int], total: int) -> list[int] | None:
+    """The shape with a number in the place of -1; None if it isn't one of as many elements."""
+    rest = prod(item for item in wanted if item != -1)
+    if wanted.count(-1) > 1 or rest < 1 or total % rest:
+        return None
+    filled = [total // rest if item == -1 else item for item in wanted]
+    return filled if prod(filled) == total else None
+
+
+def _holding(shape: list[int], before: int, size: int, after: int) -> Iterator[int]:
+    """The axes of a shape in which the middle axis of [before, size, after] lies whole."""
+    for axis, item in enumerate(shape):
+        outer, inner = prod(shape[:axis]), prod(shape[axis + 1 :])
+        if before % outer == 0 and after % inner == 0 and item == before // outer * size * (after // inner):
+            yield axis

@@ -1,0 +1,115 @@
+"""The engine as an executor: programs where shapes tell all, one operator after the other elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.bundle import Bundle, Source, read
+from runtime.engine import cores
+from runtime.engine.choice import ACCURACIES, Policy
+from runtime.engine.memory import Pool
+from runtime.engine.pieces import Pieces
+from runtime.engine.programs import Programs
+from runtime.engine.weights import WORTH_DROPPING, Weights
+from runtime.executor import Layer, Plain, Times
+from runtime.kernels.base import Array
+
+__all__ = ["Compiled", "load"]
+
+
+class Compiled:
+    """Runs a bundle by programs that are made ahead of time.
+
+    For each combination of input shapes a program is made at its first use and kept, the latest few of them; a model
+    whose shapes depend on the numbers in its input runs one operator after the other.
+
+    Attributes:
+        bundle: The model; weights that are kept in another form are read again where they are needed.
+        policy: How kernels are chosen, and how many threads a call takes.
+    """
+
+    def __init__(self, bundle: Bundle, policy: Policy) -> None:
+        if policy.accuracy not in ACCURACIES:
+            raise ValueError(f"accuracy is {policy.accuracy!r}, expected plain, {', '.join(ACCURACIES)}")
+        if policy.threads < 1:
+            raise ValueError(f"threads is {policy.threads}, expected at least 1")
+        self.bundle = bundle._replace(weights=Weights(bundle.weights, bundle.reread))
+        self.policy = policy
+        self._programs = Programs(self.bundle, policy)
+        self._plain = Plain(self.bundle)
+
+    def accepts(self, arrays: Sequence[Any]) -> bool:
+        """Return whether there is a program for arrays of these shapes and dtypes, which were found good then."""
+        return self._programs.knows(_kinds(arrays))
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """Return the outputs, in order; RunError if the sizes that were left open don't go together."""
+        program, idle = self._programs.take(arrays, _kinds(arrays))
+        if program is None:
+            return self._plain.run(arrays)
+        if isinstance(program, Pieces):
+            return program.joined([self.run(part) for part in program.parts(arrays)])
+        results = program.run(arrays)
+        idle.append(program)
+        return results
+
+    def timed(self, arrays: Sequence[Array]) -> Times:
+        """Run once, and return how long each step took, and which kernel it was."""
+        program, idle = self._programs.take(arrays, _kinds(arrays))
+        if program is None:
+            return self._plain.timed(arrays)
+        if isinstance(program, Pieces):
+            runs = [self.timed(part) for part in program.parts(arrays)]
+            layers = {name: Layer(kernel, len(runs) * count) for name, (kernel, count) in runs[0].layers.items()}
+            return Times([step for run in runs for step in run.steps], layers)
+        times = program.timed(arrays)
+        idle.append(program)
+        return Times(times, program.layers)
+
+
+def load(source: Source, *, accuracy: str, threads: int | None, tune: bool) -> Compiled:
+    """Return the engine for a bundle; arguments and errors are those of `runtime.load`."""
+    is_file = isinstance(source, (str, os.PathLike))
+    if tune and not is_file:
+        raise ValueError("tune=True keeps its choices beside the model, so it takes the path of a file")
+    policy = Policy(accuracy, cores.suitable() if threads is None else threads, _saved(source) if is_file else {})
+    pool = Pool()
+
+    def empty(shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
+        large = np.prod(shape, dtype=np.float64) * dtype.itemsize >= WORTH_DROPPING
+        return pool.empty(shape, dtype) if large else np.empty(shape, dtype)
+
+    bundle = read(source, empty)
+    engine = Compiled(bundle, policy)
+    if not tune:
+        return engine
+    from runtime.engine import tuning
+
+    more = tuning.measured(bundle, policy, tuning.example(bundle))
+    if not more:
+        return engine
+    choices = {**policy.choices, **more}
+    tuning.store(source, choices)  # type: ignore[arg-type]  # a path, as was checked
+    return Compiled(bundle, policy._replace(choices=choices))
+
+
+def _saved(source: Any) -> Mapping[str, str]:
+    """Return the choices that were kept; what reads them is imported only where there may be any."""
+    if not Path(f"{os.fspath(source)}.tuning.json").exists():
+        return {}
+    from runtime.engine import tuning
+
+    return tuning.saved(source)
+
+
+def _kinds(arrays: Sequence[Any]) -> object:
+    """Return shape and dtype of each input; None if one isn't simply an array."""
+    if len(arrays) == 1 and type(arrays[0]) is np.ndarray:
+        return arrays[0].shape, arrays[0].dtype
+    kinds = [(x.shape, x.dtype) for x in arrays if type(x) is np.ndarray]
+    return tuple(kinds) if len(kinds) == len(arrays) else None

@@ -1,0 +1,109 @@
+"""The one seam of the runtime: what computes a bundle's outputs from its inputs.
+
+`Plain` is the meaning of a bundle: one operator after the other, by the kernels of `runtime.kernels`. The engine
+(`runtime.engine`) gives the same numbers but for rounding, in less time, and may be missing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from runtime.bundle import Bundle
+from runtime.kernels.base import Array
+from runtime.plan import Node, execute
+
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
+
+__all__ = ["Executor", "Layer", "Plain", "Times"]
+
+
+class Layer(NamedTuple):
+    """What a profile says of a node besides its time.
+
+    Attributes:
+        kernel: What it is done by, with all that was fused into it.
+        products: Multiplications and additions of a convolution or dense layer if done directly, 0 for other operators.
+    """
+
+    kernel: str
+    products: int
+
+
+class Times(NamedTuple):
+    """The seconds of each step of a run, in order, and how the nodes are computed, by their names."""
+
+    steps: Sequence[tuple[Node, float]]
+    layers: Mapping[str, Layer]
+
+
+class Executor(Protocol):
+    """Computes the outputs of one bundle; may be called by several threads at once."""
+
+    def accepts(self, arrays: Sequence[Any]) -> bool:
+        """Return whether arrays of these shapes and dtypes were checked in an earlier call."""
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """Return the outputs, in order, for the inputs, in order, in arrays of the caller's own."""
+
+    def timed(self, arrays: Sequence[Array]) -> Times:
+        """Run once, and return how long each step took."""
+
+
+class Plain:
+    """Runs one operator after the other.
+
+    Args:
+        bundle: What to run.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._outputs = [value.name for value in bundle.outputs]
+
+    def accepts(self, arrays: Sequence[Any]) -> bool:
+        """Return False: inputs are checked in every call."""
+        return False
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """Return the outputs, in order; RunError if the sizes that were left open don't go together."""
+        scope = self._scope(arrays)
+        borrowed = {id(array) for array in scope.values()}.union(id(_owner(array)) for array in arrays)
+        execute(self._bundle.graph, scope)
+        return [_own(scope[name], borrowed) for name in self._outputs]
+
+    def timed(self, arrays: Sequence[Array]) -> Times:
+        """Run once, and return how long each operator took."""
+        steps: list[tuple[Node, float]] = []
+        marks = [time.perf_counter()]
+
+        def see(node: Node, results: Sequence[Array]) -> None:
+            marks.append(time.perf_counter())
+            steps.append((node, marks[-1] - marks[-2]))
+
+        execute(self._bundle.graph, self._scope(arrays), see)
+        return Times(steps, {})
+
+    def _scope(self, arrays: Sequence[Array]) -> dict[str, Array]:
+        named = {value.name: array for value, array in zip(self._bundle.inputs, arrays)}
+        return {**self._bundle.weights, **named}
+
+
+def _owner(array: Array) -> Any:
+    """Return the array that holds the memory."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def _own(array: Array, borrowed: set[int]) -> Array:
+    """Return the array itself, or a copy if its memory is a weight's or the caller's."""
+    if id(_owner(array)) in borrowed or not (array.flags.writeable and array.flags.c_contiguous):
+        return np.array(array, order="C")
+    return array

@@ -1,0 +1,103 @@
+"""A batch that a graph was written for is opened where the rest of the graph runs at others, and kept elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from exporter.inference.model import InferenceModel, Input, Output
+from exporter.ir.evaluate import evaluate
+from exporter.lower.batches import lower_batched
+from exporter.lower.tf.batch import Batch
+from exporter.sources.graph import Graph, Node, Ref
+
+_N = ir.SymbolicDim("N")
+
+
+@pytest.mark.parametrize(
+    ("dims", "wanted", "opened"),
+    [
+        ((_N, 7, 12), [28, 12], [-1, 12]),
+        ((_N * 7, 12), [4, 7, 12], [-1, 7, 12]),
+        ((_N, 12), [4, 3, 2, 2], [-1, 3, 2, 2]),
+        ((2, _N, 3), [8, 3], [-1, 3]),
+        ((_N * 2, 3), [2, 4, 3], [2, -1, 3]),
+        ((_N, ir.SymbolicDim("t"), 3), [4, -1, 1, 3], [0, -1, 1, 3]),
+        ((_N, 12), [4, -1, 2], [0, -1, 2]),
+        ((_N, 7), [-1, 7], None),
+        ((_N * 4, 3), [4, 4, 3], None),
+        ((_N, 7), [2, 14], None),
+        ((_N, 7), [4, 6], None),
+        ((4, 7), [28], None),
+        ((ir.SymbolicDim("t"), 7), [4, 7], None),
+    ],
+)
+def test_the_axis_that_carries_the_batch(
+    dims: Sequence[int | ir.SymbolicDim], wanted: list[int], opened: list[int] | None
+) -> None:
+    """It is left open if it is certain; a square, or a batch that is cut, isn't touched."""
+    assert Batch(4).opened("node", tuple(dims), wanted) == opened
+
+
+def test_a_batch_of_one_is_the_first_axis() -> None:
+    """Any axis of size 1 could hold it: the first does if it did before."""
+    assert Batch(1).opened("node", (_N, 6), [1, 3, 2]) == [-1, 3, 2]
+    assert Batch(1).opened("node", (3, _N, 2), [1, 3, 2]) is None
+
+
+def _model(nodes: Sequence[Node], width: int = 6) -> InferenceModel:
+    """A function of `x` [N, width], written for a batch of 4, whose last node is the output."""
+    graph = Graph({node.name: node for node in nodes})
+    ref = Ref(nodes[-1].name)
+    return InferenceModel(graph, (Input("x", Ref("x"), 1, (None, width), 4),), (Output("y", ref),), {}, {})
+
+
+def _const(name: str, value: np.ndarray) -> Node:
+    number = {"f": 1, "i": 3}[value.dtype.kind]
+    return Node(name, "Const", (), (), {"value": value, "dtype": number})
+
+
+def _op(name: str, op: str, *inputs: str, **attributes: object) -> Node:
+    return Node(name, op, tuple(Ref(entry) for entry in inputs), (), attributes)
+
+
+def test_what_is_the_same_for_each_sample_is_held_once() -> None:
+    """A constant with the batch in it, of ones say, is narrowed to one sample, and the numbers stay."""
+    halves = np.repeat(np.arange(6, dtype=np.float32)[None], 4, 0)
+    model = _model([_const("c", halves), _op("y", "Mul", "x", "c", T=1)])
+    lowered, held = lower_batched(model, name="m")
+    assert held is None
+    x = np.ones((3, 6))
+    np.testing.assert_array_equal(evaluate(lowered, {"x": x})["y"], halves[:3])
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [_const("c", np.arange(24, dtype=np.float32).reshape(4, 6)), _op("y", "Add", "x", "c", T=1)],
+        [
+            _const("c", np.zeros((4, 2), np.float32)),
+            _const("axis", np.array(1, np.int32)),
+            _op("y", "ConcatV2", "x", "c", "axis", N=2, T=1),
+        ],
+    ],
+    ids=["each sample its own", "concatenated"],
+)
+def test_a_batch_that_something_holds_is_kept(nodes: list[Node]) -> None:
+    """What takes one size alone is named, and the input has that size."""
+    lowered, held = lower_batched(_model(nodes), name="m")
+    assert held is not None and "node y" in held
+    assert lowered.graph.inputs[0].shape == [4, 6]
+
+
+def test_an_output_that_is_cut_from_the_batch_keeps_it() -> None:
+    """The first four samples, whatever the batch is, are no result for each sample of it."""
+    begin, size = _const("begin", np.zeros(2, np.int32)), _const("size", np.array([4, 6], np.int32))
+    lowered, held = lower_batched(
+        _model([begin, size, _op("y", "Slice", "x", "begin", "size", T=1, Index=3)]), name="m"
+    )
+    assert held is not None and "output y" in held
+    assert lowered.graph.inputs[0].shape == [4, 6]
