@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -106,10 +106,8 @@ def export(
     folds = run_passes(unfolded.model, fold=fold)
     metadata[EXPORT_ID] = content_id(unfolded.model, recorded, {**metadata, "opset": opset, "layout": input_layout})
     standard = onnx_model(unfolded.model, opset=opset, input_layout=input_layout, metadata=metadata)
-    stored = {"probes": recorded, "metadata": metadata}
-    writers = output_writers(wanted, onnx_path, unfolded.model, standard, embed=embed, **stored)
-    superseded = partial(data_files, onnx_path) if "onnx" in wanted else tuple
-    write_files(writers, inputs=protected, superseded=superseded, folders=folders)
+    writers = output_writers(wanted, onnx_path, unfolded.model, standard, recorded, metadata, embed=embed)
+    write_files(writers, inputs=protected, superseded=_superseded(onnx_path, wanted), folders=folders)
     return Report(
         str(path),
         unfolded.kind,
@@ -123,6 +121,11 @@ def export(
         tuple(FileWritten(str(file), file.stat().st_size) for file in writers),
         time.perf_counter() - start,
     )
+
+
+def _superseded(onnx_path: Path, wanted: tuple[str, ...]) -> Callable[[], Iterable[Path]]:
+    """The weights beside an ONNX file that is replaced."""
+    return partial(data_files, onnx_path) if "onnx" in wanted else tuple
 
 
 def _notes(has_probes: bool) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from exporter.targets.npz_bundle import plan_of, write_bundle
 from exporter.targets.numpy_program.program import write_program
 from exporter.targets.onnx_file import onnx_writers
 from exporter.targets.pyz import write_pyz
+from runtime import Probe
 
 __all__ = ["OUTPUTS", "chosen", "output_folders", "output_paths", "output_writers"]
 
@@ -62,9 +63,10 @@ def output_writers(
     onnx_path: Path,
     model: ir.Model,
     standard: ir.Model,
+    probes: Sequence[Probe],
+    metadata: Mapping[str, Any],
     *,
     embed: bool,
-    **stored: Any,
 ) -> dict[Path, Writer]:
     """What writes each file.
 
@@ -73,9 +75,10 @@ def output_writers(
         onnx_path: The name of the ONNX file, written or not.
         model: The folded channels-last model.
         standard: The same as standard ONNX.
+        probes, metadata: What is stored beside the weights.
         embed: Put the weights into the NumPy program.
-        stored: The probes and metadata that are stored beside the weights.
     """
+    stored: dict[str, Any] = {"probes": probes, "metadata": metadata}
     name = onnx_path.stem
     writers: dict[Path, Writer] = dict(onnx_writers(standard, onnx_path)) if "onnx" in to else {}
     single: dict[str, Writer] = {
@@ -85,7 +88,7 @@ def output_writers(
     }
     writers |= {onnx_path.with_suffix(_SUFFIXES[key]): single[key] for key in single if key in to}
     for folder in output_folders(onnx_path, to):
-        files = c_files(plan_of(model), prefix_of(name), stored["probes"])
+        files = c_files(plan_of(model), prefix_of(name), probes)
         writers |= {folder / file: partial(_write_bytes, content) for file, content in files.items()}
     return writers
 
