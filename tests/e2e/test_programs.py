@@ -100,6 +100,18 @@ def test_the_same_checkpoint_gives_the_same_bytes(tmp_path: Path) -> None:
     """Twice exported, every file is the same."""
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        _export("inception", tmp_path / folder / "net.onnx", to=["numpy", "pyz"])
-    for path in sorted((tmp_path / "a").iterdir()):
-        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+        _export("inception", tmp_path / folder / "net.onnx", to=["numpy", "pyz", "c"])
+    files = sorted(path for path in (tmp_path / "a").rglob("*") if path.is_file())
+    assert len(files) == 14
+    for path in files:
+        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+    _export("inception", tmp_path / "a" / "net.onnx", to=["numpy", "pyz", "c"])
+
+
+def test_a_folder_of_ones_own_is_left_alone(tmp_path: Path) -> None:
+    """A file in the folder that no export has written is an error, and nothing is written."""
+    (tmp_path / "net_c").mkdir()
+    (tmp_path / "net_c" / "Makefile").write_text("all:\n")
+    with pytest.raises(UsageError, match="Makefile"):
+        _export("one_neuron", tmp_path / "net.onnx", to=["c"])
+    assert [path.name for path in tmp_path.iterdir()] == ["net_c"]

@@ -14,6 +14,7 @@ from exporter._version import __version__
 from exporter.targets.c_program import templates
 from exporter.targets.c_program.program import Program, program
 from exporter.targets.c_program.specialise import Fixed, example_feeds, specialise
+from exporter.targets.c_program.weights import HEADER
 from exporter.targets.npz_bundle import ModelPlan
 from runtime import Probe
 
@@ -75,7 +76,7 @@ def _single(plan: ModelPlan, inputs: Mapping[str, _Array]) -> dict[str, _Array]:
 
 
 def _example(fixed: Fixed, probes: Sequence[Probe]) -> tuple[bytes, dict[str, float]]:
-    """Inputs and outputs one after another, and how far each output may be off."""
+    """A header, inputs and outputs one after another, and how far each output may be off."""
     inputs, outputs = fixed.example
     limits = {name: _NOISE * float(np.max(np.abs(outputs[name]), initial=0)) for name in fixed.outputs}
     if probes:
@@ -84,7 +85,8 @@ def _example(fixed: Fixed, probes: Sequence[Probe]) -> tuple[bytes, dict[str, fl
         outputs = {**outputs, **alike}
         limits |= {name: probes[0].tolerances[name] for name in alike}
     arrays = [*(inputs[name] for name in fixed.inputs), *(outputs[name] for name in fixed.outputs)]
-    return b"".join(np.ascontiguousarray(array, "<f4").tobytes() for array in arrays), limits
+    head = b"ckpt2onnx C example".ljust(HEADER, b"\0")
+    return b"".join([head, *(np.ascontiguousarray(array, "<f4").tobytes() for array in arrays)]), limits
 
 
 class _Words:

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["BASICS", "CMAKE", "MAIN", "MAKEFILE", "README", "TEST", "WEIGHTS_S"]
 
 BASICS = """\
+/* Written by ckpt2onnx. */
 #include "@P@.h"
 
 #include <math.h>
@@ -56,7 +57,7 @@ static void @P@_frame(float *y, int rows, int row, int top, int left, int right,
 """
 
 WEIGHTS_S = """\
-/* The weights and the example as objects that a linker takes: @P@.bin, @P@_example.bin. */
+/* Written by ckpt2onnx: the weights and the example as an object: @P@.bin, @P@_example.bin. */
 #if defined(__APPLE__)
 #define NAME(x) _##x
     .section __TEXT,__const
@@ -79,7 +80,7 @@ NAME(@P@_example_bin):
 """
 
 TEST = """\
-/* Runs the stored example twice, in arenas full of other garbage, and looks at the bytes around the arena. */
+/* Written by ckpt2onnx: runs the stored example in arenas full of garbage, and looks at the bytes around them. */
 #include "@P@.h"
 
 #include <math.h>
@@ -129,7 +130,7 @@ static int compare(const char *name, const float *found, const float *expected, 
 int main(void)
 {
     static const unsigned char garbage[2] = {0x00, 0xff};
-    const float *example = (const float *)(const void *)@P@_example_bin;
+    const float *example = (const float *)(const void *)(@P@_example_bin + 64);
     @P@_weights weights;
     int good = 1;
     if (@P@_load(&weights, @P@_bin, @U@_WEIGHTS_BYTES) != 0) {
@@ -157,7 +158,7 @@ int main(void)
 """
 
 MAIN = """\
-/* @P@_run IN.npy... -o OUT.npy...: runs the model on a computer with files. */
+/* @P@_run IN.npy... -o OUT.npy...: runs the model on a computer with files. Written by ckpt2onnx. */
 #include "@P@.h"
 
 #include <stdint.h>
@@ -256,6 +257,7 @@ int main(int count, char **arguments)
 """
 
 MAKEFILE = """\
+# Written by ckpt2onnx.
 # make test: builds and runs the stored example. make @P@_run: a tool that reads and writes .npy files.
 CFLAGS ?= -O3 -march=native
 WARNINGS = -std=c99 -Wall -Wextra -Wpedantic -Wconversion
@@ -285,6 +287,7 @@ clean:
 """
 
 CMAKE = """\
+# Written by ckpt2onnx.
 cmake_minimum_required(VERSION 3.13)
 project(@P@ C ASM)
 set(CMAKE_C_STANDARD 99)

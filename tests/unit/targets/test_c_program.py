@@ -139,7 +139,7 @@ def test_the_tool_reads_and_writes_npy(tmp_path: Path) -> None:
     files = c_files(chain(), "net")
     folder = written(files, tmp_path / "net_c")
     assert built(folder, "CFLAGS=-O1", target="net_run").returncode == 0
-    stored = np.frombuffer(files["net_example.bin"], "<f4")
+    stored = np.frombuffer(files["net_example.bin"], "<f4", offset=64)
     np.save(tmp_path / "x.npy", stored[: 12 * 12 * 3].reshape(1, 12, 12, 3))
     tool = str(folder / "net_run")
     subprocess.run([tool, str(tmp_path / "x.npy"), "-o", str(tmp_path / "y.npy")], check=True)
