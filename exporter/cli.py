@@ -179,9 +179,9 @@ _CUSTOM = click.option(
 @click.option(
     "--to",
     multiple=True,
-    type=click.Choice(["onnx", "npz", "numpy", "pyz"]),
+    type=click.Choice(["onnx", "npz", "numpy", "pyz", "c"]),
     show_default="onnx and npz",
-    help="Write that, too: a NumPy program (OUT.py), or all in one file (OUT.pyz). onnx, npz: one of the two alone.",
+    help="Write that, too: NumPy to read (OUT.py), one file to run (OUT.pyz), C (OUT_c). onnx, npz: one of them alone.",
 )
 @click.option("--embed", is_flag=True, show_default="off", help="Put the weights into the NumPy program.")
 @_graph_options
