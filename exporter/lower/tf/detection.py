@@ -62,7 +62,7 @@ def suppress_v5(ctx: NodeContext) -> tuple[ir.Value, ...]:
 
 
 def _chosen_of_each(ctx: NodeContext, scores: ir.Value, count: ir.Value, *, shared: bool) -> ir.Value:
-    """Image, class and box [m, 3] chosen by scores [b, c, n]; with boxes of their own, image and class are one number."""
+    """Image, class and box [m, 3] by scores [b, c, n]; with boxes of their own, image and class are one number."""
     boxes, _, each, _, iou, lowest = ctx.inputs
     if shared:
         boxes = ctx.op("Squeeze", boxes, ctx.int64([2]))

@@ -23,7 +23,7 @@ def _floats(*shape: int) -> Any:
 def _boxes(count: int) -> Any:
     """Boxes on a grid of eighths, of which some are equal and some touch."""
     corners = np.sort(_random.integers(0, 8, (count, 2, 2)) / 8, axis=1).reshape(count, 4)
-    return (corners + [0, 0, 0.0625, 0.0625]).astype(np.float32)
+    return np.asarray(corners + np.array([0, 0, 0.0625, 0.0625]), np.float32)
 
 
 BOXES, SCORES = _boxes(30), (_random.integers(0, 10, 30) / 10).astype(np.float32)
@@ -106,25 +106,20 @@ def _embedded(tf: Any, places: Any, numbers: Any) -> Any:
     return tf.nn.safe_embedding_lookup_sparse(table, tf.SparseTensor(places, numbers, SHAPE))
 
 
+def _line(tf: Any, places: Any) -> Any:
+    return tf.raw_ops.SparseToDense(sparse_indices=places, output_shape=[6], sparse_values=1.0, default_value=0.0)
+
+
+def _reshaped(tf: Any, places: Any, shape: Any) -> Any:
+    return tf.raw_ops.SparseReshape(input_indices=places, input_shape=shape, new_shape=[-1, 2, 2])
+
+
 SPARSE = [
     Case("ctc", _decoded(), [LOGITS, LENGTHS], 4, KNOWN),
     Case("ctc_repeats", _decoded(merge_repeated=False, blank_index=0), [LOGITS, LENGTHS], 4, KNOWN),
     Case("dense", _dense, [PLACES, VALUES, SHAPE], 0, KNOWN),
-    Case(
-        "dense_line",
-        lambda tf, i: tf.raw_ops.SparseToDense(
-            sparse_indices=i, output_shape=[6], sparse_values=1.0, default_value=0.0
-        ),
-        [np.array([1, 4])],
-        0,
-    ),
-    Case(
-        "reshaped",
-        lambda tf, i, s: tf.raw_ops.SparseReshape(input_indices=i, input_shape=s, new_shape=[-1, 2, 2]),
-        [PLACES, SHAPE],
-        0,
-        KNOWN,
-    ),
+    Case("dense_line", _line, [np.array([1, 4])], 0),
+    Case("reshaped", _reshaped, [PLACES, SHAPE], 0, KNOWN),
     Case("filled", _filled, [PLACES, VALUES, SHAPE], 0, KNOWN),
     Case("embedded", _embedded, [PLACES, np.array([1, 2, 0, 3])], 4, KNOWN),
     *(
