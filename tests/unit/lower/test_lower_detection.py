@@ -102,7 +102,7 @@ def _times(tf: Any, places: Any, values: Any, b: Any, first: bool, second: bool)
 
 
 def _embedded(tf: Any, places: Any, numbers: Any) -> Any:
-    table = tf.constant(VALUES.reshape(4, 1) * np.float32([1, 2, 3]))
+    table = tf.constant(VALUES.reshape(4, 1) * np.array([1, 2, 3], np.float32))
     return tf.nn.safe_embedding_lookup_sparse(table, tf.SparseTensor(places, numbers, SHAPE))
 
 

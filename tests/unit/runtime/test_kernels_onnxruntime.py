@@ -171,7 +171,11 @@ CASES = [
     *(
         Case("NonMaxSuppression", [np.abs(f32(2, 20, 4)), f32(2, 3, 20, seed=1), *limits], {"center_point_box": centre})
         for centre in (0, 1)
-        for limits in ([i64(5), np.float32([0.3]), np.float32([0.1])], [i64(30), np.float32([0.6])], [i64(4)])
+        for limits in (
+            [i64(5), scalar(0.3, np.float32), scalar(0.1, np.float32)],
+            [i64(30), scalar(0.6, np.float32)],
+            [i64(4)],
+        )
     ),
     Case("Det", [f32(2, 4, 4)], noise=8),
     *(Case("Unique", [np.array([3, 1, 3, 2, 1], np.float32)], {"sorted": s}, outputs=4) for s in (0, 1)),
