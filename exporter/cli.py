@@ -393,6 +393,8 @@ def verify(
 ) -> None:
     """Check MODEL (.onnx, .npz or both): onnxruntime and the NumPy runtime against the truth.
 
+    Or a program of an export, which is run: OUT.py, OUT.pyz, or the folder OUT_c, compiled with and without sanitizers.
+
     The truth is what --data records, else the unfolded model of --against in float64, else the example in the bundle.
     Exit status 1 if an output differs by more than float32 noise.
     """
