@@ -186,7 +186,7 @@ _CUSTOM = click.option(
 @click.option("--embed", is_flag=True, show_default="off", help="Put the weights into the NumPy program.")
 @_graph_options
 @_CUSTOM
-@click.option("--opset", type=int, default=None, show_default=str(_DEFAULT_OPSET), help="ONNX opset, 13 to the newest.")
+@click.option("--opset", type=int, default=None, show_default=f"{_DEFAULT_OPSET} or what it needs", help="ONNX opset.")
 @click.option(
     "--input-layout",
     type=click.Choice(["nhwc", "nchw"]),
