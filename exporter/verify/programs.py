@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,19 +47,22 @@ def c_engine(folder: Path, inputs: Sequence[str], outputs: Sequence[str], *, fla
     """
     if shutil.which("make") is None or shutil.which("cc") is None:
         raise EngineError(f"{folder.name} can't be built: there is no make and no C compiler cc")
-    room = tempfile.TemporaryDirectory()
-    own = Path(room.name) / "program"
-    shutil.copytree(folder, own)
-    header = next(iter(sorted(own.glob("*.h"))), None)
+    header = next(iter(sorted(folder.glob("*.h"))), None)
     if header is None:
         raise EngineError(f"{folder.name} is no C program of an export: it has no header")
-    tool = f"{header.stem}_run"
-    _call(["make", "-s", "-C", str(own), "clean", tool, f"CFLAGS={flags}"], folder.name)
+    room = tempfile.mkdtemp()
+    own, tool = Path(room) / "program", f"{header.stem}_run"
+    try:
+        shutil.copytree(folder, own)
+        _call(["make", "-s", "-C", str(own), "clean", tool, f"CFLAGS={flags}"], folder.name)
+    except BaseException:
+        shutil.rmtree(room)
+        raise
     shapes = re.findall(r"^ \*   in\d+: .* \[([0-9, ]*)\]$", header.read_text("utf-8"), re.MULTILINE)
     batches = [int(shape.split(",")[0]) if shape else 1 for shape in shapes]
 
     def run(feeds: Feeds) -> dict[str, Array]:
-        with tempfile.TemporaryDirectory(dir=room.name) as place:
+        with tempfile.TemporaryDirectory(dir=room) as place:
             arrays = [np.ascontiguousarray(feeds[key], np.float32) for key in inputs]
             count = max((len(x) if x.ndim else 1) for x in arrays)
             if set(batches) == {1} and count > 1 and all(x.ndim and len(x) == count for x in arrays):
@@ -70,6 +74,7 @@ def c_engine(folder: Path, inputs: Sequence[str], outputs: Sequence[str], *, fla
                 found = _once(own / tool, arrays, len(outputs), Path(place))
             return dict(zip(outputs, found, strict=True))
 
+    weakref.finalize(run, shutil.rmtree, room, ignore_errors=True)
     return Engine(name, tuple(outputs), run)
 
 

@@ -73,7 +73,7 @@ def test_programs_are_verified(tmp_path: Path) -> None:
     for name, engines in (("net.py", 1), ("net.pyz", 1), ("net_c", 2)):
         verdict = exporter.verify_model(tmp_path / name, against=source)
         assert verdict.ok, verdict.lines()
-        assert len({check.engine for check in verdict.outputs}) == engines
+        assert len({check.engine for check in verdict.checks}) == engines
     for path, planted in ((tmp_path / "net.py", "1.01 * "), (tmp_path / "net_c" / "net.c", "1.01f * ")):
         text = path.read_text()
         path.write_text(
