@@ -1,11 +1,14 @@
-"""The command line. Exit status: 0 done, 1 parity failed, 2 usage, 3 input, 4 unsupported, 70 a bug of ours."""
+"""The command line. Exit status: 0 done, 1 parity failed, 2 usage, 3 input, 4 unsupported, 70 a bug, 130 stopped."""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,18 +16,24 @@ import click
 
 from exporter._version import __version__
 from exporter.errors import ExportError, ParityError, UsageError
+from exporter.streams import lenient_streams, telling
 
 __all__ = ["main"]
 
-_BUG = 70
+_BUG, _INTERRUPTED = 70, 130
+_LONGEST = 2000
+"""Characters of a message."""
 
 
 class _Commands(click.Group):
     """Turns errors into a paragraph and an exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        lenient_streams()
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _fail(ctx, "interrupted", _INTERRUPTED)
         except ExportError as error:
             _fail(ctx, str(error), error.exit_code)
         except OSError as error:
@@ -44,7 +53,9 @@ def _describe(error: OSError) -> str:
 def _fail(ctx: click.Context, text: str, status: int) -> None:
     if ctx.params.get("debug"):
         traceback.print_exc()
-    click.echo(f"ckpt2onnx: {text}", err=True)
+    shown = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
+    with suppress(OSError):
+        click.echo(f"ckpt2onnx: {shown}", err=True)
     ctx.exit(status)
 
 
@@ -164,12 +175,13 @@ def export(
         embed=embed,
         **({} if opset is None else {"opset": opset}),
     )
-    if as_json:
-        _print_json(report.to_json())
-        return
-    from exporter.render import render_report
+    with telling():
+        if as_json:
+            _print_json(report.to_json())
+            return
+        from exporter.render import render_report
 
-    render_report(report, _console())
+        render_report(report, _console())
 
 
 def _input(text: str) -> tuple[str, tuple[int | None, ...] | None]:
@@ -192,7 +204,8 @@ def _value(text: str) -> tuple[str, str]:
 
 
 def _print_json(document: Any) -> None:
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    click.echo(json.dumps(document, indent=2, ensure_ascii=not is_unicode))
 
 
 @main.command()
@@ -267,4 +280,8 @@ def run(model: Path, inputs: Path, out: Path) -> None:
 def _console() -> Any:
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 160)
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    return Ours(width=None if sys.stdout.isatty() else 160)

@@ -11,8 +11,8 @@ __all__ = ["LAYERS", "PACKAGES", "modules", "violations"]
 
 LAYERS = (
     ("runtime",),
-    ("exporter._deferred", "exporter._version", "exporter.errors", "exporter.report"),
-    ("exporter.formats", "exporter.diagnosis"),
+    ("exporter._deferred", "exporter._version", "exporter.errors", "exporter.report", "exporter.streams"),
+    ("exporter.foreign", "exporter.formats", "exporter.diagnosis"),
     ("exporter.sources", "exporter.ir"),
     ("exporter.inference",),
     ("exporter.lower.tf", "exporter.lower.keras"),
