@@ -55,7 +55,7 @@ def _raised(error: Exception) -> None:
     [
         lambda: _raised(ValueError("ours")),
         lambda: _raised(AssertionError()),
-        lambda: {}["missing"],
+        lambda: dict[str, int]()["missing"],
         lambda: [][1],
         lambda: None.shape,  # type: ignore[attr-defined]
         lambda: _raised(),  # type: ignore[call-arg]
