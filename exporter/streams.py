@@ -25,14 +25,16 @@ def lenient_streams() -> None:
 def telling() -> Iterator[None]:
     """For what is only told, after the work is done: that nobody can hear it, as behind a closed pipe, is no failure.
 
-    Where standard output can't be written to, standard error says so, and nothing more goes to standard output.
+    Where standard output can't be written to, standard error says so, but for a pipe that nobody reads any more, as of
+    `head`; and nothing more goes to standard output.
     """
     try:
         yield
         sys.stdout.flush()
     except OSError as error:
         with suppress(OSError, ValueError):
-            print(f"ckpt2onnx: standard output: {error.strerror or error}", file=sys.stderr)
+            if not isinstance(error, BrokenPipeError):
+                print(f"ckpt2onnx: standard output: {error.strerror or error}", file=sys.stderr)
         with suppress(OSError, ValueError, AttributeError):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, sys.stdout.fileno())

@@ -18,7 +18,10 @@ def test_mutants_end_in_a_result_or_an_error_for_people(name: str, tmp_path: Pat
         folder = tmp_path / str(seed)
         folder.mkdir()
         found = child.judge(name, seed, folder)
-        assert found is None or found["kind"] == "memory", (seed, found)  # that of this process, which does other things
+        assert found is None or found["kind"] == "memory", (
+            seed,
+            found,
+        )  # that of this process, which does other things
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), RuntimeError(), AssertionError()])
