@@ -13,7 +13,7 @@ from tests.hostile.test_bundle_mutations import NUMBERS, some_bytes
 __all__ = ["mutate_bytes", "mutate_json", "mutate_message"]
 
 _SIGNED = [*NUMBERS, *(-number for number in NUMBERS)]
-_JSON = [
+_JSON: list[Any] = [
     *_SIGNED,
     10**30,
     0.5,
