@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from exporter.arrays import named, read_arrays
 from exporter.errors import CorruptError, FormatError, MissingError, UsageError
+from exporter.foreign import on_foreign_data
 from exporter.formats.records import Array
 from exporter.frontend import unfold
 from exporter.inference.options import STORED_AS, Options
@@ -35,6 +36,7 @@ from exporter.zoo.user_file import is_file_name
 __all__ = ["verify_model"]
 
 
+@on_foreign_data("verifying it")
 def verify_model(
     model: str | PathLike[str],
     *,
