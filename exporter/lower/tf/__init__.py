@@ -13,6 +13,7 @@ from exporter.lower.tf import (
     counting,
     cross_entropy,
     dense,
+    detection,
     diagonal,
     dilation,
     functions,
@@ -33,6 +34,7 @@ from exporter.lower.tf import (
     shapes,
     slicing,
     sources,
+    sparse,
     special,
     transposed,
 )
@@ -42,6 +44,8 @@ __all__ = ["OPS"]
 
 OPS: dict[str, OpFunction] = merge(
     activations.OPS,
+    sparse.OPS,
+    detection.OPS,
     special.OPS,
     morphology.OPS,
     inverses.OPS,
