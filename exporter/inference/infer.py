@@ -11,6 +11,7 @@ import numpy as np
 from exporter.errors import MissingError, UsageError
 from exporter.formats.dtypes import BY_NAME
 from exporter.formats.records import Array
+from exporter.inference.assigned import read_assigned
 from exporter.inference.batch_norm import recognise
 from exporter.inference.blends import resolve_blends
 from exporter.inference.conditions import IFS, Condition, find_conditions, open_switches, take_both
@@ -88,6 +89,7 @@ class _Inference:
         updates = Updates(rewriter, frozenset(node.name for node in rewriter.order(outputs)))
         use_moving_statistics(rewriter, outputs, updates, self._checkpoint(), findings, keep=self.options.keeps)
         self._check_kept()
+        read_assigned(rewriter, outputs, findings)
         drop_noise(rewriter, outputs, findings)
         use_defaults(rewriter, outputs, given, findings)
         self._keep_conditions_on_data(inliner, outputs)

@@ -18,7 +18,6 @@ _CLOSE = 1e-5
 _WAITING = {
     "crnn_ctc": "CTCGreedyDecoder isn't translated",
     "multi_gpu_parallel_weights": "weights under model_1 aren't found",
-    "qat_training": "assigned ranges on the forward path aren't read",
     "ssd_frozen": "NonMaxSuppression isn't translated",
     "tfmot_wrappers_pruned": "PruneLowMagnitude isn't known",
 }
