@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Literal
 
 from exporter.errors import UsageError
-from exporter.frontend import unfold
+from exporter.frontend import Unfolded, unfold
 from exporter.inference.options import STORED_AS, Options
 from exporter.inspection import Inspection, inspect_source
 from exporter.passes.pipeline import run as run_passes
-from exporter.report import FileWritten, Report
+from exporter.report import FileWritten, FoldOutcome, Report, TensorSpec
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
@@ -24,6 +24,7 @@ from exporter.targets.npz_bundle import content_id
 from exporter.targets.onnx_file import data_files, onnx_model
 from exporter.targets.opsets import DEFAULT_OPSET
 from exporter.targets.outputs import chosen, output_paths, output_writers
+from exporter.targets.ownership import check_ownership
 from exporter.verify.probes import probes
 from runtime.pair import EXPORT_ID
 
@@ -50,6 +51,8 @@ def export(
     arch: str | None = None,
     include_preprocessing: bool = False,
     dtype: Literal["stored", "float32"] = "stored",
+    custom: Mapping[str, str] | None = None,
+    force: bool = False,
     to: Iterable[str] = (),
     embed: bool = False,
 ) -> Report:
@@ -73,6 +76,9 @@ def export(
             name, or `path/to/file.py:name`, which runs that file.
         include_preprocessing: Put the architecture's published preprocessing in front of the network.
         dtype: "float32" makes a float16 model a float32 one, which folds without rounding weights to half precision.
+        custom: Classes and functions of a Keras configuration that aren't Keras's own, each with the layer or
+            activation that it is at inference: `{"FixedDropout": "Dropout"}`.
+        force: Overwrite files that no export has written.
         to: What to write besides: "numpy", a program that a person reads, `NAME.py`; "pyz", the bundle with the runtime
             in one file, `NAME.pyz`. Where "onnx" or "npz" is named, the other one isn't written.
         embed: Put the weights into the NumPy program.
@@ -86,6 +92,8 @@ def export(
     wanted = chosen(to, embed=embed)
     protected = source_files(path) + ([graph_path] if graph_path else [])
     check_targets(output_paths(onnx_path, wanted), protected)
+    if not force:
+        check_ownership(output_paths(onnx_path, wanted))
     options = Options(
         inputs=_shapes(inputs),
         outputs=_names(outputs),
@@ -97,6 +105,7 @@ def export(
         include_preprocessing=include_preprocessing,
         dtype=dtype,
         fold=fold,
+        custom=dict(custom or {}),
     )
     unfolded = unfold(path, graph=graph_path, options=options)
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
@@ -107,17 +116,34 @@ def export(
     stored = {"probes": recorded, "metadata": metadata}
     writers = output_writers(wanted, onnx_path, unfolded.model, standard, embed=embed, **stored)
     write_files(writers, inputs=protected, superseded=partial(data_files, onnx_path) if "onnx" in wanted else tuple)
+    files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
+    ends = (
+        tensor_specs(standard.graph.inputs, unfolded.reasons),
+        tensor_specs(standard.graph.outputs, unfolded.reasons),
+    )
+    return _report(path, unfolded, ends, folds, (*unfolded.notes, *_notes(bool(recorded))), files, start)
+
+
+def _report(
+    path: Path,
+    unfolded: Unfolded,
+    ends: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]],
+    folds: tuple[FoldOutcome, ...],
+    notes: tuple[str, ...],
+    files: tuple[FileWritten, ...],
+    start: float,
+) -> Report:
+    """What an export that began at that time has to say."""
     return Report(
         str(path),
         unfolded.kind,
-        tensor_specs(standard.graph.inputs, unfolded.reasons),
-        tensor_specs(standard.graph.outputs, unfolded.reasons),
+        *ends,
         unfolded.batch_norms,
         folds,
         unfolded.decisions,
         unfolded.warnings,
-        (*unfolded.notes, *_notes(bool(recorded))),
-        tuple(FileWritten(str(file), file.stat().st_size) for file in writers),
+        notes,
+        files,
         time.perf_counter() - start,
     )
 
@@ -137,6 +163,7 @@ def inspect(
     values: Mapping[str, object] | None = None,
     signature: str | None = None,
     arch: str | None = None,
+    custom: Mapping[str, str] | None = None,
 ) -> Inspection:
     """What is in a source: tensors, batch norms, inputs and outputs; and what is missing for an export.
 
@@ -144,7 +171,12 @@ def inspect(
         SourceError: Its subclasses: it can't be opened.
     """
     options = Options(
-        inputs=_shapes(inputs), outputs=_names(outputs), values=_texts(values), signature=signature, arch=arch
+        inputs=_shapes(inputs),
+        outputs=_names(outputs),
+        values=_texts(values),
+        signature=signature,
+        arch=arch,
+        custom=dict(custom or {}),
     )
     return inspect_source(Path(source), graph=None if graph is None else Path(graph), options=options)
 

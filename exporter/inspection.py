@@ -10,7 +10,7 @@ from typing import Any
 
 from exporter.errors import ExportError
 from exporter.formats.records import TensorStore
-from exporter.frontend import Unfolded, unfold
+from exporter.frontend import Unfolded, custom_names_of, unfold
 from exporter.inference.options import Options
 from exporter.report import BatchNorm, Decision, TensorSpec
 from exporter.sources.detect import open_source
@@ -102,7 +102,12 @@ def inspect_source(path: Path, *, graph: Path | None = None, options: Options | 
         SourceError: It can't even be opened.
     """
     source: SourceModel | KerasSource
-    source = open_keras(path, graph_file=graph) if is_keras(path, graph) else open_source(path, graph_file=graph)
+    custom = custom_names_of(options or Options())
+    source = (
+        open_keras(path, graph_file=graph, custom=custom)
+        if is_keras(path, graph)
+        else open_source(path, graph_file=graph)
+    )
     tensors = _tensors(source.store) if source.store is not None else ()
     try:
         unfolded = unfold(path, graph=graph, options=options)

@@ -17,6 +17,7 @@ from exporter.errors import CorruptError, FormatError, MissingError, UsageError
 from exporter.formats.records import Array
 from exporter.frontend import unfold
 from exporter.inference.options import STORED_AS, Options
+from exporter.layerwise import verify_layers
 from exporter.oracle import tensorflow_truth
 from exporter.passes.pipeline import run as run_passes
 from exporter.verify.engines import EngineError
@@ -84,6 +85,9 @@ def verify_model(
         )
     truth = _truth(_path(against), _path(graph), onnx_path, npz_path, arch)
     inputs = recorded.references[0].inputs if recorded is not None else arrays
+    if isinstance(truth, UnfoldedModel) and not sites:
+        fold = _stored(onnx_path, npz_path).fold
+        return verify_layers(onnx_path, npz_path, truth, inputs, fold=fold)
     verdict = verify_files(onnx_path, npz_path, truth, inputs)
     if sites and isinstance(truth, UnfoldedModel) and not verdict.problems:
         try:

@@ -4,7 +4,8 @@
 call takes. `python -m runtime describe model.npz` prints what is computed, as formulas; `python -m runtime tune
 model.npz` measures which kernels are fastest and keeps that beside the model.
 
-Exit status: 0 done, 1 a probe's output is off, 2 wrong usage, 3 a file can't be used, 4 an unknown operator.
+Exit status: 0 done, 1 a probe's output is off, 2 wrong usage, 3 a file can't be used, 4 an unknown operator, 70 a bug
+of ours, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.errors import InputError, NetError
+from runtime.budget import FREE_BYTES, PER_BYTE
+from runtime.errors import FAILURES, InputError, NetError
 from runtime.kernels.base import Array
 from runtime.net import Net, load
 from runtime.npy import escape, unescape
@@ -47,6 +49,14 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m runti
             raise
         print("error: this needs the folder runtime/engine, which isn't here; copy all of runtime/", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        print(f"error: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        return 3
+    except FAILURES as error:
+        print(f"error: this is a bug of ckpt2onnx: {type(error).__name__}: {error}"[:2000], file=sys.stderr)
+        return 70
 
 
 def _options(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
@@ -161,14 +171,22 @@ def _run(net: Net, inputs: str, output: str) -> int:
 
 
 def _feeds(net: Net, path: str) -> dict[str, Array]:
+    from zipfile import BadZipFile
+    from zlib import error as ZlibError  # noqa: N812
+
+    if not Path(path).is_file():
+        raise InputError(f"{path}: {'not a regular file' if Path(path).exists() else 'no such file'}")
     try:
         found = np.load(path, allow_pickle=False)
         if isinstance(found, np.ndarray):
-            return {net.inputs[0].name: found}
+            return {net.inputs[0].name if net.inputs else "": found}
         with found:
-            return {unescape(name): found[name] for name in found.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a readable .npz or .npy: {error}") from error
+            size = sum(info.file_size for info in found.zip.infolist())
+            if size > FREE_BYTES + PER_BYTE * Path(path).stat().st_size:
+                raise InputError(f"{path}: its arrays claim to expand to {size} bytes")
+            return {unescape(name): np.asarray(found[name]) for name in found.files}
+    except (*FAILURES, BadZipFile, EOFError, OSError, ZlibError) as error:
+        raise InputError(f"{path}: not a readable .npz or .npy: {error}"[:2000]) from error
 
 
 def _write(path: str, arrays: Mapping[str, Array]) -> None:

@@ -24,6 +24,7 @@ BUDGET = 1_000_000_000
 """Operations for one example up to which probes are made: about a quarter of a second, with the noise."""
 
 _ROOM = 1 << 17
+_MOST_ROOM = 1 << 26
 
 
 def probes(model: ir.Model) -> tuple[Probe, ...]:
@@ -67,7 +68,7 @@ def _batch(model: ir.Model, specs: Sequence[InputSpec]) -> int | None:
         shapes = shapes_of(specs, sizes)
         room = sum(spec.dtype.itemsize * prod(shapes[spec.name]) for spec in specs)
         work = operations(model, sizes_in(model, shapes))
-        if (room <= _ROOM and work <= BUDGET // 4) or (batch == 1 and work <= BUDGET):
+        if (room <= _ROOM and work <= BUDGET // 4) or (batch == 1 and work <= BUDGET and room <= _MOST_ROOM):
             return batch
     return None
 

@@ -17,9 +17,7 @@ from tests.field.case import CASES, FieldCase, relative_error
 _CLOSE = 1e-5
 _WAITING = {
     "crnn_ctc": "CTCGreedyDecoder isn't translated",
-    "multi_gpu_parallel_weights": "weights under model_1 aren't found",
     "ssd_frozen": "NonMaxSuppression isn't translated",
-    "tfmot_wrappers_pruned": "PruneLowMagnitude isn't known",
 }
 """Cases that aren't right yet, and why."""
 
