@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ def build(spec: Spec, folder: Path) -> Built:
     (tf.disable_control_flow_v2 if spec["control_flow"] == 1 else tf.enable_control_flow_v2)()
     (tf.enable_resource_variables if spec["resource"] else tf.disable_resource_variables)()
     script = partial(write, spec)
-    saving = {"v1": {"write_version": 1}, "sharded": {"sharded": True}}.get(spec["save"])
+    savers: dict[str, dict[str, Any]] = {"v1": {"write_version": 1}, "sharded": {"sharded": True}}
+    saving = savers.get(spec["save"])
 
     def written(training: bool) -> Model:
         model = script(training)
@@ -40,8 +42,6 @@ def build(spec: Spec, folder: Path) -> Built:
 
 
 def _with_saver(model: Model, options: dict[str, Any]) -> Model:
-    from dataclasses import replace
-
     return replace(model, saver=tf.train.Saver(**options))
 
 
