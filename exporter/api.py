@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -20,10 +20,11 @@ from exporter.report import FileWritten, FoldOutcome, Report, TensorSpec
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
+from exporter.targets.lowest_opset import at_lowest_opset
 from exporter.targets.npz_bundle import content_id
-from exporter.targets.onnx_file import data_files, onnx_model
+from exporter.targets.onnx_file import data_files
 from exporter.targets.opsets import DEFAULT_OPSET
-from exporter.targets.outputs import chosen, output_paths, output_writers
+from exporter.targets.outputs import chosen, output_folders, output_paths, output_writers
 from exporter.targets.ownership import check_ownership
 from exporter.verify.probes import probes
 from runtime.pair import EXPORT_ID
@@ -45,7 +46,7 @@ def export(
     signature: str | None = None,
     ema: bool = False,
     keep_batch_statistics: bool | Iterable[str] = False,
-    opset: int = DEFAULT_OPSET,
+    opset: int | None = None,
     input_layout: Literal["nhwc", "nchw"] = "nhwc",
     fold: bool = True,
     arch: str | None = None,
@@ -69,7 +70,7 @@ def export(
         signature: The signature to export, of a SavedModel that has several.
         ema: Take the averaged weights (ExponentialMovingAverage).
         keep_batch_statistics: True, or the scopes whose batch norms keep the batch's own statistics.
-        opset: The ONNX opset, from 13 on.
+        opset: The ONNX opset, from 13 on; by default 17, or the lowest above it that has all the model needs.
         input_layout: "nchw" makes image inputs channels-first.
         fold: Fold batch norms and constants.
         arch: The architecture of a checkpoint that holds only weights, if they don't tell it by themselves: a built-in
@@ -80,7 +81,8 @@ def export(
             activation that it is at inference: `{"FixedDropout": "Dropout"}`.
         force: Overwrite files that no export has written.
         to: What to write besides: "numpy", a program that a person reads, `NAME.py`; "pyz", the bundle with the runtime
-            in one file, `NAME.pyz`. Where "onnx" or "npz" is named, the other one isn't written.
+            in one file, `NAME.pyz`; "c", a program in C, in the folder `NAME_c`. Where "onnx" or "npz" is named, the
+            other one isn't written.
         embed: Put the weights into the NumPy program.
 
     Raises:
@@ -91,7 +93,8 @@ def export(
     onnx_path = _onnx_path(Path(output)) if output is not None else _default_output(path)
     wanted = chosen(to, embed=embed)
     protected = source_files(path) + ([graph_path] if graph_path else [])
-    check_targets(output_paths(onnx_path, wanted), protected)
+    folders = output_folders(onnx_path, wanted)
+    check_targets(output_paths(onnx_path, wanted), protected, folders)
     if not force:
         check_ownership(output_paths(onnx_path, wanted))
     options = Options(
@@ -111,17 +114,17 @@ def export(
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
     recorded = probes(unfolded.model)
     folds = run_passes(unfolded.model, fold=fold)
-    metadata[EXPORT_ID] = content_id(unfolded.model, recorded, {**metadata, "opset": opset, "layout": input_layout})
-    standard = onnx_model(unfolded.model, opset=opset, input_layout=input_layout, metadata=metadata)
-    stored = {"probes": recorded, "metadata": metadata}
-    writers = output_writers(wanted, onnx_path, unfolded.model, standard, embed=embed, **stored)
-    write_files(writers, inputs=protected, superseded=partial(data_files, onnx_path) if "onnx" in wanted else tuple)
+    settings = {"opset": opset or DEFAULT_OPSET, "layout": input_layout}
+    metadata[EXPORT_ID] = content_id(unfolded.model, recorded, metadata | settings)
+    standard, raised = at_lowest_opset(unfolded.model, opset, input_layout, metadata)
+    writers = output_writers(wanted, onnx_path, unfolded.model, standard, recorded, metadata, embed=embed)
+    write_files(writers, inputs=protected, superseded=_superseded(onnx_path, wanted), folders=folders)
     files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
-    ends = (
-        tensor_specs(standard.graph.inputs, unfolded.reasons),
-        tensor_specs(standard.graph.outputs, unfolded.reasons),
+    inputs_found, outputs_found = (
+        tensor_specs(values, unfolded.reasons) for values in (standard.graph.inputs, standard.graph.outputs)
     )
-    return _report(path, unfolded, ends, folds, (*unfolded.notes, *_notes(bool(recorded))), files, start)
+    notes = (*unfolded.notes, *raised, *_notes(bool(recorded)))
+    return _report(path, unfolded, (inputs_found, outputs_found), folds, notes, files, start)
 
 
 def _report(
@@ -146,6 +149,11 @@ def _report(
         files,
         time.perf_counter() - start,
     )
+
+
+def _superseded(onnx_path: Path, wanted: tuple[str, ...]) -> Callable[[], Iterable[Path]]:
+    """The weights beside an ONNX file that is replaced."""
+    return partial(data_files, onnx_path) if "onnx" in wanted else tuple
 
 
 def _notes(has_probes: bool) -> tuple[str, ...]:

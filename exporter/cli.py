@@ -179,14 +179,14 @@ _CUSTOM = click.option(
 @click.option(
     "--to",
     multiple=True,
-    type=click.Choice(["onnx", "npz", "numpy", "pyz"]),
+    type=click.Choice(["onnx", "npz", "numpy", "pyz", "c"]),
     show_default="onnx and npz",
-    help="Write that, too: a NumPy program (OUT.py), or all in one file (OUT.pyz). onnx, npz: one of the two alone.",
+    help="Write that, too: NumPy to read (OUT.py), one file to run (OUT.pyz), C (OUT_c). onnx, npz: one of them alone.",
 )
 @click.option("--embed", is_flag=True, show_default="off", help="Put the weights into the NumPy program.")
 @_graph_options
 @_CUSTOM
-@click.option("--opset", type=int, default=None, show_default=str(_DEFAULT_OPSET), help="ONNX opset, 13 to the newest.")
+@click.option("--opset", type=int, default=None, show_default=f"{_DEFAULT_OPSET} or what it needs", help="ONNX opset.")
 @click.option(
     "--input-layout",
     type=click.Choice(["nhwc", "nchw"]),

@@ -16,8 +16,6 @@ from tests.field.case import CASES, FieldCase, relative_error
 
 _CLOSE = 1e-5
 _WAITING = {
-    "crnn_ctc": "CTCGreedyDecoder isn't translated",
-    "ssd_frozen": "NonMaxSuppression isn't translated",
 }
 """Cases that aren't right yet, and why."""
 
