@@ -15,8 +15,7 @@ from tests.e2e.engines import ENGINES
 from tests.field.case import CASES, FieldCase, relative_error
 
 _CLOSE = 1e-5
-_WAITING = {
-}
+_WAITING = {}
 """Cases that aren't right yet, and why."""
 
 
