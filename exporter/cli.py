@@ -1,4 +1,4 @@
-"""The command line. Exit status: 0 done, 1 parity failed, 2 usage, 3 input, 4 unsupported, 70 a bug of ours."""
+"""The command line. Exit status: 0 done, 1 parity failed, 2 usage, 3 input, 4 unsupported, 70 a bug, 130 stopped."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +16,14 @@ import click
 
 from exporter._version import __version__
 from exporter.errors import ExportError, ParityError, UsageError
+from exporter.streams import lenient_streams, telling
 
 __all__ = ["main"]
 
-_BUG = 70
+_BUG, _INTERRUPTED = 70, 130
+_LONGEST = 2000
+"""Characters of a message."""
+
 _DEFAULT_OPSET = 17
 _DEBUG, _DETAIL = "ckpt2onnx.debug", "ckpt2onnx.detail"
 """Entries of the context's `meta`, which all commands share: whether to show tracebacks, and how much is said."""
@@ -50,8 +55,11 @@ class _Commands(click.Group):
     """Turns errors into a paragraph and an exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        lenient_streams()
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _fail(ctx, "interrupted", _INTERRUPTED)
         except ExportError as error:
             _fail(ctx, str(error), error.exit_code)
         except BrokenPipeError:
@@ -73,7 +81,9 @@ def _describe(error: OSError) -> str:
 def _fail(ctx: click.Context, text: str, status: int) -> None:
     if ctx.meta.get(_DEBUG):
         traceback.print_exc()
-    click.echo(f"ckpt2onnx: {text}", err=True)
+    shown = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
+    with suppress(OSError):
+        click.echo(f"ckpt2onnx: {shown}", err=True)
     ctx.exit(status)
 
 
@@ -265,12 +275,13 @@ def export(
         custom=dict(_layer(text) for text in custom),
         **({} if opset is None else {"opset": opset}),
     )
-    if as_json:
-        _print_json(report.to_json())
-        return
-    from exporter.render import report_lines
+    with telling():
+        if as_json:
+            _print_json(report.to_json())
+            return
+        from exporter.render import report_lines
 
-    _show(report_lines(report, _width(), detail=context.meta.get(_DETAIL, 0)))
+        _show(report_lines(report, _width(), detail=context.meta.get(_DETAIL, 0)))
 
 
 def _input(text: str) -> tuple[str, tuple[int | None, ...] | None]:
@@ -301,7 +312,8 @@ def _layer(text: str) -> tuple[str, str]:
 
 
 def _print_json(document: Any) -> None:
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    click.echo(json.dumps(document, indent=2, ensure_ascii=not is_unicode))
 
 
 @main.command()
@@ -392,6 +404,8 @@ def verify(
     as_json: bool,
 ) -> None:
     """Check MODEL (.onnx, .npz or both): onnxruntime and the NumPy runtime against the truth.
+
+    Or a program of an export, which is run: OUT.py, OUT.pyz, or the folder OUT_c, compiled with and without sanitizers.
 
     The truth is what --data records, else the unfolded model of --against in float64, else the example in the bundle.
     Exit status 1 if an output differs by more than float32 noise.

@@ -11,8 +11,15 @@ __all__ = ["LAYERS", "PACKAGES", "modules", "violations"]
 
 LAYERS = (
     ("runtime",),
-    ("exporter._deferred", "exporter._version", "exporter.errors", "exporter.report", "exporter.text_table"),
-    ("exporter.formats", "exporter.diagnosis"),
+    (
+        "exporter._deferred",
+        "exporter._version",
+        "exporter.errors",
+        "exporter.report",
+        "exporter.streams",
+        "exporter.text_table",
+    ),
+    ("exporter.foreign", "exporter.formats", "exporter.diagnosis"),
     ("exporter.sources", "exporter.ir"),
     ("exporter.inference",),
     ("exporter.lower.tf", "exporter.lower.keras"),

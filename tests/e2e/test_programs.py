@@ -65,6 +65,28 @@ def test_c_gives_what_tensorflow_gives(name: str, tmp_path: Path) -> None:
     assert row.worst(outputs) is None
 
 
+@needs("cc", "make")
+def test_programs_are_verified(tmp_path: Path) -> None:
+    """Each is run against the source and is good; one with a planted error is not, and one that can't run says why."""
+    _export("one_neuron", tmp_path / "net.onnx", to=["numpy", "pyz", "c"])
+    source = _ROOT / "one_neuron" / _FACTS["one_neuron"]["checkpoint"]
+    for name, engines in (("net.py", 1), ("net.pyz", 1), ("net_c", 2)):
+        verdict = exporter.verify_model(tmp_path / name, against=source)
+        assert verdict.ok, verdict.lines()
+        assert len({check.engine for check in verdict.checks}) == engines
+    for path, planted in ((tmp_path / "net.py", "1.01 * "), (tmp_path / "net_c" / "net.c", "1.01f * ")):
+        text = path.read_text()
+        path.write_text(
+            text.replace("return np.asarray(", f"return np.asarray({planted}").replace("a = x", f"a = {planted}x")
+        )
+    assert not exporter.verify_model(tmp_path / "net.py").ok
+    assert not exporter.verify_model(tmp_path / "net_c").ok
+    (tmp_path / "net_c" / "net.c").write_text("int")
+    verdict = exporter.verify_model(tmp_path / "net_c")
+    assert not verdict.ok
+    assert verdict.problems
+
+
 def test_only_what_is_asked_for_is_written(tmp_path: Path) -> None:
     """ONNX and the bundle by default, with what `to` adds; of the two only the one that is named."""
     for to, expected in (

@@ -260,7 +260,7 @@ MAKEFILE = """\
 # Written by ckpt2onnx.
 # make test: builds and runs the stored example. make @P@_run: a tool that reads and writes .npy files.
 CFLAGS ?= -O3 -march=native
-WARNINGS = -std=c99 -Wall -Wextra -Wpedantic -Wconversion
+WARNINGS = -std=c99 -ffp-contract=fast -Wall -Wextra -Wpedantic -Wconversion
 RUN ?=
 
 all: @P@.o
@@ -300,7 +300,7 @@ target_include_directories(@P@ PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 set_source_files_properties(@P@_weights.S PROPERTIES
   COMPILE_OPTIONS "-I${CMAKE_CURRENT_SOURCE_DIR}"
   OBJECT_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/@P@.bin;${CMAKE_CURRENT_SOURCE_DIR}/@P@_example.bin")
-target_compile_options(@P@ PRIVATE $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic -Wconversion>)
+target_compile_options(@P@ PRIVATE $<$<COMPILE_LANGUAGE:C>:-ffp-contract=fast -Wall -Wextra -Wpedantic -Wconversion>)
 target_link_libraries(@P@ PUBLIC m)
 
 add_executable(@P@_test @P@_test.c)

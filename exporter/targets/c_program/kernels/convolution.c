@@ -70,6 +70,13 @@ typedef struct {
 @U@_TILE(@P@_tile_wide, @P@_vector, @P@_mask, @U@_WIDE, @U@_PANELS * @U@_PANEL / @U@_WIDE, (@U@_PANEL / @U@_WIDE))
 @U@_TILE(@P@_tile_narrow, @P@_vector4, @P@_mask4, 4, 3, 4)
 
+#if @U@_PANELS > 1
+#define @U@_MORE(COUNT)                                                                                    \
+    else if (panels == 2) @P@_tile_wide(g, t, w, b, step, width, left, ahead, pace, COUNT, 2 * per);       \
+    else @P@_tile_wide(g, t, w, b, step, width, left, ahead, pace, COUNT, 3 * per);
+#else
+#define @U@_MORE(COUNT) (void)panels;
+#endif
 #define @U@_TILES(COUNT)                                                                                          \
     static __attribute__((noinline)) void @P@_tiles_##COUNT(const @P@_conv *g, const @P@_tile *t, const float *w, \
                                                             const float *b, int width, int panels, int left,      \
@@ -77,9 +84,8 @@ typedef struct {
     {                                                                                                             \
         const int step = g->taps * g->run * @U@_PANEL, per = @U@_PANEL / @U@_WIDE;                                \
         if (width == @U@_PANEL) {                                                                                 \
-            if (panels == 1) @P@_tile_wide(g, t, w, b, step, width, left, ahead, pace, COUNT, per);               \
-            else if (panels == 2) @P@_tile_wide(g, t, w, b, step, width, left, ahead, pace, COUNT, @U@_PANELS > 1 ? 2 * per : per); \
-            else @P@_tile_wide(g, t, w, b, step, width, left, ahead, pace, COUNT, @U@_PANELS > 2 ? 3 * per : per); \
+            if (panels == 1 || @U@_PANELS == 1) @P@_tile_wide(g, t, w, b, step, width, left, ahead, pace, COUNT, per);               \
+            @U@_MORE(COUNT)                                                                                       \
         } else if (width == 12) @P@_tile_narrow(g, t, w, b, step, width, left, ahead, pace, COUNT, 3);            \
         else if (width == 8) @P@_tile_narrow(g, t, w, b, step, width, left, ahead, pace, COUNT, 2);               \
         else @P@_tile_narrow(g, t, w, b, step, width, left, ahead, pace, COUNT, 1);                               \
