@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -201,7 +203,7 @@ def test_a_loop_on_a_side_that_is_not_taken_makes_no_step() -> None:
     g, cond, body, inner, outer, other = Draft(), Draft(), Draft(), Draft(), Draft(), Draft()
     cond.add("less", "Less", Ref("a"), cond.const("limit", 10.0), T=FLOAT)
     body.add("more", "AddV2", Ref("a"), body.const("one", 1.0), T=FLOAT)
-    functions = {
+    functions: dict[str, Any] = {
         "cond": inner.function("c", ["a"], [Ref("less")], cond),
         "body": inner.function("b", ["a"], [Ref("more")], body),
     }
