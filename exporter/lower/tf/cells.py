@@ -88,7 +88,7 @@ def _lstm_layer(order: str) -> OpFunction:
             step = ctx.op("Gather", x, number, axis=0)
             if dims is not None:
                 step = ctx.ranked(step, 2)
-            found = _lstm_step(ctx, step, *states, weights, order)
+            found = _lstm_step(ctx, step, states[0], states[1], weights, order)
             builder.body_outputs([going, found[1], found[6], *found])
         trips = scalar(ctx, ctx.op("Shape", x, start=0, end=1))
         results = builder.loop(trips, going, [c, h], body)[2:]
