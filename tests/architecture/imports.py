@@ -11,8 +11,15 @@ __all__ = ["LAYERS", "PACKAGES", "modules", "violations"]
 
 LAYERS = (
     ("runtime",),
-    ("exporter._deferred", "exporter._version", "exporter.errors", "exporter.report"),
-    ("exporter.formats", "exporter.diagnosis"),
+    (
+        "exporter._deferred",
+        "exporter._version",
+        "exporter.errors",
+        "exporter.report",
+        "exporter.streams",
+        "exporter.text_table",
+    ),
+    ("exporter.foreign", "exporter.formats", "exporter.diagnosis"),
     ("exporter.sources", "exporter.ir"),
     ("exporter.inference",),
     ("exporter.lower.tf", "exporter.lower.keras"),
@@ -48,7 +55,6 @@ PACKAGES = {
         "exporter.layerwise",
     ),
     "onnxruntime": ("exporter.verify", "exporter.running"),
-    "rich": ("exporter.cli", "exporter.render"),
 }
 """Which parts use what has to be installed. Neither TensorFlow nor Keras is among it."""
 
