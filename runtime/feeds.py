@@ -10,6 +10,7 @@ import numpy as np
 from runtime.document import Value
 from runtime.errors import InputError
 from runtime.kernels.base import Array
+from runtime.npy import TEXT
 
 __all__ = ["converted", "in_order"]
 
@@ -44,6 +45,8 @@ def _listing(values: Sequence[Value]) -> str:
 def _convert(value: Value, given: Any) -> Array:
     """The array in the type of the input, if that changes no value in it."""
     array = np.asarray(given)
+    if value.dtype == TEXT:
+        return _texts(value, array)
     wanted = np.dtype(value.dtype)
     if array.dtype == wanted:
         return array
@@ -60,6 +63,18 @@ def _convert(value: Value, given: Any) -> Array:
             f"if that is meant, pass x.astype({wanted.name!r})"
         )
     return converted
+
+
+def _texts(value: Value, array: Array) -> Array:
+    """Strings, given as `str` or as UTF-8, as `str` objects."""
+    found = np.empty(array.size, object)
+    try:
+        found[:] = [item.decode("utf-8") if isinstance(item, bytes) else item for item in array.reshape(-1).tolist()]
+    except UnicodeDecodeError as error:
+        raise InputError(f"input {value.name!r} has a string that isn't UTF-8: {error}") from error
+    if array.dtype.kind not in "OSU" or not all(isinstance(item, str) for item in found):
+        raise InputError(f"input {value.name!r} is {array.dtype}, expected strings")
+    return found.reshape(array.shape)
 
 
 def _check_shapes(values: Sequence[Value], arrays: Sequence[Array]) -> None:

@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from exporter.errors import UnsupportedError, UsageError
 from exporter.ir.order import is_as_written
+from exporter.ir.text import array_of
 from runtime.kernels import KERNELS
 from runtime.kernels.control import complete
 
@@ -180,7 +181,7 @@ def _producers(value: ir.Value, known: Mapping[ir.Value, _Array]) -> list[ir.Nod
 
 def _initial(value: ir.Value, dtype: np.dtype[Any] | None) -> _Array:
     assert value.const_value is not None
-    array = value.const_value.numpy()
+    array = array_of(value.const_value)
     return array if dtype is None else _in_type(array, dtype)
 
 

@@ -23,6 +23,7 @@ from runtime.kernels import (
     reduction,
     resize,
     shape,
+    text,
 )
 from runtime.kernels.base import Array, Function, Kernel, exact, in_float
 
@@ -64,6 +65,7 @@ KERNELS: dict[str, Kernel] = merge(
         _moving(control.OPS),
         _moving(indexing.OPS),
         _moving(shape.OPS),
+        _moving(text.OPS),
     ]
 )
 """Every operator that a plan may name."""

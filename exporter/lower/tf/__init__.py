@@ -27,6 +27,8 @@ from exporter.lower.tf import (
     shapes,
     slicing,
     sources,
+    tables,
+    text,
     transposed,
 )
 from exporter.lower.tf.context import OpFunction, merge
@@ -58,6 +60,8 @@ OPS: dict[str, OpFunction] = merge(
     shapes.OPS,
     slicing.OPS,
     sources.OPS,
+    tables.OPS,
+    text.OPS,
     transposed.OPS,
 )
 """Every op type that has a translation."""
