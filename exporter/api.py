@@ -5,25 +5,27 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Literal
 
 from exporter.errors import UsageError
-from exporter.frontend import unfold
+from exporter.frontend import Unfolded, unfold
 from exporter.inference.options import STORED_AS, Options
 from exporter.inspection import Inspection, inspect_source
 from exporter.passes.pipeline import run as run_passes
-from exporter.report import FileWritten, Report
+from exporter.report import FileWritten, FoldOutcome, Report, TensorSpec
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
+from exporter.targets.lowest_opset import at_lowest_opset
 from exporter.targets.npz_bundle import content_id
-from exporter.targets.onnx_file import data_files, onnx_model
+from exporter.targets.onnx_file import data_files
 from exporter.targets.opsets import DEFAULT_OPSET
-from exporter.targets.outputs import chosen, output_paths, output_writers
+from exporter.targets.outputs import chosen, output_folders, output_paths, output_writers
+from exporter.targets.ownership import check_ownership
 from exporter.verify.probes import probes
 from runtime.pair import EXPORT_ID
 
@@ -44,12 +46,14 @@ def export(
     signature: str | None = None,
     ema: bool = False,
     keep_batch_statistics: bool | Iterable[str] = False,
-    opset: int = DEFAULT_OPSET,
+    opset: int | None = None,
     input_layout: Literal["nhwc", "nchw"] = "nhwc",
     fold: bool = True,
     arch: str | None = None,
     include_preprocessing: bool = False,
     dtype: Literal["stored", "float32"] = "stored",
+    custom: Mapping[str, str] | None = None,
+    force: bool = False,
     to: Iterable[str] = (),
     embed: bool = False,
 ) -> Report:
@@ -66,15 +70,19 @@ def export(
         signature: The signature to export, of a SavedModel that has several.
         ema: Take the averaged weights (ExponentialMovingAverage).
         keep_batch_statistics: True, or the scopes whose batch norms keep the batch's own statistics.
-        opset: The ONNX opset, from 13 on.
+        opset: The ONNX opset, from 13 on; by default 17, or the lowest above it that has all the model needs.
         input_layout: "nchw" makes image inputs channels-first.
         fold: Fold batch norms and constants.
         arch: The architecture of a checkpoint that holds only weights, if they don't tell it by themselves: a built-in
             name, or `path/to/file.py:name`, which runs that file.
         include_preprocessing: Put the architecture's published preprocessing in front of the network.
         dtype: "float32" makes a float16 model a float32 one, which folds without rounding weights to half precision.
+        custom: Classes and functions of a Keras configuration that aren't Keras's own, each with the layer or
+            activation that it is at inference: `{"FixedDropout": "Dropout"}`.
+        force: Overwrite files that no export has written.
         to: What to write besides: "numpy", a program that a person reads, `NAME.py`; "pyz", the bundle with the runtime
-            in one file, `NAME.pyz`. Where "onnx" or "npz" is named, the other one isn't written.
+            in one file, `NAME.pyz`; "c", a program in C, in the folder `NAME_c`. Where "onnx" or "npz" is named, the
+            other one isn't written.
         embed: Put the weights into the NumPy program.
 
     Raises:
@@ -85,7 +93,10 @@ def export(
     onnx_path = _onnx_path(Path(output)) if output is not None else _default_output(path)
     wanted = chosen(to, embed=embed)
     protected = source_files(path) + ([graph_path] if graph_path else [])
-    check_targets(output_paths(onnx_path, wanted), protected)
+    folders = output_folders(onnx_path, wanted)
+    check_targets(output_paths(onnx_path, wanted), protected, folders)
+    if not force:
+        check_ownership(output_paths(onnx_path, wanted))
     options = Options(
         inputs=_shapes(inputs),
         outputs=_names(outputs),
@@ -97,29 +108,52 @@ def export(
         include_preprocessing=include_preprocessing,
         dtype=dtype,
         fold=fold,
+        custom=dict(custom or {}),
     )
     unfolded = unfold(path, graph=graph_path, options=options)
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
     recorded = probes(unfolded.model)
     folds = run_passes(unfolded.model, fold=fold)
-    metadata[EXPORT_ID] = content_id(unfolded.model, recorded, {**metadata, "opset": opset, "layout": input_layout})
-    standard = onnx_model(unfolded.model, opset=opset, input_layout=input_layout, metadata=metadata)
-    stored = {"probes": recorded, "metadata": metadata}
-    writers = output_writers(wanted, onnx_path, unfolded.model, standard, embed=embed, **stored)
-    write_files(writers, inputs=protected, superseded=partial(data_files, onnx_path) if "onnx" in wanted else tuple)
+    settings = {"opset": opset or DEFAULT_OPSET, "layout": input_layout}
+    metadata[EXPORT_ID] = content_id(unfolded.model, recorded, metadata | settings)
+    standard, raised = at_lowest_opset(unfolded.model, opset, input_layout, metadata)
+    writers = output_writers(wanted, onnx_path, unfolded.model, standard, recorded, metadata, embed=embed)
+    write_files(writers, inputs=protected, superseded=_superseded(onnx_path, wanted), folders=folders)
+    files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
+    inputs_found, outputs_found = (
+        tensor_specs(values, unfolded.reasons) for values in (standard.graph.inputs, standard.graph.outputs)
+    )
+    notes = (*unfolded.notes, *raised, *_notes(bool(recorded)))
+    return _report(path, unfolded, (inputs_found, outputs_found), folds, notes, files, start)
+
+
+def _report(
+    path: Path,
+    unfolded: Unfolded,
+    ends: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]],
+    folds: tuple[FoldOutcome, ...],
+    notes: tuple[str, ...],
+    files: tuple[FileWritten, ...],
+    start: float,
+) -> Report:
+    """What an export that began at that time has to say."""
     return Report(
         str(path),
         unfolded.kind,
-        tensor_specs(standard.graph.inputs, unfolded.reasons),
-        tensor_specs(standard.graph.outputs, unfolded.reasons),
+        *ends,
         unfolded.batch_norms,
         folds,
         unfolded.decisions,
         unfolded.warnings,
-        (*unfolded.notes, *_notes(bool(recorded))),
-        tuple(FileWritten(str(file), file.stat().st_size) for file in writers),
+        notes,
+        files,
         time.perf_counter() - start,
     )
+
+
+def _superseded(onnx_path: Path, wanted: tuple[str, ...]) -> Callable[[], Iterable[Path]]:
+    """The weights beside an ONNX file that is replaced."""
+    return partial(data_files, onnx_path) if "onnx" in wanted else tuple
 
 
 def _notes(has_probes: bool) -> tuple[str, ...]:
@@ -137,6 +171,7 @@ def inspect(
     values: Mapping[str, object] | None = None,
     signature: str | None = None,
     arch: str | None = None,
+    custom: Mapping[str, str] | None = None,
 ) -> Inspection:
     """What is in a source: tensors, batch norms, inputs and outputs; and what is missing for an export.
 
@@ -144,7 +179,12 @@ def inspect(
         SourceError: Its subclasses: it can't be opened.
     """
     options = Options(
-        inputs=_shapes(inputs), outputs=_names(outputs), values=_texts(values), signature=signature, arch=arch
+        inputs=_shapes(inputs),
+        outputs=_names(outputs),
+        values=_texts(values),
+        signature=signature,
+        arch=arch,
+        custom=dict(custom or {}),
     )
     return inspect_source(Path(source), graph=None if graph is None else Path(graph), options=options)
 

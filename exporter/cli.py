@@ -1,11 +1,14 @@
-"""The command line. Exit status: 0 done, 1 parity failed, 2 usage, 3 input, 4 unsupported, 70 a bug of ours."""
+"""The command line. Exit status: 0 done, 1 parity failed, 2 usage, 3 input, 4 unsupported, 70 a bug, 130 stopped."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,20 +16,54 @@ import click
 
 from exporter._version import __version__
 from exporter.errors import ExportError, ParityError, UsageError
+from exporter.streams import lenient_streams, telling
 
 __all__ = ["main"]
 
-_BUG = 70
+_BUG, _INTERRUPTED = 70, 130
+_LONGEST = 2000
+"""Characters of a message."""
+
+_DEFAULT_OPSET = 17
+_DEBUG, _DETAIL = "ckpt2onnx.debug", "ckpt2onnx.detail"
+"""Entries of the context's `meta`, which all commands share: whether to show tracebacks, and how much is said."""
+
+
+def _noted(entry: str, meaning: object) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def note(ctx: click.Context, _: click.Parameter, given: bool) -> None:
+        if given:
+            ctx.meta[entry] = meaning
+
+    return note
+
+
+def _talk(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How much is said: for the program and after each of its commands alike."""
+    options = [
+        (("-v", "--verbose"), _DETAIL, 1, "Say everything: all columns, also of what is as usual."),
+        (("-q", "--quiet"), _DETAIL, -1, "Say nothing but warnings and errors."),
+        (("--debug",), _DEBUG, True, "Show the traceback of an error."),
+    ]
+    for names, entry, meaning, text in reversed(options):
+        callback = _noted(entry, meaning)
+        option = click.option(*names, is_flag=True, expose_value=False, callback=callback, help=text)
+        command = option(command)
+    return command
 
 
 class _Commands(click.Group):
     """Turns errors into a paragraph and an exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        lenient_streams()
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _fail(ctx, "interrupted", _INTERRUPTED)
         except ExportError as error:
             _fail(ctx, str(error), error.exit_code)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             _fail(ctx, _describe(error), 3)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
@@ -42,30 +79,63 @@ def _describe(error: OSError) -> str:
 
 
 def _fail(ctx: click.Context, text: str, status: int) -> None:
-    if ctx.params.get("debug"):
+    if ctx.meta.get(_DEBUG):
         traceback.print_exc()
-    click.echo(f"ckpt2onnx: {text}", err=True)
+    shown = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
+    with suppress(OSError):
+        click.echo(f"ckpt2onnx: {shown}", err=True)
     ctx.exit(status)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ckpt2onnx")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def main(debug: bool) -> None:
+@_talk
+def main() -> None:
     """From any TensorFlow or Keras checkpoint to folded ONNX and a NumPy bundle."""
 
 
 def _graph_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What every command takes that reads a source."""
     options = [
-        click.option("--graph", type=click.Path(path_type=Path), help="The graph, if it is not beside the checkpoint."),
         click.option(
-            "--input", "inputs", multiple=True, metavar="NAME[=SHAPE]", help="An input, as x or x=?,224,224,3."
+            "--graph",
+            type=click.Path(path_type=Path),
+            show_default="the file's own, or the .meta beside it",
+            help="The graph, or the configuration of a Keras model.",
         ),
-        click.option("--output", "outputs", multiple=True, metavar="NAME", help="An output, as logits or logits:0."),
-        click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Fix a flag, a tensor or an option."),
-        click.option("--signature", metavar="NAME", help="The signature to export, where there are several."),
-        click.option("--ema", is_flag=True, help="Take the averaged weights (ExponentialMovingAverage)."),
+        click.option(
+            "--input",
+            "inputs",
+            multiple=True,
+            metavar="NAME[=SHAPE]",
+            show_default="what is found, as the graph has it",
+            help="An input, as x or x=?,224,224,3.",
+        ),
+        click.option(
+            "--output",
+            "outputs",
+            multiple=True,
+            metavar="NAME",
+            show_default="what is found",
+            help="An output, as logits or logits:0.",
+        ),
+        click.option(
+            "--set",
+            "values",
+            multiple=True,
+            metavar="NAME=VALUE",
+            show_default="as at inference",
+            help="Fix a flag, a tensor or an option.",
+        ),
+        click.option(
+            "--signature",
+            metavar="NAME",
+            show_default="serving_default, or the only one",
+            help="The signature to export, where there are several.",
+        ),
+        click.option(
+            "--ema", is_flag=True, show_default="off", help="Take the averaged weights (ExponentialMovingAverage)."
+        ),
         click.option(
             "--keep-batch-statistics",
             "keep",
@@ -73,6 +143,7 @@ def _graph_options(command: Callable[..., Any]) -> Callable[..., Any]:
             is_flag=False,
             flag_value="",
             metavar="[SCOPE]",
+            show_default="none; all, where no SCOPE is given",
             help="Let batch norms (in SCOPE) normalise by the batch, as in training.",
         ),
     ]
@@ -81,23 +152,51 @@ def _graph_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _architectures(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    from exporter.zoo.registry import ARCHITECTURES
+
+    return [name for name in ARCHITECTURES if name.startswith(incomplete)]
+
+
 _ARCH = click.option(
-    "--arch", metavar="NAME", help="For weights alone: the architecture, or one of your own as file.py:name (runs it)."
+    "--arch",
+    metavar="NAME",
+    show_default="told by the names and shapes of the weights",
+    shell_complete=_architectures,
+    help="For weights alone: the architecture, or one of your own as file.py:name (runs it).",
+)
+_CUSTOM = click.option(
+    "--custom",
+    multiple=True,
+    metavar="NAME=LAYER",
+    show_default="none",
+    help="A class or function of a Keras configuration that isn't Keras's, and the layer or activation that it is at "
+    "inference: FixedDropout=Dropout.",
 )
 
 
 @main.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="OUT.onnx", help="Where to write.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="OUT.onnx",
+    show_default="SOURCE's name with .onnx, in this directory",
+    help="Where to write; the bundle goes beside it.",
+)
+@click.option("--force", is_flag=True, show_default="off", help="Overwrite files that no export has written, too.")
 @click.option(
     "--to",
     multiple=True,
-    type=click.Choice(["onnx", "npz", "numpy", "pyz"]),
-    help="Write that, too: a NumPy program (OUT.py), or all in one file (OUT.pyz). onnx, npz: one of the two alone.",
+    type=click.Choice(["onnx", "npz", "numpy", "pyz", "c"]),
+    show_default="onnx and npz",
+    help="Write that, too: NumPy to read (OUT.py), one file to run (OUT.pyz), C (OUT_c). onnx, npz: one of them alone.",
 )
-@click.option("--embed", is_flag=True, help="Put the weights into the NumPy program.")
+@click.option("--embed", is_flag=True, show_default="off", help="Put the weights into the NumPy program.")
 @_graph_options
-@click.option("--opset", type=int, default=None, help="ONNX opset, 13 to the newest.")
+@_CUSTOM
+@click.option("--opset", type=int, default=None, show_default=f"{_DEFAULT_OPSET} or what it needs", help="ONNX opset.")
 @click.option(
     "--input-layout",
     type=click.Choice(["nhwc", "nchw"]),
@@ -106,7 +205,12 @@ _ARCH = click.option(
     help="How the ONNX file takes images: channels last or first.",
 )
 @_ARCH
-@click.option("--include-preprocessing", is_flag=True, help="Put the architecture's preprocessing into the graph.")
+@click.option(
+    "--include-preprocessing",
+    is_flag=True,
+    show_default="off",
+    help="Put the architecture's preprocessing into the graph.",
+)
 @click.option(
     "--dtype",
     type=click.Choice(["stored", "float32"]),
@@ -114,11 +218,15 @@ _ARCH = click.option(
     show_default=True,
     help="Keep float16 as it is stored, or widen it.",
 )
-@click.option("--no-fold", is_flag=True, help="Leave batch norms and constants as they are.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--no-fold", is_flag=True, show_default="off", help="Leave batch norms and constants as they are.")
+@click.option("--json", "as_json", is_flag=True, show_default="off", help="Print the report as JSON.")
+@_talk
+@click.pass_context
 def export(
+    context: click.Context,
     source: Path,
     out: Path | None,
+    force: bool,
     to: tuple[str, ...],
     embed: bool,
     graph: Path | None,
@@ -128,6 +236,7 @@ def export(
     signature: str | None,
     ema: bool,
     keep: tuple[str, ...],
+    custom: tuple[str, ...],
     opset: int | None,
     input_layout: Literal["nhwc", "nchw"],
     arch: str | None,
@@ -162,14 +271,17 @@ def export(
         dtype=dtype,
         to=to,
         embed=embed,
+        force=force,
+        custom=dict(_layer(text) for text in custom),
         **({} if opset is None else {"opset": opset}),
     )
-    if as_json:
-        _print_json(report.to_json())
-        return
-    from exporter.render import render_report
+    with telling():
+        if as_json:
+            _print_json(report.to_json())
+            return
+        from exporter.render import report_lines
 
-    render_report(report, _console())
+        _show(report_lines(report, _width(), detail=context.meta.get(_DETAIL, 0)))
 
 
 def _input(text: str) -> tuple[str, tuple[int | None, ...] | None]:
@@ -191,38 +303,94 @@ def _value(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _layer(text: str) -> tuple[str, str]:
+    """`FixedDropout=Dropout`."""
+    name, equals, layer = text.partition("=")
+    if not equals or not layer:
+        raise UsageError(f"--custom {text}: there is no layer", hint="Write --custom NAME=LAYER, as Mine=Dropout")
+    return name, layer
+
+
 def _print_json(document: Any) -> None:
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    click.echo(json.dumps(document, indent=2, ensure_ascii=not is_unicode))
 
 
 @main.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--graph", type=click.Path(path_type=Path), help="The graph, if it is not beside the checkpoint.")
-@click.option("--output", "outputs", multiple=True, metavar="NAME", help="An output to look at.")
+@click.option(
+    "--graph",
+    type=click.Path(path_type=Path),
+    show_default="the file's own, or the .meta beside it",
+    help="The graph, or the configuration of a Keras model.",
+)
+@click.option(
+    "--output", "outputs", multiple=True, metavar="NAME", show_default="what is found", help="An output to look at."
+)
 @_ARCH
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
-def inspect(source: Path, graph: Path | None, outputs: tuple[str, ...], arch: str | None, as_json: bool) -> None:
+@_CUSTOM
+@click.option("--json", "as_json", is_flag=True, show_default="off", help="Print what was found as JSON.")
+@_talk
+@click.pass_context
+def inspect(
+    context: click.Context,
+    source: Path,
+    graph: Path | None,
+    outputs: tuple[str, ...],
+    arch: str | None,
+    custom: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Show what is in SOURCE: tensors, batch norms, inputs and outputs, and what an export lacks."""
     from exporter import api
 
-    found = api.inspect(source, graph=graph, outputs=outputs, arch=arch)
+    layers = dict(_layer(text) for text in custom)
+    found = api.inspect(source, graph=graph, outputs=outputs, arch=arch, custom=layers)
     if as_json:
         _print_json(found.to_json())
         return
-    from exporter.render import render_inspection
+    from exporter.render import inspection_lines
 
-    render_inspection(found, _console())
+    _show(inspection_lines(found, _width(), detail=context.meta.get(_DETAIL, 0)))
 
 
 @main.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--against", type=click.Path(path_type=Path), metavar="SOURCE", help="What it was exported from.")
-@click.option("--graph", type=click.Path(path_type=Path), help="The source's graph, if it is not beside it.")
-@click.option("--data", type=click.Path(path_type=Path), metavar="X.npz", help="Inputs, and perhaps recorded outputs.")
-@click.option("--reference", type=click.Choice(["tensorflow"]), help="Let TensorFlow run SOURCE and be the truth.")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="SOURCE",
+    show_default="none: the example in the bundle",
+    help="What it was exported from.",
+)
+@click.option(
+    "--graph",
+    type=click.Path(path_type=Path),
+    show_default="the file's own, or the .meta beside it",
+    help="The source's graph.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="X.npz",
+    show_default="random inputs that exercise the model",
+    help="Inputs, and perhaps recorded outputs.",
+)
+@click.option(
+    "--reference",
+    type=click.Choice(["tensorflow"]),
+    show_default="none",
+    help="Let TensorFlow run SOURCE and be the truth.",
+)
 @_ARCH
-@click.option("--sites", is_flag=True, help="Check each batch norm's result by itself, too (with --against).")
-@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+@click.option(
+    "--sites",
+    is_flag=True,
+    show_default="off",
+    help="Check each batch norm's result by itself, too (with --against).",
+)
+@click.option("--json", "as_json", is_flag=True, show_default="off", help="Print the verdict as JSON.")
+@_talk
 @click.pass_context
 def verify(
     context: click.Context,
@@ -237,6 +405,8 @@ def verify(
 ) -> None:
     """Check MODEL (.onnx, .npz or both): onnxruntime and the NumPy runtime against the truth.
 
+    Or a program of an export, which is run: OUT.py, OUT.pyz, or the folder OUT_c, compiled with and without sanitizers.
+
     The truth is what --data records, else the unfolded model of --against in float64, else the example in the bundle.
     Exit status 1 if an output differs by more than float32 noise.
     """
@@ -246,7 +416,7 @@ def verify(
     if as_json:
         _print_json(verdict.to_json())
     else:
-        click.echo("\n".join(verdict.lines()))
+        _show(verdict.lines() if context.meta.get(_DETAIL, 0) >= 0 else verdict.problems)
     context.exit(0 if verdict.ok else ParityError.exit_code)
 
 
@@ -256,15 +426,37 @@ def verify(
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), required=True, metavar="OUTPUTS.npz", help="Where to write."
 )
-def run(model: Path, inputs: Path, out: Path) -> None:
+@_talk
+@click.pass_context
+def run(context: click.Context, model: Path, inputs: Path, out: Path) -> None:
     """Run MODEL, a bundle (.npz) or an ONNX file, on INPUTS.npz."""
     from exporter.running import run_file
 
-    for name, shape in run_file(model, inputs, out).items():
-        click.echo(f"{name} {list(shape)}")
+    shapes = run_file(model, inputs, out)
+    if context.meta.get(_DETAIL, 0) >= 0:
+        _show(f"{name} {list(shape)}" for name, shape in shapes.items())
 
 
-def _console() -> Any:
-    from rich.console import Console
+def _width() -> int | None:
+    """Of the terminal, or what COLUMNS says; None in a file or a pipe, where lines may be of any length."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdigit() and int(told):
+        return int(told)
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
-    return Console(width=None if sys.stdout.isatty() else 160)
+
+def _show(lines: Iterable[str]) -> None:
+    """Lines on standard output, warnings in yellow where there are colours."""
+    for line in lines:
+        click.echo(click.style(line, fg="yellow") if line.startswith("warning: ") else line)
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes SHELL complete commands, options and names: eval "$(ckpt2onnx completion bash)"."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(main, {}, "ckpt2onnx", "_CKPT2ONNX_COMPLETE").source())

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import onnx_ir as ir
 
 from exporter.errors import MissingError, SourceError, UsageError
+from exporter.foreign import on_foreign_data
 from exporter.inference.options import Options
 from exporter.ir import edit
 from exporter.ir.roots import check_roots
 from exporter.passes.widen import widen
 from exporter.report import BatchNorm, Decision
 from exporter.sources.detect import open_source
+from exporter.sources.keras_custom import Custom
 from exporter.sources.keras_files import KerasSource, is_keras, open_keras
 from exporter.sources.model import SourceModel
 
-__all__ = ["Unfolded", "unfold"]
+__all__ = ["Unfolded", "custom_names_of", "unfold"]
 
 _NAME = "model"
 """The graph's name: the same however the source is pointed at, so that the files are the same too."""
@@ -55,6 +58,7 @@ class Unfolded:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+@on_foreign_data("reading it")
 def unfold(path: Path, *, graph: Path | None = None, options: Options | None = None) -> Unfolded:
     """Reads a source and lowers its inference function; bfloat16 becomes float32, as does float16 if that is chosen.
 
@@ -84,7 +88,9 @@ _WIDENED = {
 
 def _lowered(path: Path, graph: Path | None, options: Options) -> Unfolded:
     if is_keras(path, graph):
-        return _from_keras(open_keras(path, graph_file=graph), options)
+        return _from_keras(open_keras(path, graph_file=graph, custom=custom_names_of(options)), options)
+    if options.custom:
+        raise UsageError("--custom is for configurations of Keras; this is none", hint="Leave it out")
     source = open_source(path, graph_file=graph)
     if source.graph is None:
         return _from_weights(source, options)
@@ -94,6 +100,26 @@ def _lowered(path: Path, graph: Path | None, options: Options) -> Unfolded:
             hint="Leave them out",
         )
     return _from_graph(source, options)
+
+
+def custom_names_of(options: Options) -> Custom:
+    """What `--custom` says, checked.
+
+    Raises:
+        UsageError: It names neither a layer nor an activation that is translated.
+    """
+    if not options.custom:
+        return Custom()
+    from exporter.lower.keras.activations import FUNCTIONS
+    from exporter.lower.keras.table import LAYERS
+
+    layers = {*(name for name in LAYERS if ":" not in name), "Functional", "Sequential"}
+    for name, known in options.custom.items():
+        if known not in layers and known not in FUNCTIONS:
+            close = get_close_matches(known, [*sorted(layers), *sorted(FUNCTIONS)], n=3)
+            hint = f"Did you mean {' or '.join(close)}?" if close else "Give a class of keras.layers, as Dropout"
+            raise UsageError(f"--custom {name}={known}: {known} is no layer or activation of Keras", hint=hint)
+    return Custom(options.custom, frozenset(FUNCTIONS))
 
 
 def _from_keras(source: KerasSource, options: Options) -> Unfolded:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from exporter.errors import ExportError
+from exporter.foreign import on_foreign_data
 from exporter.formats.records import TensorStore
-from exporter.frontend import Unfolded, unfold
+from exporter.frontend import Unfolded, custom_names_of, unfold
 from exporter.inference.options import Options
 from exporter.report import BatchNorm, Decision, TensorSpec
 from exporter.sources.detect import open_source
@@ -95,6 +96,7 @@ class Inspection:
         return asdict(self)
 
 
+@on_foreign_data("reading it")
 def inspect_source(path: Path, *, graph: Path | None = None, options: Options | None = None) -> Inspection:
     """Looks at a source.
 
@@ -102,7 +104,12 @@ def inspect_source(path: Path, *, graph: Path | None = None, options: Options | 
         SourceError: It can't even be opened.
     """
     source: SourceModel | KerasSource
-    source = open_keras(path, graph_file=graph) if is_keras(path, graph) else open_source(path, graph_file=graph)
+    custom = custom_names_of(options or Options())
+    source = (
+        open_keras(path, graph_file=graph, custom=custom)
+        if is_keras(path, graph)
+        else open_source(path, graph_file=graph)
+    )
     tensors = _tensors(source.store) if source.store is not None else ()
     try:
         unfolded = unfold(path, graph=graph, options=options)

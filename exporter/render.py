@@ -1,41 +1,69 @@
-"""Reports for people: tables on a terminal, plain text in a file or a pipe."""
+"""Reports for people, in as many characters as a terminal has; in a file or a pipe, each row is one whole line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 from exporter.inference.statistics import KEPT
 from exporter.inspection import Inspection
 from exporter.report import BatchNorm, Decision, FoldOutcome, Report, TensorSpec
+from exporter.text_table import common_scope, table, wrapped
 
-__all__ = ["render_inspection", "render_report", "tensor_table"]
+__all__ = ["inspection_lines", "report_lines"]
 
 
-def render_report(report: Report, console: Console) -> None:
-    """The report of an export: what it is, its batch norms, what was decided, warnings, and the files."""
-    console.print(Text(f"{report.source}: {report.kind}", style="bold"))
-    for note in report.notes:
-        console.print(Text(f"  {note}"))
-    console.print(tensor_table("inputs and outputs", report.inputs, report.outputs))
+def report_lines(report: Report, width: int | None, *, detail: int = 0) -> list[str]:
+    """The report of an export: what it is, its batch norms, what was decided, warnings, and the files.
+
+    Args:
+        report: The report.
+        width: Of the terminal; None in a file or a pipe, where names are whole and rows are lines.
+        detail: 1 shows all of each batch norm, -1 warnings alone.
+    """
+    warnings = [line for text in report.warnings for line in wrapped(f"warning: {text}", width)]
+    if detail < 0:
+        return warnings
+    lines = [f"{report.source}: {report.kind}", *_notes(report.notes, width)]
+    lines += _tensors(report.inputs, report.outputs, width)
     if report.batch_norms:
-        console.print(_batch_norms(report))
-    _print_decisions(console, "decided", report.decisions)
-    for warning in report.warnings:
-        console.print(Text(f"warning: {warning}", style="yellow"))
-    console.print(Text(_summary(report)))
-    for file in report.files:
-        console.print(Text(f"wrote {file.path} ({_size(file.bytes)})"))
+        lines += ["", *_batch_norms(report.batch_norms, report.fold_of, width, detail=detail)]
+    lines += _other_folds(report.folds, width)
+    lines += _decisions("decided", report.decisions, width)
+    lines += ["", *warnings, _summary(report)]
+    return [*lines, *(f"wrote {file.path} ({_size(file.bytes)})" for file in report.files)]
 
 
-def tensor_table(title: str, inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) -> Table:
+def inspection_lines(found: Inspection, width: int | None, *, detail: int = 0) -> list[str]:
+    """What is in a source: its ends and batch norms, or the names and shapes of what is stored, and what is missing."""
+    warnings = [line for text in found.warnings for line in wrapped(f"warning: {text}", width)]
+    problem = wrapped(f"no export as it is: {found.problem}", width) if found.problem else []
+    if detail < 0:
+        return [*warnings, *problem]
+    lines = [f"{found.source}: {found.kind}", *_notes(found.notes, width)]
+    if found.inputs or found.outputs:
+        lines += _tensors(found.inputs, found.outputs, width)
+    if found.batch_norms:
+        lines += ["", *_batch_norms(found.batch_norms, None, width, detail=detail)]
+    if found.stored_batch_norms:
+        stored = [
+            (n.scope, str(n.channels), ", ".join(n.present), ", ".join(n.absent)) for n in found.stored_batch_norms
+        ]
+        lines += ["", *table("batch norms, by the names", ("scope", "channels", "stored", "not stored"), stored, width)]
+    if found.tensors:
+        lines += ["", *_stored(found, width)]
+    lines += _decisions("an export decides", found.decisions, width)
+    return [*lines, *warnings, *problem]
+
+
+def _notes(notes: Iterable[str], width: int | None) -> list[str]:
+    return [line for note in notes for line in wrapped(f"  {note}", width)]
+
+
+def _tensors(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec], width: int | None) -> list[str]:
     """Inputs and outputs with type, shape and why they are."""
     rows = [("input", *_tensor(spec)) for spec in inputs] + [("output", *_tensor(spec)) for spec in outputs]
-    return _rows(title, ("", "name", "type", "shape", "why"), rows)
+    return ["", *table("inputs and outputs", ("", "name", "type", "shape", "why"), rows, width, spare=(4,))]
 
 
 def _tensor(spec: TensorSpec) -> tuple[str, str, str, str]:
@@ -43,44 +71,83 @@ def _tensor(spec: TensorSpec) -> tuple[str, str, str, str]:
     return spec.name, spec.dtype, shape, spec.reason
 
 
-def _rows(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(*head, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for column in table.columns:
-        column.overflow = "fold"
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return table
-
-
-def _print_decisions(console: Console, title: str, decisions: Iterable[Decision]) -> None:
+def _decisions(title: str, decisions: Iterable[Decision], width: int | None) -> list[str]:
     """All but those on the moving statistics of batch norms, which have their own table."""
     rows = [(d.kind, d.subject, d.choice, d.reason) for d in decisions if d.kind != "statistics" or d.choice == KEPT]
-    if rows:
-        console.print(_rows(title, ("what", "which", "choice", "why"), rows))
+    return ["", *table(title, ("what", "which", "choice", "why"), rows, width)] if rows else []
 
 
-def _batch_norms(report: Report) -> Table:
-    rows = [_batch_norm(norm, report.fold_of(norm.name)) for norm in report.batch_norms]
+_Fate = Callable[[str], FoldOutcome | None] | None
+
+
+def _batch_norms(norms: Sequence[BatchNorm], fold_of: _Fate, width: int | None, *, detail: int) -> list[str]:
+    """A line for each: on a terminal what is unusual about it, else, and with `detail`, all that is known."""
+    if width is None or detail > 0:
+        return _whole_batch_norms(norms, fold_of, width)
+    usual = Counter(_facts(norm) for norm in norms).most_common(1)[0][0]
+    scope = common_scope([norm.name for norm in norms])
+    rows = []
+    for norm in norms:
+        facts = _facts(norm)
+        unusual = [fact for fact, common in zip(facts, usual, strict=True) if fact != common]
+        fold = None if fold_of is None else fold_of(norm.name)
+        row = [norm.name.removeprefix(scope), str(norm.channels), _aim(norm, fold, scope)]
+        remarks = [*unusual, *_remark(fold_of, fold)]
+        rows.append((*row, "; ".join(remarks)))
+    head = ("batch norm", "channels", "folded into", "unusual")
+    columns = [i for i in range(4) if i < 2 or any(row[i] for row in rows)]
+    shown = [[row[i] for i in columns] for row in rows]
+    place = f", all in {scope}" if scope else ""
+    title = f"{len(norms)} batch norms{place}: {', '.join(usual)}" if len(norms) > 1 else f"batch norm: {usual[0]}"
+    title_lines = wrapped(title, width)
+    spare = [i for i in (columns.index(2) if 2 in columns else None, columns.index(1)) if i is not None]
+    spare = [i for i in spare if i < len(columns) - 1 or not any(row[3] for row in rows)]
+    lines = table("", [head[i] for i in columns], shown, width, spare=_in_order(spare))
+    return [*title_lines, *lines[1:]]
+
+
+def _in_order(spare: Sequence[int]) -> tuple[int, ...]:
+    """Columns to leave out, the last of them first."""
+    return tuple(sorted(spare, reverse=True))
+
+
+def _whole_batch_norms(norms: Sequence[BatchNorm], fold_of: _Fate, width: int | None) -> list[str]:
+    rows = []
+    for norm in norms:
+        fold = None if fold_of is None else fold_of(norm.name)
+        statistics = f"{_short(norm, norm.mean)}, {_short(norm, norm.variance)}"
+        row = (norm.name, str(norm.channels), f"{norm.epsilon:.3g}", _short(norm, norm.gamma), _short(norm, norm.beta))
+        rows.append((*row, statistics, *([] if fold_of is None else [_fate(fold)])))
     head = ("batch norm", "channels", "epsilon", "gamma", "beta", "statistics", "folded into")
-    return _rows("batch norms", head, rows)
+    return table("batch norms", head[: 6 if fold_of is None else 7], rows, width)
 
 
-def _batch_norm(norm: BatchNorm, fold: FoldOutcome | None) -> tuple[str, ...]:
-    statistics = _short(norm, norm.mean) + ", " + _short(norm, norm.variance)
-    return (
-        norm.name,
-        str(norm.channels),
-        f"{norm.epsilon:.3g}",
-        _short(norm, norm.gamma),
-        _short(norm, norm.beta),
-        statistics,
-        _fate(fold),
-    )
+def _facts(norm: BatchNorm) -> tuple[str, ...]:
+    """What may be unusual about one."""
+    parts = (("gamma", norm.gamma), ("beta", norm.beta))
+    named = [f"{name} {short}" if (short := _short(norm, origin)) != name else name for name, origin in parts]
+    return (f"epsilon {norm.epsilon:.3g}", *named, _short(norm, norm.mean), _short(norm, norm.variance))
 
 
 def _short(norm: BatchNorm, origin: str) -> str:
     """Without the scope that the row begins with."""
     return origin.removeprefix("stored as ").removeprefix(f"{norm.name}/")
+
+
+def _aim(norm: BatchNorm, fold: FoldOutcome | None, scope: str) -> str:
+    """Where a fold went, from where the batch norm is."""
+    return (
+        "" if fold is None else (fold.into or fold.how if fold.reason is None else fold.into or "").removeprefix(scope)
+    )
+
+
+def _remark(fold_of: _Fate, fold: FoldOutcome | None) -> list[str]:
+    """Why one isn't folded, or not wholly."""
+    if fold_of is None:
+        return []
+    if fold is None:
+        return ["not folded"]
+    return [] if fold.reason is None else [f"{'in part' if fold.into else 'not folded'}: {fold.reason}"]
 
 
 def _fate(fold: FoldOutcome | None) -> str:
@@ -90,6 +157,16 @@ def _fate(fold: FoldOutcome | None) -> str:
         return fold.into or fold.how
     kept = f"{fold.into}, in part: " if fold.into else "not folded: "
     return kept + fold.reason
+
+
+def _other_folds(folds: Iterable[FoldOutcome], width: int | None) -> list[str]:
+    """Arithmetic that isn't a batch norm's and has gone into kernels: these aren't the stored ones any more."""
+    others = [fold for fold in folds if not fold.batch_norms and fold.into and fold.rescaled]
+    rows = [
+        (fold.source, fold.into or "", fold.how if fold.reason is None else f"in part: {fold.reason}")
+        for fold in others
+    ]
+    return ["", *table("also folded", ("arithmetic", "into", "how"), rows, width, spare=(2,))] if rows else []
 
 
 def _summary(report: Report) -> str:
@@ -104,35 +181,10 @@ def _size(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
 
 
-def render_inspection(found: Inspection, console: Console) -> None:
-    """What is in a source: its ends and batch norms, or the names and shapes of what is stored, and what is missing."""
-    console.print(Text(f"{found.source}: {found.kind}", style="bold"))
-    for note in found.notes:
-        console.print(Text(f"  {note}"))
-    if found.inputs or found.outputs:
-        console.print(tensor_table("inputs and outputs", found.inputs, found.outputs))
-    if found.batch_norms:
-        rows = [_batch_norm(norm, None)[:-1] for norm in found.batch_norms]
-        head = ("batch norm", "channels", "epsilon", "gamma", "beta", "statistics")
-        console.print(_rows("batch norms", head, rows))
-    if found.stored_batch_norms:
-        stored = [
-            (n.scope, str(n.channels), ", ".join(n.present), ", ".join(n.absent)) for n in found.stored_batch_norms
-        ]
-        console.print(_rows("batch norms, by the names", ("scope", "channels", "stored", "not stored"), stored))
-    if found.tensors:
-        console.print(_tensors(found))
-    _print_decisions(console, "an export decides", found.decisions)
-    for warning in found.warnings:
-        console.print(Text(f"warning: {warning}", style="yellow"))
-    if found.problem:
-        console.print(Text(f"no export as it is: {found.problem}", style="red"))
-
-
-def _tensors(found: Inspection) -> Table:
+def _stored(found: Inspection, width: int | None) -> list[str]:
     """The weights; optimizer slots and the like are only counted."""
     weights = [tensor for tensor in found.tensors if not tensor.slot]
     rows = [(t.name, t.dtype, str(list(t.shape)), _size(t.bytes)) for t in weights]
     left_out = len(found.tensors) - len(weights)
     more = f", and {left_out} slots of optimizers and averages" if left_out else ""
-    return _rows(f"{len(weights)} tensors{more}", ("name", "type", "shape", "size"), rows)
+    return table(f"{len(weights)} tensors{more}", ("name", "type", "shape", "size"), rows, width, spare=(3, 1))

@@ -77,6 +77,7 @@ class FoldOutcome:
         how: What was done, as "scale and shift into kernel and bias".
         reason: Why it, or the rest of it, stays; None if nothing is left.
         dead: The channels whose scale is exactly 0: behind it they are constants, and could be pruned.
+        rescaled: Whether the kernels of `into` are other numbers than the stored ones; else only biases are.
     """
 
     batch_norms: tuple[str, ...]
@@ -85,6 +86,7 @@ class FoldOutcome:
     how: str
     reason: str | None
     dead: tuple[int, ...] = ()
+    rescaled: bool = False
 
 
 @dataclass(frozen=True)

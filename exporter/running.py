@@ -13,6 +13,7 @@ from exporter.arrays import named, read_arrays, write_arrays
 from exporter.errors import CorruptError, FormatError, MissingError, UnsupportedError, UsageError
 from exporter.formats.records import Array
 from exporter.targets.atomic import write_files
+from exporter.targets.ownership import is_bundle
 from exporter.verify.pairs import check_together
 
 __all__ = ["run", "run_file"]
@@ -38,6 +39,8 @@ def run_file(model: Path, inputs: Path, out: Path) -> dict[str, tuple[int, ...]]
 
     Of a recording, in which `input/x` belongs to the input `x`, only the inputs are taken.
     """
+    if is_bundle(out):
+        raise UsageError(f"{out} is a bundle, which outputs never overwrite", hint="Choose another name with -o")
     opened, arrays = _open(model), read_arrays(inputs)
     recorded = any(name not in arrays and f"input/{name}" in arrays for name in opened.inputs)
     outputs = opened.run(named(arrays, opened.inputs, "input") if recorded else arrays)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple, NoReturn
 
+from runtime.attributes import problem
 from runtime.errors import BundleError, UnknownOpError
 from runtime.kernels import KERNELS
 from runtime.kernels.base import Array, signature
@@ -169,7 +170,7 @@ def _probe(entry: Mapping[str, Any], arrays: Mapping[str, ArrayInfo]) -> ProbeIn
     inputs, outputs = _object(entry.get("inputs"), "probes"), _object(entry.get("outputs"), "probes")
     tolerances = _object(entry.get("tolerances"), "probes")
     for name in (*inputs.values(), *outputs.values()):
-        if name not in arrays:
+        if _text(name, "the name of a probe's array") not in arrays:
             _refuse(f"a probe names an array that isn't stored: {name!r}")
     numbers = all(isinstance(number, (int, float)) and number >= 0 for number in tolerances.values())
     if tolerances.keys() != outputs.keys() or not numbers:
@@ -216,6 +217,7 @@ class _Nodes:
             for key, value in _object(entry.get("attributes"), f"the attributes of node {name!r}").items()
         }
         _check_call(op, name, inputs, attributes)
+        _check_bodies(op, name, len(inputs), len(outputs), attributes)
         return Node(op, name, inputs, outputs, attributes)
 
     def _attribute(self, value: Any, known: set[str], depth: int) -> Any:
@@ -224,7 +226,7 @@ class _Nodes:
             return [self._attribute(entry, known, depth) for entry in value]
         if not isinstance(value, dict):
             return value
-        if value.keys() == {"array"} and value["array"] in self._arrays:
+        if value.keys() == {"array"} and _text(value["array"], "an array's name") in self._arrays:
             return self._read(value["array"])
         if value.keys() == {"float"} and value["float"] in ("inf", "-inf", "nan"):
             return float(value["float"])
@@ -252,6 +254,24 @@ def _check_call(op: str, name: str, inputs: Sequence[str], attributes: Mapping[s
         _refuse(f"node {name!r} ({op}) has {len(inputs)} inputs, needs {allowed.least}")
     if allowed.most is not None and len(inputs) > allowed.most:
         _refuse(f"node {name!r} ({op}) has {len(inputs)} inputs, takes {allowed.most}")
+    wrong = problem(op, attributes)
+    if wrong is not None:
+        _refuse(f"node {name!r} ({op}): {wrong}")
+
+
+def _check_bodies(op: str, name: str, inputs: int, outputs: int, attributes: Mapping[str, Any]) -> None:
+    """Whether the graphs in a node take what it gives them, and give what it says."""
+    for key, graph in attributes.items():
+        if not isinstance(graph, Graph):
+            continue
+        scanned = attributes.get("num_scan_inputs", 0)
+        given = {"If": 0, "Loop": inputs, "Scan": inputs}.get(op, 0)
+        least = {"If": outputs, "Loop": max(outputs, inputs - 2) + 1, "Scan": max(outputs, inputs - scanned)}.get(op, 0)
+        if len(graph.inputs) != given or len(graph.outputs) < least:
+            _refuse(
+                f"the graph {key!r} of node {name!r} ({op}) has {len(graph.inputs)} inputs and {len(graph.outputs)} "
+                f"outputs, expected {given} and {least}"
+            )
 
 
 def _refuse(reason: str) -> NoReturn:

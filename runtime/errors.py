@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["BundleError", "InputError", "NetError", "RunError", "UnknownOpError"]
+__all__ = ["FAILURES", "BundleError", "InputError", "NetError", "RunError", "UnknownOpError"]
 
 
 class NetError(Exception):
@@ -42,3 +42,17 @@ class RunError(NetError):
     """A node can't work on the shapes and values that reach it."""
 
     exit_code = 3
+
+
+FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    StopIteration,
+    TypeError,
+    ValueError,
+)
+"""What NumPy, and arithmetic on what a file says, make of shapes and values that don't go together."""

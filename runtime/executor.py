@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from runtime.budget import Budget, Limits
 from runtime.bundle import Bundle
 from runtime.kernels.base import Array
 from runtime.plan import Node, execute
@@ -61,10 +62,13 @@ class Plain:
 
     Args:
         bundle: What to run.
+        limits: What each run may take.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, limits: Limits | None = None) -> None:
         self._bundle = bundle
+        self._limits = limits
+        self._stored = sum(array.nbytes for array in bundle.weights.values())
         self._outputs = [value.name for value in bundle.outputs]
 
     def accepts(self, arrays: Sequence[Any]) -> bool:
@@ -75,7 +79,7 @@ class Plain:
         """Return the outputs, in order; RunError if the sizes that were left open don't go together."""
         scope = self._scope(arrays)
         borrowed = {id(array) for array in scope.values()}.union(id(_owner(array)) for array in arrays)
-        execute(self._bundle.graph, scope)
+        execute(self._bundle.graph, scope, budget=self.budget(arrays))
         return [_own(scope[name], borrowed) for name in self._outputs]
 
     def timed(self, arrays: Sequence[Array]) -> Times:
@@ -87,8 +91,12 @@ class Plain:
             marks.append(time.perf_counter())
             steps.append((node, marks[-1] - marks[-2]))
 
-        execute(self._bundle.graph, self._scope(arrays), see)
+        execute(self._bundle.graph, self._scope(arrays), see, self.budget(arrays))
         return Times(steps, {})
+
+    def budget(self, arrays: Sequence[Array]) -> Budget:
+        """Return what a run on these inputs may take."""
+        return Budget(self._stored + sum(array.nbytes for array in arrays), self._limits)
 
     def _scope(self, arrays: Sequence[Array]) -> dict[str, Array]:
         named = {value.name: array for value, array in zip(self._bundle.inputs, arrays)}

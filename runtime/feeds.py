@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from runtime.budget import FREE_BYTES
 from runtime.document import Value
-from runtime.errors import InputError
+from runtime.errors import FAILURES, InputError
 from runtime.kernels.base import Array
 from runtime.npy import TEXT
 
@@ -17,6 +18,8 @@ __all__ = ["converted", "in_order"]
 
 def in_order(values: Sequence[Value], feeds: Mapping[str, Any]) -> list[Any]:
     """What is fed by name, in the order of the inputs; InputError if names are missing or unknown."""
+    if not isinstance(feeds, Mapping):
+        raise InputError(f"the inputs are given as {type(feeds).__name__}, expected a mapping from names to arrays")
     try:
         found = [feeds[value.name] for value in values]
     except KeyError:
@@ -24,7 +27,7 @@ def in_order(values: Sequence[Value], feeds: Mapping[str, Any]) -> list[Any]:
     if len(found) == len(values) == len(feeds):
         return found
     names = {value.name for value in values}
-    wrong = [f"no input is called {name!r}" for name in sorted(feeds.keys() - names)]
+    wrong = [f"no input is called {name!r}" for name in sorted(feeds.keys() - names, key=str)]
     wrong += [f"input {name!r} is missing" for name in sorted(names - feeds.keys())]
     raise InputError(f"{'; '.join(wrong)}; the model takes {_listing(values)}")
 
@@ -44,7 +47,14 @@ def _listing(values: Sequence[Value]) -> str:
 
 def _convert(value: Value, given: Any) -> Array:
     """The array in the type of the input, if that changes no value in it."""
-    array = np.asarray(given)
+    try:
+        array = np.asarray(given)
+    except FAILURES as error:
+        raise InputError(f"input {value.name!r} is no array: {error}") from error
+    if array.nbytes > FREE_BYTES and any(not step and size > 1 for step, size in zip(array.strides, array.shape)):
+        raise InputError(
+            f"input {value.name!r} repeats elements, {array.nbytes} bytes in all: pass a copy if it is meant"
+        )
     if value.dtype == TEXT:
         return _texts(value, array)
     wanted = np.dtype(value.dtype)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from runtime.budget import Limits
 from runtime.bundle import Bundle, Probe, Source, read
 from runtime.describe import Step, example, steps, table
 from runtime.document import Value
@@ -26,7 +27,14 @@ __all__ = ["Deviation", "Net", "load"]
 
 
 def load(
-    source: Source, *, accuracy: str = "standard", threads: int | None = None, tune: bool = False, plain: bool = False
+    source: Source,
+    *,
+    accuracy: str = "standard",
+    threads: int | None = None,
+    tune: bool = False,
+    plain: bool = False,
+    most_bytes: int | None = None,
+    most_steps: int | None = None,
 ) -> Net:
     """Load the model in a bundle.
 
@@ -45,6 +53,9 @@ def load(
             `runtime.engine.tuning`; for a file alone.
         plain: Run one operator after the other, by the kernels that say what the operators mean, without the engine.
             So does a copy of this package without the folder `engine`, whatever the other arguments say.
+        most_bytes: What the results of one call may take at a time; the default is 256 MiB and 64 times the bytes of
+            inputs and weights.
+        most_steps: Steps of all loops in one call together; the default is 262,144.
 
     Returns:
         The model, ready to run.
@@ -53,12 +64,13 @@ def load(
         BundleError: Why it can't be used; or the ONNX file beside it is of another export.
         ValueError: For another accuracy, less than one thread, or tuning what isn't a file.
     """
+    limits = Limits(most_bytes, most_steps)
     engine = None if plain or accuracy == "plain" else _engine()
     if engine is None:
         bundle = read(source)
         _check_pair(source, bundle)
-        return Net(bundle, Plain(bundle))
-    executor = engine.load(source, accuracy=accuracy, threads=threads, tune=tune)
+        return Net(bundle, Plain(bundle, limits))
+    executor = engine.load(source, accuracy=accuracy, threads=threads, tune=tune, limits=limits)
     _check_pair(source, executor.bundle)
     return Net(executor.bundle, executor)
 

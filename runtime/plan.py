@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from runtime.errors import RunError
+from runtime.budget import Budget
+from runtime.errors import FAILURES, NetError, RunError
 from runtime.kernels import KERNELS
 from runtime.kernels.base import Array
 from runtime.kernels.control import complete
@@ -79,49 +80,84 @@ def _last_reads(nodes: Sequence[Node], mortal: set[str]) -> list[tuple[str, ...]
     return ends[::-1]
 
 
-def execute(graph: Graph, scope: dict[str, Array], see: Callable[[Node, Sequence[Array]], None] | None = None) -> None:
+def execute(
+    graph: Graph,
+    scope: dict[str, Array],
+    see: Callable[[Node, Sequence[Array]], None] | None = None,
+    budget: Budget | None = None,
+) -> None:
     """Runs the nodes on `scope`, which has the inputs and captures, and afterwards also the outputs.
 
     Args:
         graph: What to run.
         scope: Arrays by name; values are taken out of it after their last use.
         see: Called after each node with its results.
+        budget: What it may take; the default is what follows from the arrays in `scope`.
 
     Raises:
         RunError: A node can't work on what reaches it; the message names the node and the shapes.
     """
+    budget = Budget(sum(array.nbytes for array in scope.values())) if budget is None else budget
+    held = sum(_own_bytes(scope[name]) for name in graph.inputs)
     for node, ended in zip(graph.nodes, graph.last_reads):
         inputs = [scope[name] if name else None for name in node.inputs]
-        results = _call(node, inputs, scope)
+        results = _call(node, inputs, scope, budget, held)
+        held += sum(map(_own_bytes, results))
         scope.update(zip(node.outputs, results))
         if see is not None:
             see(node, results)
         for name in ended:
-            del scope[name]
+            held -= _own_bytes(scope.pop(name))
 
 
-def _call(node: Node, inputs: Sequence[Array | None], scope: Mapping[str, Array]) -> tuple[Array, ...]:
+def _own_bytes(array: Array) -> int:
+    """The memory of an array that isn't a part of another."""
+    return array.nbytes if array.base is None else 0
+
+
+def _call(
+    node: Node, inputs: Sequence[Array | None], scope: Mapping[str, Array], budget: Budget, held: int
+) -> tuple[Array, ...]:
     attributes = node.attributes
     if node.captures or any(isinstance(value, Graph) for value in attributes.values()):
-        attributes = {key: _bound(value, scope) for key, value in attributes.items()}
+        attributes = {key: _bound(value, scope, budget, _scans(node)) for key, value in attributes.items()}
     try:
+        budget.check(node.op, inputs, attributes, held)
         results = KERNELS[node.op](inputs, attributes)
-        return complete(results, len(node.outputs)) if node.op == "Loop" else results
-    except (ValueError, TypeError, IndexError) as error:
+        results = complete(results, len(node.outputs)) if node.op == "Loop" else results
+        if len(results) < len(node.outputs):
+            raise ValueError(f"{len(results)} results for {len(node.outputs)} outputs")
+        return results
+    except NetError:
+        raise
+    except FAILURES as error:
         shapes = ", ".join("none" if x is None else f"{x.dtype}{list(x.shape)}" for x in inputs)
-        raise RunError(f"node {node.name!r} ({node.op}) can't work on {shapes}: {error}") from error
+        reason = str(error) or type(error).__name__
+        raise RunError(f"node {node.name!r} ({node.op}) can't work on {shapes}: {reason}"[:2000]) from error
 
 
-def _bound(value: Any, scope: Mapping[str, Array]) -> Any:
+def _scans(node: Node) -> int:
+    """From which of its body's outputs on a loop keeps what each step gives."""
+    if node.op == "Loop":
+        return len(node.inputs) - 1
+    return len(node.inputs) - int(node.attributes["num_scan_inputs"]) if node.op == "Scan" else 1 << 31
+
+
+def _bound(value: Any, scope: Mapping[str, Array], budget: Budget, scans: int) -> Any:
     """A subgraph as a function of its inputs; anything else as it is."""
-    return partial(_run_subgraph, value, scope) if isinstance(value, Graph) else value
+    return partial(_run_subgraph, value, scope, budget, scans) if isinstance(value, Graph) else value
 
 
-def _run_subgraph(graph: Graph, scope: Mapping[str, Array], *inputs: Array) -> tuple[Array, ...]:
+def _run_subgraph(
+    graph: Graph, scope: Mapping[str, Array], budget: Budget, scans: int, *inputs: Array
+) -> tuple[Array, ...]:
+    budget.step()
     inner = {name: scope[name] for name in graph.captures}
     inner.update(zip(graph.inputs, inputs))
-    execute(graph, inner)
-    return tuple(inner[name] for name in graph.outputs)
+    execute(graph, inner, budget=budget)
+    results = tuple(inner[name] for name in graph.outputs)
+    budget.keep(sum(array.nbytes for array in results[scans:]))
+    return results
 
 
 def evaluate(nodes: Iterable[Node], arrays: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:

@@ -161,6 +161,9 @@ def _dataset(path: str, found: Any, spool: BinaryIO, request: dict[str, Any]) ->
     if nbytes > max(request["free_bytes"], request["most_expansion"] * stored):
         raise RefusedError("LimitError", path, f"{stored} bytes that claim to expand to {nbytes}")
     answer["spooled"] = spool.tell()
+    allowed = request["free_bytes_in_all"] + request["most_expansion_in_all"] * request["size"]
+    if spool.tell() + nbytes > allowed:
+        raise RefusedError("LimitError", path, f"all data up to it expand to {spool.tell() + nbytes} bytes")
     if nbytes:
         spool.write(np.ascontiguousarray(found[()]).tobytes())
     return answer

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from exporter import errors
 from exporter.errors import CorruptError, LimitError, TruncatedError
+from exporter.formats import limits
 from exporter.formats.files import RegularFile
 
 __all__ = ["list_hdf5"]
@@ -23,6 +24,8 @@ _LIMITS: Final = {
     "deepest": 100,
     "largest_attribute": 64 * _MIB,
     "free_bytes": 64 * _MIB,
+    "free_bytes_in_all": limits.FREE_EXPANSION,
+    "most_expansion_in_all": limits.MAX_EXPANSION,
     "most_expansion": 100,
     "memory_bytes": 4096 * _MIB,
 }

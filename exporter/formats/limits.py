@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
+    "FREE_EXPANSION",
     "MAX_CONFIG_BYTES",
     "MAX_CONST_BYTES",
     "MAX_ENTRIES",
+    "MAX_EXPANSION",
     "MAX_JSON_DEPTH",
     "MAX_KEY_BYTES",
     "MAX_PROTO_BYTES",
@@ -45,6 +47,12 @@ MAX_PROTO_BYTES: Final = 2**31 - 1
 
 MAX_CONST_BYTES: Final = 2**30
 """One constant of a graph once it is expanded: a stored value may stand for any number of elements."""
+
+FREE_EXPANSION: Final = 128 * 2**20
+"""Bytes that all constants of a graph together, or all data of an HDF5 file, may expand to, however few are stored."""
+
+MAX_EXPANSION: Final = 64
+"""Bytes more that they may expand to, for each byte of the file."""
 
 MAX_STATE_BYTES: Final = 16 * 2**20
 """The text file `checkpoint`."""

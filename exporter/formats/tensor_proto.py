@@ -2,6 +2,8 @@
 
 tensor_content given    exactly the elements, little-endian, in C order
 a list of values        fewer values than elements: the last one repeats; none at all: zeros
+
+A tensor all of whose elements are one stored value takes no memory for them: it is a view of that value.
 """
 
 from __future__ import annotations
@@ -21,11 +23,11 @@ from exporter.formats.tensor_shape import shape_from_proto
 from exporter.formats.tensor_values import VALUE_LISTS, from_numbers, value_list
 from exporter.formats.tf_protos import TensorProto
 
-__all__ = ["to_array"]
+__all__ = ["expansion", "to_array"]
 
 
 def to_array(proto: TensorProto, *, what: str, limit: int = limits.MAX_CONST_BYTES) -> Array:
-    """The tensor; it may be read-only, and strings are an object array of `bytes`.
+    """The tensor; it may be read-only or repeat one element, and strings are an object array of `bytes`.
 
     Args:
         proto: As in the attribute `value` of a constant.
@@ -45,7 +47,25 @@ def to_array(proto: TensorProto, *, what: str, limit: int = limits.MAX_CONST_BYT
         count = math.prod(shape)
         if proto.tensor_content:
             return _from_content(kind, count, proto.tensor_content).reshape(shape)
-        return _expand(kind, count, _values(proto, kind, count), limit).reshape(shape)
+        values = _values(proto, kind, count)
+        if values.size < 2 and values.size < count:
+            _check_size(kind, count, values, limit)
+            value = values if values.size else np.array([_zero(kind)], values.dtype)
+            return np.broadcast_to(value.reshape(()), shape)
+        return _expand(kind, count, values, limit).reshape(shape)
+
+
+def expansion(proto: TensorProto) -> int:
+    """The bytes that `to_array` makes of fewer stored ones; 0 where it makes none, or refuses.
+
+    Args:
+        proto: As in the attribute `value` of a constant.
+    """
+    dims = [dim.size for dim in proto.tensor_shape.dim]
+    if proto.tensor_content or not dims or min(dims) < 1:
+        return 0
+    stored = max(len(getattr(proto, name)) for name, _ in VALUE_LISTS)
+    return 0 if stored < 2 else max(math.prod(dims) - stored, 0) * 8
 
 
 def _from_content(kind: DataType, count: int, content: bytes) -> Array:
@@ -82,13 +102,17 @@ def _expand(kind: DataType, count: int, values: Array, limit: int) -> Array:
         return values
     if values.size > count:
         raise CorruptError(f"{values.size} values for {count} elements")
+    _check_size(kind, count, values, limit)
+    array = empty((count,), values.dtype, "its values")
+    array[: values.size] = values
+    array[values.size :] = values[-1]
+    return array
+
+
+def _check_size(kind: DataType, count: int, values: Array, limit: int) -> None:
     if count * values.itemsize > limit:
         found = f"{values.size} values stand for {count} of type {kind.name}, {count * values.itemsize} bytes"
         raise LimitError(f"{found}; {limit} are allowed")
-    array = empty((count,), values.dtype, "its values")
-    array[: values.size] = values
-    array[values.size :] = values[-1] if values.size else _zero(kind)
-    return array
 
 
 def _zero(kind: DataType) -> object:

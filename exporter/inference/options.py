@@ -31,6 +31,7 @@ class Options:
         include_preprocessing: Whether an architecture's published preprocessing becomes part of the graph.
         dtype: "stored" keeps float16; "float32" widens it.
         fold: Whether batch norms and constants are folded.
+        custom: Classes and functions of a Keras configuration that aren't Keras's, with the layers that they are.
     """
 
     inputs: Mapping[str, tuple[int | None, ...] | None] = field(default_factory=dict)
@@ -43,10 +44,13 @@ class Options:
     include_preprocessing: bool = False
     dtype: str = "stored"
     fold: bool = True
+    custom: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """The text for `STORED_AS`."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """The text for `STORED_AS`; `custom` is in it where there is any."""
+        return json.dumps(
+            {key: value for key, value in asdict(self).items() if value or key != "custom"}, sort_keys=True
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Options:
@@ -56,17 +60,20 @@ class Options:
             CorruptError: It is no text that `to_json` writes.
         """
         try:
-            stored = json.loads(text)
+            stored = {"custom": {}, **json.loads(text)}
             options = cls(
                 **{entry.name: _checked(stored[entry.name], getattr(cls(), entry.name)) for entry in fields(cls)}
             )
             inputs = {
                 name: None if shape is None else tuple(map(_size, shape)) for name, shape in options.inputs.items()
             }
-            values = {name: _checked(value, "") for name, value in options.values.items()}
+            values, custom = (
+                {name: _checked(value, "") for name, value in texts.items()}
+                for texts in (options.values, options.custom)
+            )
         except (ValueError, KeyError, TypeError, RecursionError):
             raise CorruptError(f"its metadata {STORED_AS!r} doesn't say what was chosen at export") from None
-        return replace(options, inputs=inputs, values=values)
+        return replace(options, inputs=inputs, values=values, custom=custom)
 
     def keeps(self, name: str) -> bool:
         """Whether a batch norm of this name keeps the batch's statistics."""

@@ -53,7 +53,7 @@ _FILLING = _FROM_TENSORS | _FROM_FILE
 _COPIES = frozenset({"Identity", "ReadVariableOp", "Snapshot", "StopGradient"})
 _RESTORES = frozenset({"RestoreV2"})
 
-_DEEPEST, _MOST_CALLS, _LONGEST = 32, 10_000, 64
+_DEEPEST, _MOST_CALLS, _LONGEST, _LONGEST_RANGE = 32, 10_000, 64, 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,12 +251,9 @@ class _Tables:
 
 
 def _range(node: Node, start: Array, limit: Array, delta: Array) -> Array | None:
-    count = int(limit) - int(start)
-    return (
-        np.arange(start.item(), limit.item(), delta.item()).astype(start.dtype)
-        if 0 <= count <= 1 << 24 and int(delta)
-        else None
-    )
+    if not 0 <= int(limit) - int(start) <= _LONGEST_RANGE or int(delta) == 0:
+        return None
+    return np.arange(start.item(), limit.item(), delta.item()).astype(start.dtype)
 
 
 def _cast(node: Node, x: Array) -> Array | None:

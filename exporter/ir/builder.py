@@ -13,16 +13,29 @@ import onnx_ir as ir
 from exporter.ir import edit, elements, shapes
 from exporter.ir.dims import UNKNOWN, Dim, Dims, dims_of, product, same_dim, to_shape
 from exporter.ir.elements import Elements
+<<<<<<< HEAD
 from exporter.ir.known import Known, Result
 from exporter.ir.ops import CHANNELS_LAST, ML, ML_OPSET, OPSET, domain_of
 from exporter.ir.text import tensor_of
+=======
+from exporter.ir.known import Known, Result, ShapeError
+from exporter.ir.ops import CHANNELS_LAST, OPSET, domain_of
+from runtime.attributes import problem
+from runtime.extent import nbytes
+>>>>>>> main
 from runtime.kernels import KERNELS
 
 __all__ = ["Builder"]
 
 _Array = npt.NDArray[Any]
 
+_STORED_SPLATS = 1 << 26
+"""Bytes up to which constants of equal elements are stored, all together."""
+
 _LARGEST_ELEMENTS = 1024
+
+_LARGEST_RESULT = 1 << 20
+"""Bytes that computing with known elements may make."""
 
 _MOST_SCALES = 8
 """Small float vectors may be the scales of a Resize, which its shape follows from."""
@@ -46,6 +59,7 @@ class Builder:
         self._into = [self.graph]
         self._names_before: dict[ir.Graph, frozenset[str]] = {}
         self._elements: dict[ir.Value, Elements] = {}
+        self._splats = 0
         self._floats: dict[ir.Value, Elements] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
         self._names: set[str] = set()
@@ -72,10 +86,21 @@ class Builder:
         return value
 
     def constant(self, array: npt.ArrayLike, name: str | None = None) -> ir.Value:
-        """An initializer with this array; equal small ones are made once."""
+        """An initializer with this array; equal small ones are made once.
+
+        Where arrays that repeat one element get large, they become an `Expand` of it, which nobody has to store.
+        """
         plain = np.asarray(array)
+<<<<<<< HEAD
         content = repr(plain.tolist()).encode() if plain.dtype == object else plain.tobytes()
         key = (str(plain.dtype), plain.shape, content) if plain.size <= _LARGEST_ELEMENTS else None
+=======
+        if plain.size > 1 and not any(plain.strides) and self._splats + plain.nbytes > _STORED_SPLATS:
+            sizes = self.constant(np.array(plain.shape, np.int64))
+            return self.op("Expand", self.constant(np.full(1, plain.flat[0], plain.dtype)), sizes)
+        self._splats += 0 if any(plain.strides) else plain.nbytes
+        key = (str(plain.dtype), plain.shape, plain.tobytes()) if plain.size <= _LARGEST_ELEMENTS else None
+>>>>>>> main
         if key is not None and key in self._constants:
             return self._constants[key]
         unique = self._unique(name or f"{self._source}/const")
@@ -106,7 +131,7 @@ class Builder:
 
     def op_n(self, op_type: str, outputs: int, *inputs: ir.Value | None, **attributes: Any) -> tuple[ir.Value, ...]:
         """One node with several outputs."""
-        if op_type == "Reshape":
+        if op_type == "Reshape" and not attributes.get("allowzero"):
             inputs = (inputs[0], self._static_shape(inputs[0], inputs[1]))
         known = [self._known(value) for value in inputs]
         results = shapes.infer(op_type, self._with_floats(inputs, known), attributes, outputs)
@@ -117,6 +142,8 @@ class Builder:
         dtype = results[0][0]
         if found is not None and found.dtype != object and outputs == 1 and dtype is not None:
             return (self.constant(found.astype(dtype.numpy())),)
+        if op_type in KERNELS and (wrong := problem(op_type, attributes)) is not None:
+            raise ShapeError(wrong)
         values = self._append(op_type, inputs, attributes, results)
         if found is not None:
             self._elements[values[0]] = found
@@ -256,6 +283,8 @@ class Builder:
         if any(array is not None and array.dtype == object for array in arrays):
             return None
         if op_type in _GROWING and not _is_small(sizes):
+            return None
+        if nbytes(op_type, arrays, attributes) > _LARGEST_RESULT:
             return None
         results = KERNELS[op_type](arrays, attributes)
         small = all(result.size <= _LARGEST_ELEMENTS for result in results)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from exporter.errors import UnsupportedError, UsageError
+from exporter.errors import CorruptError, LimitError, UnsupportedError, UsageError
 from exporter.ir.order import is_as_written
+<<<<<<< HEAD
 from exporter.ir.text import array_of
+=======
+from runtime.budget import Budget, Limits, TooMuchError
+from runtime.errors import FAILURES
+>>>>>>> main
 from runtime.kernels import KERNELS
 from runtime.kernels.control import complete
 
@@ -41,16 +47,20 @@ def evaluate(
 
     Raises:
         UsageError: An input isn't fed.
+        ValueError: It would take more than what the model stores and is fed allow, see `runtime.budget`; this and what
+            else NumPy makes of tensors that don't go together is in `runtime.errors.FAILURES`.
     """
     graph = model.graph
+    stored = sum(value.const_value.nbytes for value in graph.initializers.values() if value.const_value is not None)
     known: dict[ir.Value, _Array] = {}
     for value in graph.inputs:
         if value.name is None or value.name not in feeds:
             raise UsageError(f"no value for input {value.name}")
         known[value] = _fed(value, feeds[value.name], dtype)
+    budget = Budget(stored + sum(array.nbytes for array in known.values()))
     return {
         str(output.name): array
-        for output, array in zip(graph.outputs, _run(graph, known, np.dtype(dtype), see), strict=True)
+        for output, array in zip(graph.outputs, _run(graph, known, np.dtype(dtype), budget, see), strict=True)
     }
 
 
@@ -92,9 +102,10 @@ class Constants:
         self._dtype = None if dtype is None else np.dtype(dtype)
         self._constant: dict[ir.Value, bool] = {}
         self._arrays: dict[ir.Value, _Array] = {}
+        self._largest: dict[ir.Value, int] = {}
 
     def is_constant(self, value: ir.Value | None) -> bool:
-        """Whether all that a value depends on are initializers."""
+        """Whether all that a value depends on are initializers, and it isn't larger than what these allow."""
         if value is None:
             return False
         pending = [value]
@@ -118,7 +129,7 @@ class Constants:
         return self._arrays[value]
 
     def compute(self, value: ir.Value) -> _Array:
-        """The value of a constant, without keeping it: for large ones."""
+        """The value of a constant, without keeping it: for large ones. LimitError if it takes too much."""
         if not self.is_constant(value):
             raise UsageError(f"{value.name} is not a constant")
         needed = _producers(value, self._arrays)
@@ -132,7 +143,10 @@ class Constants:
             return _initial(v, self._dtype) if found is None else found
 
         for node in needed:
-            results = evaluate_node(node, [None if v is None else fetch(v) for v in node.inputs], self._dtype)
+            inputs = [None if v is None else fetch(v) for v in node.inputs]
+            largest = max(self._largest.get(output, 0) for output in node.outputs)
+            budget = Budget(limits=Limits(2 * _FREE + _PER_BYTE * largest))
+            results = _computed(node, inputs, self._dtype, budget)
             known.update(zip(node.outputs, results, strict=False))
             for v in node.inputs:
                 if v is not None:
@@ -144,12 +158,33 @@ class Constants:
     def _decide(self, value: ir.Value) -> bool:
         node = value.producer()
         if node is None:
+            self._largest[value] = 0 if value.const_value is None else value.const_value.nbytes
             return value.is_initializer() and not value.is_graph_input() and value.const_value is not None
+        self._largest[value] = max((self._largest[v] for v in node.inputs if v is not None), default=0)
         if node.op_type not in KERNELS:
             return False
         if any(attribute.type in _SUBGRAPHS for attribute in node.attributes.values()):
             return False
+        if _bytes_made(node) > _FREE + _PER_BYTE * self._largest[value]:
+            return False
         return all(v is None or self._constant[v] for v in node.inputs)
+
+
+_FREE = 1 << 27
+"""Bytes that a constant may take whatever it is made of."""
+
+_PER_BYTE = 16
+"""Bytes more that it may take for each byte of the largest tensor that it is made of."""
+
+
+def _bytes_made(node: ir.Node) -> int:
+    """Bytes of a node's results as far as their shapes are known."""
+    shapes = [(output.shape, output.dtype) for output in node.outputs]
+    return sum(
+        prod(dim if isinstance(dim, int) else 1 for dim in shape.dims) * max(1, dtype.bitwidth // 8)
+        for shape, dtype in shapes
+        if shape is not None and dtype is not None
+    )
 
 
 _SUBGRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
@@ -195,10 +230,12 @@ def _run(
     graph: ir.Graph,
     known: dict[ir.Value, _Array],
     dtype: np.dtype[Any],
+    budget: Budget,
     see: Callable[[ir.Value, _Array], None] | None = None,
 ) -> list[_Array]:
     """A graph's outputs; `known` holds its inputs and, for a subgraph, what it sees of the graph around it."""
     uses = _use_counts(graph)
+    held = 0
 
     def fetch(value: ir.Value) -> _Array:
         return known[value] if value in known else _initial(value, dtype)
@@ -209,11 +246,13 @@ def _run(
         attributes = attributes_of(node, dtype)
         for name, attribute in node.attributes.items():
             if attribute.type == ir.AttributeType.GRAPH:
-                attributes[name] = _body(attribute.as_graph(), known, dtype)
+                attributes[name] = _body(attribute.as_graph(), known, dtype, budget)
         inputs = [None if v is None else fetch(v) for v in node.inputs]
+        budget.check(node.op_type, inputs, attributes, held)
         results = _as_written(node, inputs, dtype) if is_as_written(node) else KERNELS[node.op_type](inputs, attributes)
         if node.op_type == "Loop":
             results = complete(results, len(node.outputs))
+        held += sum(map(_own_bytes, results))
         for result, array in zip(node.outputs, results, strict=False):
             known[result] = array
             if see is not None:
@@ -221,8 +260,9 @@ def _run(
         for value in node.inputs:
             if value is not None:
                 uses[value] -= 1
-                if not uses[value]:
-                    known.pop(value, None)
+                if not uses[value] and value in known:
+                    held -= 0 if value.producer() is None else _own_bytes(known[value])
+                    del known[value]
     return [fetch(value) for value in graph.outputs]
 
 
@@ -237,6 +277,24 @@ def _as_written(node: ir.Node, inputs: list[_Array | None], dtype: np.dtype[Any]
     return tuple(_in_type(result, dtype) for result in evaluate_node(node, given, None))
 
 
+def _computed(node: ir.Node, inputs: list[_Array | None], dtype: _DType | None, budget: Budget) -> tuple[_Array, ...]:
+    """A node's results; what its kernel makes of tensors that don't go together is the file's fault."""
+    try:
+        budget.check(node.op_type, inputs, attributes_of(node))
+        return evaluate_node(node, inputs, dtype)
+    except TooMuchError as error:
+        raise LimitError(str(error), where=(f"node {node.name}",)) from None
+    except FAILURES as error:
+        shapes = ", ".join("none" if x is None else str(list(x.shape)) for x in inputs)
+        reason = str(error) or type(error).__name__
+        raise CorruptError(f"{node.op_type} can't work on {shapes}: {reason}", where=(f"node {node.name}",)) from error
+
+
+def _own_bytes(array: _Array) -> int:
+    """The memory of an array that isn't a part of another."""
+    return array.nbytes if array.base is None else 0
+
+
 def _use_counts(graph: ir.Graph) -> Counter[ir.Value]:
     """How often each value of a graph is read; one that a subgraph reads is never counted down to 0."""
     uses = Counter(value for node in graph for value in node.inputs if value is not None)
@@ -249,9 +307,10 @@ def _use_counts(graph: ir.Graph) -> Counter[ir.Value]:
 
 
 def _body(
-    graph: ir.Graph, around: Mapping[ir.Value, _Array], dtype: np.dtype[Any]
+    graph: ir.Graph, around: Mapping[ir.Value, _Array], dtype: np.dtype[Any], budget: Budget
 ) -> Callable[..., tuple[_Array, ...]]:
     def body(*inputs: _Array) -> tuple[_Array, ...]:
-        return tuple(_run(graph, {**around, **dict(zip(graph.inputs, inputs, strict=True))}, dtype))
+        budget.step()
+        return tuple(_run(graph, {**around, **dict(zip(graph.inputs, inputs, strict=True))}, dtype, budget))
 
     return body

@@ -54,6 +54,7 @@ class Site:
         bias: The name of the first vector that is added in it, if it has one: a bias is called so.
         into: The linear ops that have taken a part of it.
         how: What has been done with it.
+        rescaled: Whether a kernel has taken a part of its scale.
         dead: The channels of which it makes constants.
         reason: Why the rest of it stays.
         noise: The rounding errors in half precision that go away with it.
@@ -77,6 +78,7 @@ class Site:
     left: Array | None = None
     scaled_first: bool = False
     centred: bool = False
+    rescaled: bool = False
 
     @property
     def source(self) -> str:

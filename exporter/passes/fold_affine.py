@@ -209,6 +209,7 @@ class _Folding:
         site.affine = attempt.rest
         site.original = None
         site.how.append(_how(plan, attempt))
+        site.rescaled |= attempt.part.has_scale and bool(plan.outputs or plan.inputs)
         site.into += [op.node.metadata_props.get("source") or str(op.node.name) for op, _ in plan.outputs + plan.inputs]
         for op, affine in plan.outputs:
             self._ledger.write(op, self._ledger.with_output(op, affine))
@@ -307,11 +308,11 @@ def _constant(site: Site) -> FoldOutcome:
 def _taken_constants(op: Weighted, count: int) -> FoldOutcome:
     source = op.node.metadata_props.get("source") or str(op.node.name)
     how = f"{count} constant input channels into kernel and bias: their part of the kernel is 0 now"
-    return FoldOutcome((), source, source, how, None)
+    return FoldOutcome((), source, source, how, None, rescaled=True)
 
 
 def _outcome(site: Site) -> FoldOutcome:
     into = ", ".join(dict.fromkeys(site.into)) or None
     how = "; ".join(dict.fromkeys(site.how)) or ("the identity, left out" if site.affine.is_identity else "kept")
     reason = None if site.affine.is_identity else site.reason
-    return FoldOutcome(site.batch_norms, site.source, into, how, reason, site.dead)
+    return FoldOutcome(site.batch_norms, site.source, into, how, reason, site.dead, site.rescaled)

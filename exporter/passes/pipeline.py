@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
+from exporter.foreign import on_foreign_data
 from exporter.ir import edit
 from exporter.passes.clips import merge_clips
 from exporter.passes.concats import join_concats
@@ -57,6 +58,7 @@ AFTER: tuple[Pass, ...] = (
 """What makes it smaller; numbers stay the same."""
 
 
+@on_foreign_data("folding it")
 def run(model: ir.Model, *, fold: bool = True) -> tuple[FoldOutcome, ...]:
     """Folds and tidies a model in place; says of each affine op what became of it.
 

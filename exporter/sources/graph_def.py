@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from exporter.errors import CorruptError, LimitError
-from exporter.formats.tensor_proto import to_array
+from exporter.formats import limits
+from exporter.formats.tensor_proto import expansion, to_array
 from exporter.sources.graph import FunctionBody, FunctionCall, Graph, Node, Ref, parse_ref
 from exporter.sources.op_defs import OpDefs
 
@@ -27,10 +29,11 @@ def read_graph(graph_def: Any, *, op_list: Iterable[Any] = (), collections: Mapp
 
     Raises:
         CorruptError: Two nodes of one name, an input that no node provides, or a cycle.
-        LimitError: More than `MOST_NODES` nodes.
+        LimitError: More than `MOST_NODES` nodes; or a few stored values stand for too many bytes.
     """
     if len(graph_def.node) > MOST_NODES:
         raise LimitError(f"the graph has {len(graph_def.node)} nodes; at most {MOST_NODES} are read")
+    _check_expansion(graph_def)
     op_defs = OpDefs(op_list, decode)
     nodes: dict[str, Node] = {}
     for message in graph_def.node:
@@ -45,6 +48,22 @@ def read_graph(graph_def: Any, *, op_list: Iterable[Any] = (), collections: Mapp
     check_order(nodes)
     functions = _Functions({function.signature.name: function for function in graph_def.library.function}, op_defs)
     return Graph(nodes, functions, _node_lists(collections or {}))
+
+
+def _check_expansion(graph_def: Any) -> None:
+    """LimitError where the constants of a graph and its functions, of which each is small enough, are too large."""
+    total, largest, name = 0, 0, ""
+    for node in chain(graph_def.node, *(function.node_def for function in graph_def.library.function)):
+        if node.op == "Const" and "value" in node.attr:
+            size = expansion(node.attr["value"].tensor)
+            total += size
+            if size > largest:
+                largest, name = size, node.name
+    allowed = limits.FREE_EXPANSION + limits.MAX_EXPANSION * graph_def.ByteSize() if total else 0
+    if total > allowed:
+        raise LimitError(
+            f"its constants stand for {total} bytes that aren't stored; {allowed} are allowed", where=(f"node {name}",)
+        )
 
 
 def _check_count(message: Any, count: int, op_defs: OpDefs) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 from exporter.errors import CorruptError, UnsupportedError
 from exporter.sources.keras_age import refuse_keras_1
 from exporter.sources.keras_calls import read_calls, read_ends
+from exporter.sources.keras_custom import WRITTEN_AS
 from exporter.sources.keras_model import KerasCall, KerasLayer, KerasModel, TensorRef, flatten
+from exporter.sources.keras_parallel import without_towers
 from exporter.sources.keras_settings import Settings, expect_list, expect_mapping, expect_text
 
 __all__ = ["read_layer", "read_model"]
@@ -21,6 +23,8 @@ __all__ = ["read_layer", "read_model"]
 _FUNCTIONAL = frozenset({"Functional", "Model"})
 _TF_CALLS = frozenset({"TFOpLambda", "SlicingOpLambda"})
 _OWN_PACKAGES = frozenset({"keras", "tf_keras", "tensorflow"})
+_WRAPPERS = frozenset({"PruneLowMagnitude"})
+"""Wrappers of tensorflow_model_optimization that are their inner layer at inference."""
 
 
 def read_model(document: object, *, version: str | None = None) -> KerasModel:
@@ -46,7 +50,7 @@ def read_model(document: object, *, version: str | None = None) -> KerasModel:
     written = version or record.get("keras_version")
     refuse_keras_1({}, "the model", str(written or ""))
     model = _model(class_name, record.get("config"))
-    return replace(model, major=_major(model, written))
+    return without_towers(replace(model, major=_major(model, written)))
 
 
 def read_layer(record: object, owner: str) -> KerasLayer:
@@ -106,6 +110,9 @@ def _implied_input(first: KerasLayer, built: object) -> KerasLayer:
 
 def _layer(record: Mapping[str, Any], names: Iterable[str]) -> KerasLayer:
     class_name = expect_text(record.get("class_name"), "a layer's class_name")
+    bare = class_name.rpartition(">")[2]
+    if bare in _WRAPPERS:
+        class_name, record = bare, {**record, "module": "keras.layers", "registered_name": None}
     name, origin = _name(record), _origin(record, class_name)
     owner = f"layer {name[:80]} ({class_name[:80]})"
     is_model = origin == "keras" and (class_name == "Sequential" or class_name in _FUNCTIONAL)
@@ -122,6 +129,7 @@ def _layer(record: Mapping[str, Any], names: Iterable[str]) -> KerasLayer:
         calls=read_calls(record.get("inbound_nodes", []), frozenset(names), owner),
         model=_model(class_name, config) if is_model else None,
         trainable=values.get("trainable") is not False,
+        written_as=written if isinstance(written := record.get(WRITTEN_AS), str) else None,
     )
 
 

@@ -16,6 +16,7 @@ from exporter.formats.sniff import Kind, sniff
 from exporter.formats.tensor_bundle import open_bundle
 from exporter.sources.checkpoint import locate
 from exporter.sources.keras_config import read_model
+from exporter.sources.keras_custom import Custom
 from exporter.sources.keras_legacy import map_legacy, refuse_theano
 from exporter.sources.keras_model import KerasModel
 from exporter.sources.keras_objects import map_objects, object_nodes
@@ -72,12 +73,13 @@ def is_keras(path: Path, graph_file: Path | None = None) -> bool:
 _CONFIG_KINDS = (Kind.HDF5, Kind.KERAS_ZIP, Kind.JSON)
 
 
-def open_keras(path: Path, *, graph_file: Path | None = None) -> KerasSource:
+def open_keras(path: Path, *, graph_file: Path | None = None, custom: Custom | None = None) -> KerasSource:
     """The model at a path: an .h5 or .keras file, an index of sharded weights, or a TensorFlow checkpoint.
 
     Args:
         path: The file, or the prefix of a checkpoint.
         graph_file: Where the configuration is, if not in it: JSON, .keras or .h5.
+        custom: What the names in it are that aren't Keras's.
 
     Raises:
         MissingError: There is nothing there.
@@ -85,32 +87,34 @@ def open_keras(path: Path, *, graph_file: Path | None = None) -> KerasSource:
         UsageError: A configuration is given for an archive, which has one.
         SourceError: Its other subclasses, where a file is broken or unsafe.
     """
+    custom = custom or Custom()
     kind = sniff(path) if path.is_file() else None
     if kind is Kind.KERAS_ZIP:
-        return _from_zip(path, graph_file)
+        return _from_zip(path, graph_file, custom)
     if kind is Kind.HDF5:
-        return _from_hdf5(path, graph_file)
+        return _from_hdf5(path, graph_file, custom)
     if kind is Kind.JSON:
-        return _from_index(path, graph_file)
-    return _from_checkpoint(path, graph_file)
+        return _from_index(path, graph_file, custom)
+    return _from_checkpoint(path, graph_file, custom)
 
 
-def read_config_file(path: Path) -> KerasModel:
+def read_config_file(path: Path, custom: Custom | None = None) -> KerasModel:
     """The configuration in a JSON, .keras or .h5 file.
 
     Raises:
         FormatError: It is something else, or an .h5 file of weights alone.
         UnsupportedError: It is a SavedModel, as of a subclassed model, or a subclassed model's configuration.
     """
+    custom = custom or Custom()
     kind = sniff(path)
     where = f"file {path}"
     if kind is Kind.JSON:
-        return read_model(read_json(path))
+        return read_model(custom.renamed(read_json(path)))
     if kind is Kind.KERAS_ZIP:
         archive = open_keras_zip(path)
-        return read_model(archive.config, version=_text(archive.metadata.get("keras_version")))
+        return read_model(custom.renamed(archive.config), version=_text(archive.metadata.get("keras_version")))
     if kind is Kind.HDF5:
-        model = _config_of(open_hdf5(path), where)
+        model = _config_of(open_hdf5(path), where, custom)
         if model is not None:
             return model
         raise FormatError("it holds weights, and no configuration").within(where)
@@ -122,21 +126,21 @@ def read_config_file(path: Path) -> KerasModel:
     raise FormatError(f"it is {kind.value}, not the configuration of a Keras model").within(where)
 
 
-def _from_zip(path: Path, graph_file: Path | None) -> KerasSource:
+def _from_zip(path: Path, graph_file: Path | None, custom: Custom) -> KerasSource:
     if graph_file is not None:
         raise UsageError(f"--graph {graph_file}: {path} has its configuration in it", hint="Leave out --graph")
     archive = open_keras_zip(path)
     version = _text(archive.metadata.get("keras_version"))
-    model = read_model(archive.config, version=version)
+    model = read_model(custom.renamed(archive.config), version=version)
     store = archive.weights()
     kind = f"Keras archive (Keras {version or 'of unknown version'})"
     return KerasSource(path, kind, store, model, map_v3(model, store, _names_in(store)))
 
 
-def _from_hdf5(path: Path, graph_file: Path | None) -> KerasSource:
+def _from_hdf5(path: Path, graph_file: Path | None, custom: Custom) -> KerasSource:
     file, where = open_hdf5(path), f"file {path}"
     version = _text(file.attributes().get("keras_version")) or _version_inside(file)
-    model = _config_of(file, where) if graph_file is None else read_config_file(graph_file)
+    model = _config_of(file, where, custom) if graph_file is None else read_config_file(graph_file, custom)
     root = "model_weights" if file.has_group("model_weights") else ""
     legacy = file.texts(root, "layer_names") is not None
     what = "Keras model" if graph_file is None and model is not None else "Keras weights"
@@ -153,7 +157,7 @@ def _version_inside(file: Hdf5File) -> str | None:
     return _text(file.attributes("model_weights").get("keras_version")) if file.has_group("model_weights") else None
 
 
-def _config_of(file: Hdf5File, where: str) -> KerasModel | None:
+def _config_of(file: Hdf5File, where: str, custom: Custom) -> KerasModel | None:
     attributes = file.attributes()
     config = attributes.get("model_config")
     if config is None:
@@ -161,7 +165,7 @@ def _config_of(file: Hdf5File, where: str) -> KerasModel | None:
     if not isinstance(config, str):
         raise CorruptError("its attribute 'model_config' isn't a text").within(where)
     document = parse_json(config, what=f"model_config of {where}")
-    return read_model(document, version=_text(attributes.get("keras_version")))
+    return read_model(custom.renamed(document), version=_text(attributes.get("keras_version")))
 
 
 def _legacy_groups(file: Hdf5File, root: str, where: str) -> dict[str, dict[str, str]]:
@@ -185,7 +189,7 @@ def _names_in(file: Hdf5File) -> Callable[[str], str | None]:
     return name_of
 
 
-def _from_index(path: Path, graph_file: Path | None) -> KerasSource:
+def _from_index(path: Path, graph_file: Path | None, custom: Custom) -> KerasSource:
     document = read_json(path)
     if not is_weight_map(document):
         raise FormatError(
@@ -195,11 +199,11 @@ def _from_index(path: Path, graph_file: Path | None) -> KerasSource:
     store = open_shards(path, document)
     if graph_file is None:
         return KerasSource(path, "sharded Keras weights, no configuration", store)
-    model = read_config_file(graph_file)
+    model = read_config_file(graph_file, custom)
     return KerasSource(path, "sharded Keras weights", store, model, map_v3(model, store, store.name_of))
 
 
-def _from_checkpoint(path: Path, graph_file: Path | None) -> KerasSource:
+def _from_checkpoint(path: Path, graph_file: Path | None, custom: Custom) -> KerasSource:
     located = locate(path)
     if located is None or located.version != 2:
         raise MissingError(f"there is no {path}, and no checkpoint of that prefix ({path.name}.index)")
@@ -213,7 +217,7 @@ def _from_checkpoint(path: Path, graph_file: Path | None) -> KerasSource:
     if graph_file is None:
         return KerasSource(path, f"{kind}, no configuration", store, notes=located.notes)
     nodes = object_nodes(read_object_graph(store))
-    model = read_config_file(graph_file)
+    model = read_config_file(graph_file, custom)
     weights, chosen = map_objects(model, nodes, store)
     return KerasSource(path, kind, store, model, weights, (*located.notes, *chosen))
 

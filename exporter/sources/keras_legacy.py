@@ -34,14 +34,28 @@ def map_legacy(model: KerasModel, groups: Mapping[str, Mapping[str, str]], store
     """
     variables = {}
     used = set()
-    trees = [tree for tree in model_tree(model).members if any(True for _ in tree.slots())]
-    for tree, keys in zip(trees, _groups_of(trees, groups), strict=True):
+    whole = model_tree(model)
+    trees = [tree for tree in whole.members if any(True for _ in tree.slots())]
+    inside = _group_of_all(whole, groups)
+    found = [(whole, inside)] if inside is not None else zip(trees, _groups_of(trees, groups), strict=True)
+    for tree, keys in found:
         for path, name in _assign(tree, list(keys)).items():
-            full = "/".join((tree.name, *path))
+            full = "/".join(path if tree is whole else (tree.name, *path))
             variables[full] = stored_weight(store, full, keys[name])
             used.add(keys[name])
     left = {key for keys in groups.values() for key in keys.values()} - used
     return KerasWeights(store.description, variables, tuple(sorted(left)))
+
+
+def _group_of_all(tree: WeightTree, groups: Mapping[str, Mapping[str, str]]) -> Mapping[str, str] | None:
+    """The one group with the weights of all layers, as where the model was a layer of the one that was saved."""
+    members = {member.name: sum(1 for _ in member.slots()) for member in tree.members}
+    weighted = {name for name, count in members.items() if count}
+    stored = {name: keys for name, keys in groups.items() if keys}
+    if len(stored) != 1 or weighted & stored.keys() or len(weighted) < 2:
+        return None
+    (keys,) = stored.values()
+    return keys if len(keys) == sum(members.values()) else None
 
 
 def _groups_of(trees: Sequence[WeightTree], groups: Mapping[str, Mapping[str, str]]) -> list[Mapping[str, str]]:

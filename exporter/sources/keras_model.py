@@ -45,6 +45,7 @@ class KerasLayer:
         calls: Its uses; empty for an input.
         model: Its contents, if it is a model.
         trainable: Whether its weights are trainable, which decides their order in older files.
+        written_as: The class as the file has it, where a person has said that it is another one.
     """
 
     name: str
@@ -54,6 +55,7 @@ class KerasLayer:
     calls: tuple[KerasCall, ...] = ()
     model: KerasModel | None = None
     trainable: bool = True
+    written_as: str | None = None
 
     @property
     def is_input(self) -> bool:

@@ -7,7 +7,7 @@ of a `Bidirectional`); and a container, a list of layers (those of a model). Eve
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.sources.keras_config import read_layer
 from exporter.sources.keras_model import KerasLayer, KerasModel
@@ -52,6 +52,7 @@ class WeightTree:
         container: The attribute of its list of layers, as `layers` of a model; "" where it has none.
         members: The layers in that list.
         repeated: How many weights of its parts Keras 3 stores once more, before its own.
+        stored_as: The class that files number its weights by, where it isn't `class_name`.
         is_layer: False for an operation between layers, which Keras 3 counts among a model's operations.
     """
 
@@ -64,6 +65,7 @@ class WeightTree:
     members: tuple[WeightTree, ...] = ()
     repeated: int = 0
     is_layer: bool = True
+    stored_as: str | None = None
 
     def slots(self) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], Slot]]:
         """Every weight: its path (members' names, parts' attributes, its own name), and the members among that."""
@@ -91,7 +93,7 @@ def weight_tree(layer: KerasLayer) -> WeightTree:
     """The weights of a layer; none for a class that isn't known."""
     if layer.model is not None:
         inner = model_tree(layer.model)
-        return WeightTree(layer.name, layer.class_name, layer.trainable, container="layers", members=inner.members)
+        return replace(inner, name=layer.name, class_name=layer.class_name, trainable=layer.trainable)
     if layer.origin == "ops":
         return WeightTree(layer.name, layer.class_name, is_layer=False)
     known = layer.origin == "keras"
@@ -101,7 +103,17 @@ def weight_tree(layer: KerasLayer) -> WeightTree:
     ordered = (*(slot for slot in own if slot.trainable), *(slot for slot in own if not slot.trainable))
     container = _LISTS[layer.class_name][1] if members else ""
     repeated = 1 if known and layer.class_name == "SpectralNormalization" else 0
-    return WeightTree(layer.name, layer.class_name, layer.trainable, ordered, parts, container, members, repeated)
+    return WeightTree(
+        layer.name,
+        layer.class_name,
+        layer.trainable,
+        ordered,
+        parts,
+        container,
+        members,
+        repeated,
+        stored_as=layer.written_as,
+    )
 
 
 def _kernel_and_bias(settings: Settings) -> tuple[Slot, ...]:
@@ -268,6 +280,7 @@ PARTS: Mapping[str, Callable[[Settings], tuple[Part, ...]]] = {
     "GroupedQueryAttention": _projections,
     "LSTM": _own_cell("LSTMCell"),
     "MultiHeadAttention": _projections,
+    "PruneLowMagnitude": _wrapped,
     "RNN": _given_cell,
     "SimpleRNN": _own_cell("SimpleRNNCell"),
     "SpectralNormalization": _wrapped,

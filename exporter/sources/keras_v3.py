@@ -90,7 +90,7 @@ class _Mapping:
         marked = self._marked(f"{place}{container}/")
         seen: Counter[str] = Counter()
         for member in (member for member in tree.members if member.is_layer):
-            kind = snake_case(member.class_name)
+            kind = snake_case(member.stored_as or member.class_name)
             numbered = f"{kind}_{seen[kind]}" if seen[kind] else kind
             seen[kind] += 1
             group = marked.get(member.name, numbered)

@@ -41,11 +41,13 @@ class Engine:
         name: What it is, for people.
         outputs: The names of the outputs.
         run: All outputs; EngineError if it fails.
+        channels_last: Whether all results inside are laid out as in TensorFlow.
     """
 
     name: str
     outputs: tuple[str, ...]
     run: Callable[[Feeds], dict[str, Array]]
+    channels_last: bool = False
 
 
 def onnx_engine(path: Path, *, optimised: bool, also: Sequence[str] = ()) -> Engine:
@@ -101,7 +103,7 @@ def bundle_engine(path: Path, *, also: Sequence[str] = ()) -> Engine:
         except runtime.NetError as error:
             raise EngineError(f"the NumPy runtime can't run {path.name}: {error}") from error
 
-    return Engine("NumPy runtime", tuple(value.name for value in net.outputs), run)
+    return Engine("NumPy runtime", tuple(value.name for value in net.outputs), run, channels_last=True)
 
 
 def _net_with_outputs(path: Path, tensors: Sequence[str]) -> Net:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,14 +12,17 @@ import onnx_ir as ir
 from exporter.ir.evaluate import Constants, evaluate
 from exporter.verify.compare import Array, error, undecided
 from exporter.verify.cost import operations, sizes_in
-from exporter.verify.data import nudged
+from exporter.verify.data import nudged_kernels
+from exporter.verify.yardstick import Yardstick
 
-__all__ = ["Reference", "float_type", "reference_run"]
+__all__ = ["Reference", "float_type", "is_exact_for_its_size", "reference_run", "sampled"]
 
 _SAME_ELEMENTS = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 
 _ENOUGH = 1000
 _SAMPLING_BUDGET = 20_000_000_000
+_MOST_ELEMENTS = 100_000
+_FEWEST_POSITIONS = 64
 
 
 @dataclass(frozen=True)
@@ -31,32 +34,43 @@ class Reference:
         outputs: By name, in any float type.
         noise: For each output the error that noise makes; empty if it isn't known.
         doubtful: For outputs of integers the elements that noise could change.
+        yardsticks: For outputs of floats what each of their channels is judged by, where noise was measured.
+        layers: The same for results inside of the model, or a part of their positions, see `sampled`.
     """
 
     inputs: Mapping[str, Array]
     outputs: Mapping[str, Array]
     noise: Mapping[str, float] = field(default_factory=dict)
     doubtful: Mapping[str, Array] = field(default_factory=dict)
+    yardsticks: Mapping[str, Yardstick] = field(default_factory=dict)
+    layers: Mapping[str, Yardstick] = field(default_factory=dict)
 
 
-def reference_run(model: ir.Model, feeds: Mapping[str, Array]) -> Reference:
+def reference_run(
+    model: ir.Model, feeds: Mapping[str, Array], layers: Callable[[ir.Value], bool] = lambda value: False
+) -> Reference:
     """The outputs of an unfolded model in float64, and how far the model's own float type moves them.
 
-    Noise is the largest error of some runs in the model's own float type: one on the inputs as they are, others with
-    every input moved by one unit in the last place, which rounds differently everywhere. In a few numbers noise may be
+    Noise is the largest error of some runs in the model's own float type: one as it is, others with every weight of a
+    linear op moved by one unit in the last place, which rounds differently everywhere. In a few numbers noise may be
     nearly nothing by chance, so the fewer there are in an output, the more runs there are, unless they are much work.
 
     Args:
         model: The unfolded model; it is as it was afterwards.
         feeds: The inputs.
+        layers: Which results inside of the model are wanted, too.
     """
     own = float_type(model)
     with _scores_as_outputs(model) as scores:
-        truth = evaluate(model, feeds, dtype=np.float64)
-        samples = _samples(model, feeds, truth)
-        runs = [evaluate(model, nudged(feeds, seed), dtype=own) for seed in range(samples)]
-        if own != np.float64:
-            runs.append(evaluate(model, feeds, dtype=own))
+        watching = _Watching(layers)
+        truth = evaluate(model, feeds, dtype=np.float64, see=watching.see)
+        runs = []
+        for seed in range(_samples(model, feeds, truth)):
+            with nudged_kernels(model, seed), watching.another():
+                runs.append(evaluate(model, feeds, dtype=own, see=watching.see))
+        with watching.another():
+            runs.append(evaluate(model, feeds, dtype=own, see=watching.see) if own != np.float64 else truth)
+        own_size = {str(value.name): is_exact_for_its_size(value) for value in model.graph.outputs}
     errors = {name: max(error(run[name], truth[name]) for run in runs) for name in truth}
     doubtful = {
         name: np.logical_or.reduce([run[name] != truth[name] for run in runs])
@@ -74,16 +88,69 @@ def reference_run(model: ir.Model, feeds: Mapping[str, Array]) -> Reference:
         {name: truth[name] for name in names},
         {name: errors[name] for name in names},
         {name: mask for name, mask in doubtful.items() if name in names},
+        {
+            name: Yardstick(truth[name], [run[name] for run in runs], own, own_size=own_size[name])
+            for name in names
+            if truth[name].dtype.kind == "f"
+        },
+        watching.yardsticks(own),
     )
 
 
+class _Watching:
+    """Keeps some results of several runs: the first one is the truth."""
+
+    def __init__(self, wanted: Callable[[ir.Value], bool]) -> None:
+        self._wanted = wanted
+        self._kept: dict[ir.Value, list[Array]] = {}
+        self._first = True
+
+    def see(self, value: ir.Value, array: Array) -> None:
+        """To be called with each result."""
+        if self._first:
+            if array.dtype.kind == "f" and array.size and self._wanted(value):
+                self._kept[value] = [sampled(array)]
+        elif value in self._kept:
+            self._kept[value].append(sampled(array))
+
+    @contextmanager
+    def another(self) -> Iterator[None]:
+        """Around each run but the first."""
+        self._first = False
+        yield
+
+    def yardsticks(self, dtype: np.dtype[np.floating]) -> dict[str, Yardstick]:
+        """By name."""
+        return {
+            str(value.name): Yardstick(truth, runs, dtype, own_size=is_exact_for_its_size(value))
+            for value, (truth, *runs) in self._kept.items()
+        }
+
+
+def sampled(array: Array) -> Array:
+    """[positions, C]: a result, or positions spread evenly over it where there are many; a copy."""
+    flat = array.reshape(-1, array.shape[-1]) if array.ndim > 1 else array.reshape(-1, 1)
+    most = max(_FEWEST_POSITIONS, _MOST_ELEMENTS // max(flat.shape[1], 1))
+    if len(flat) <= most:
+        return flat.copy()
+    return flat[np.linspace(0, len(flat) - 1, most).astype(np.int64)]
+
+
+def is_exact_for_its_size(value: ir.Value) -> bool:
+    """Whether an op makes a value that has all digits in each element, however small."""
+    node = value.producer()
+    while node is not None and node.op_type in _SAME_ELEMENTS and node.inputs[0] is not None:
+        node = node.inputs[0].producer()
+    return node is not None and node.op_type in {"Softmax", "Sigmoid", "Exp"}
+
+
 def _samples(model: ir.Model, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> int:
-    """How many runs it takes to see about a thousand numbers of each output; at least 1, at most 8."""
+    """How many runs it takes to see about a thousand numbers of each output: at most 8; none if it is too much work."""
     smallest = min((array.size for array in outputs.values()), default=1)
     affordable = _SAMPLING_BUDGET // max(
         operations(model, sizes_in(model, {name: array.shape for name, array in feeds.items()})), 1
     )
-    return max(1, min(8, -(-_ENOUGH // max(smallest, 1)), affordable))
+    return min(8, max(2, -(-_ENOUGH // max(smallest, 1))), affordable)
 
 
 def float_type(model: ir.Model) -> np.dtype[np.floating]:

@@ -27,6 +27,7 @@ class Truth(Protocol):
     Attributes:
         description: What it is, as "the unfolded model in float64".
         blind_spot: What mistakes a comparison with it can't find.
+        given: Whether its inputs are somebody's, not made up here.
     """
 
     @property
@@ -37,6 +38,11 @@ class Truth(Protocol):
     @property
     def blind_spot(self) -> str:
         """What a comparison with it can't find."""
+        ...
+
+    @property
+    def given(self) -> bool:
+        """Whether its inputs are somebody's."""
         ...
 
     def runs(self, data: Feeds | None) -> list[Reference]:
@@ -51,6 +57,7 @@ class UnfoldedModel:
     model: ir.Model
     description: str = "the unfolded model, computed in float64"
     blind_spot: str = "mistakes made before folding: in reading the source, or in translating its ops"
+    given: bool = False
 
     def runs(self, data: Feeds | None) -> list[Reference]:
         """With the noise of float32 measured on the same inputs."""
@@ -64,6 +71,7 @@ class Recorded:
     references: Sequence[Reference]
     description: str = "recorded outputs"
     blind_spot: str = "mistakes that the recorded inputs don't touch, nor ones in how the outputs were recorded"
+    given: bool = True
 
     def runs(self, data: Feeds | None) -> list[Reference]:
         """What was recorded; other inputs have no recorded outputs, so that `data` has to be None."""
@@ -83,6 +91,7 @@ class Computed:
     model: ir.Model
     description: str = "TensorFlow's outputs"
     blind_spot: str = "mistakes that the inputs don't touch"
+    given: bool = False
 
     def runs(self, data: Feeds | None) -> list[Reference]:
         """Computed now."""
@@ -112,6 +121,7 @@ def recorded_in_bundle(path: Path) -> Recorded:
         [Reference(probe.inputs, probe.outputs, _noise(probe)) for probe in net.probes],
         "the outputs recorded in the bundle at export",
         "mistakes made before folding, nor ones that its few inputs don't touch",
+        given=False,
     )
 
 

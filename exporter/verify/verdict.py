@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["OutputCheck", "SiteCheck", "Verdict"]
+__all__ = ["STRONG", "WEAK", "LayerCheck", "OutputCheck", "SiteCheck", "Verdict", "WeightPower"]
+
+STRONG, WEAK = 0.99, 0.9
+"""The share of channels of which a fault would have been noticed, from which on a verdict is strong; or is one."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,51 @@ class OutputCheck:
     def ok(self) -> bool:
         """Whether the error is within the limit; NaN never is."""
         return self.error <= self.limit
+
+
+@dataclass(frozen=True)
+class LayerCheck:
+    """One result inside of the model in one engine.
+
+    Attributes:
+        engine: What computed it.
+        layer: Its name in the unfolded model.
+        tensor: The tensor of the file that holds it.
+        channel: The channel that is off the most, for what is allowed there.
+        error: Its largest error.
+        noise: The error that noise makes there.
+        limit: The largest error that passes.
+        behind: The nearest results in front of it that were compared, and are good.
+    """
+
+    engine: str
+    layer: str
+    tensor: str
+    channel: int
+    error: float
+    noise: float
+    limit: float
+    behind: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the error is within the limit; NaN never is."""
+        return self.error <= self.limit
+
+
+@dataclass(frozen=True)
+class WeightPower:
+    """A weight tensor, and what would have been noticed of it.
+
+    Attributes:
+        weight: Its name.
+        channels: How many of its channels do something: they aren't 0 altogether.
+        missed: Those that could be 0, or 1.02 times what they are, without being noticed.
+    """
+
+    weight: str
+    channels: int
+    missed: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -72,6 +120,11 @@ class Verdict:
         problems: Why an engine couldn't be checked.
         skipped: Outputs of the files that the truth says nothing about.
         sites: One for each engine and batch norm, where that was asked for.
+        layers: One for each engine and result inside of the model, where the truth knows these.
+        power: One for each weight tensor, where that can be told.
+        doubts: Why there is no verdict, although nothing was off.
+        remarks: What else to know: what was left out, or is not finite.
+        inputs: What was fed, see `exercise`.
     """
 
     truth: str
@@ -82,18 +135,49 @@ class Verdict:
     problems: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     sites: tuple[SiteCheck, ...] = ()
+    layers: tuple[LayerCheck, ...] = ()
+    power: tuple[WeightPower, ...] = ()
+    doubts: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        """Whether every engine could be checked, and every output (and site) is within its limit."""
-        return (
-            bool(self.checks) and not self.problems and all(c.ok for c in self.checks) and all(s.ok for s in self.sites)
-        )
+        """Whether there is a verdict, and it is good, weak or not."""
+        return self.state in ("good", "weak")
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    @property
+    def state(self) -> Literal["good", "weak", "off", "none"]:
+        """In a word: good; weak, if too few faults would have been noticed; off; or none, if nothing can be said."""
+        judged = [one.ok for one in self.checks] + [one.ok for one in self.sites] + [one.ok for one in self.layers]
+        if not all(judged):
+            return "off"
+        share = self.share
+        if not self.checks or self.problems or self.doubts or (share is not None and share < WEAK):
+            return "none"
+        return "weak" if share is not None and share < STRONG else "good"
+
+    @property
+    def share(self) -> float | None:
+        """The share of the weights' channels of which a fault would have been noticed; None if that isn't known."""
+        channels = sum(one.channels for one in self.power)
+        return None if not channels else 1 - sum(len(one.missed) for one in self.power) / channels
+
+    @property
+    def first_off(self) -> LayerCheck | None:
+        """The first result inside of the model that is off."""
+        return next((check for check in self.layers if not check.ok), None)
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values; an infinite error is a string, since JSON has no such number."""
-        lists = {"problems": list(self.problems), "skipped": list(self.skipped)}
-        return {**asdict(self), **lists, "checks": _plain(self.checks), "sites": _plain(self.sites), "ok": self.ok}
+        lists = {name: list(getattr(self, name)) for name in ("problems", "skipped", "doubts", "remarks")}
+        checks = {name: _plain(getattr(self, name)) for name in ("checks", "sites", "layers")}
+        power = [{**asdict(one), "missed": list(one.missed)} for one in self.power]
+        words = {"ok": self.ok, "state": self.state, "share": self.share}
+        return {**asdict(self), **lists, **checks, "power": power, "inputs": dict(self.inputs), **words}
 
     def lines(self) -> list[str]:
         """The same for people."""
@@ -105,14 +189,59 @@ class Verdict:
             numbers = f"error {check.error:.2g}, noise {check.noise:.2g}, limit {check.limit:.2g}"
             lines.append(f"  {verdict} {where:{width}}  {numbers}")
         lines.extend(_site_lines(self.sites))
+        lines.extend(_layer_lines(self))
         lines.extend(f"  not checked: {problem}" for problem in self.problems)
         lines.extend(f"  not compared: output {name}, of which the truth is not known" for name in self.skipped)
+        lines.extend(f"  {remark}" for remark in self.remarks)
+        lines.extend(_power_lines(self))
         lines.append(f"Noise: {self.noise}.")
         lines.append(f"Such a comparison can't find {self.blind_spot}.")
+        lines.extend(f"No verdict: {doubt}." for doubt in self.doubts if self.state == "none")
         return lines
 
+    def __repr__(self) -> str:
+        head = f"<Verdict: {_STATES[self.state]}; {len(self.checks)} outputs and {len(self.layers)} layers compared"
+        return "\n".join([f"{head} with {self.truth}>", *(line for line in self.lines()[1:] if "OFF" in line)])
 
-def _plain(checks: Sequence[OutputCheck | SiteCheck]) -> list[dict[str, Any]]:
+
+_STATES = {"good": "good", "weak": "good, but weak", "off": "off", "none": "no verdict"}
+
+
+def _layer_lines(verdict: Verdict) -> list[str]:
+    """How many layers are good in each engine, and the first one that is off."""
+    lines = []
+    for engine in dict.fromkeys(check.engine for check in verdict.layers):
+        checks = [check for check in verdict.layers if check.engine == engine]
+        off = [check for check in checks if not check.ok]
+        good = f"{len(checks) - len(off)} of {len(checks)} layers are within their limits"
+        lines.append(f"  {'OFF ' if off else 'good'} {engine}: {good}")
+        if off:
+            one = off[0]
+            front = f"; in front of it {', '.join(one.behind)} is good" if one.behind else ""
+            numbers = f"error {one.error:.2g}, limit {one.limit:.2g}, channel {one.channel}"
+            lines.append(f"       the first one off is {one.layer}: {numbers}{front}")
+    return lines
+
+
+def _power_lines(verdict: Verdict) -> list[str]:
+    share = verdict.share
+    if share is None:
+        return []
+    channels = sum(one.channels for one in verdict.power)
+    power = f"{100 * share:.4g} % of the {channels} channels of {len(verdict.power)} weight tensors"
+    lines = [f"A channel that is 0, or 1.02 times what it should be, would be noticed in {power}."]
+    if share < STRONG:
+        lines.append("That is weak.")
+    missed = sorted((one for one in verdict.power if one.missed), key=lambda one: -len(one.missed))
+    if missed:
+        named = ", ".join(f"{one.weight} ({len(one.missed)} of {one.channels})" for one in missed[:8])
+        lines.append(f"  not exercised: {named}{f' and {len(missed) - 8} more' if len(missed) > 8 else ''}")
+    if share < WEAK:
+        lines.append("No verdict: too little of the model was exercised. Give inputs that it was made for with --data.")
+    return lines
+
+
+def _plain(checks: Sequence[OutputCheck | SiteCheck | LayerCheck]) -> list[dict[str, Any]]:
     entries = [{**asdict(check), "ok": check.ok} for check in checks]
     for entry in entries:
         entry.update((k, v if isfinite(v) else str(v)) for k, v in entry.items() if isinstance(v, float))

@@ -7,6 +7,7 @@ from functools import partial
 from math import prod
 from typing import NamedTuple
 
+from runtime.budget import Budget, TooMuchError
 from runtime.engine import depthwise, generic, matrix, pools, winograd
 from runtime.engine.arena import allocate
 from runtime.engine.choice import Policy, conv_tiles, name
@@ -35,21 +36,24 @@ def compile_program(
     inputs: Mapping[str, Spec],
     forms: Forms,
     policy: Policy,
+    budget: Budget | None = None,
 ) -> Program:
     """The program of a graph for inputs of these shapes.
 
     Raises:
         Unresolvable: A shape depends on the numbers in the input.
-        ValueError: The shapes don't go together.
+        ValueError: The shapes don't go together, or the budget doesn't allow what it takes.
     """
     weights = weights if isinstance(weights, Weights) else Weights(weights)
-    specs = resolve(graph, weights, inputs)
+    specs = resolve(graph, weights, inputs, budget)
     tasks = fuse(graph, specs)
     homes = Homes(tasks, specs, graph.inputs, graph.outputs, policy)
     contexts = [Context(task, number, specs, homes, weights, forms, policy) for number, task in enumerate(tasks)]
     kernels = [_kernel(ctx) for ctx in contexts]
     binds = [kernel.plan(ctx) for kernel, ctx in zip(kernels, contexts)]
     nbytes = allocate(homes.buffers, shared=any(ctx.is_shared for ctx in contexts))
+    if budget is not None and nbytes > budget.most_bytes:
+        raise TooMuchError(f"it would take {nbytes} bytes, and {budget.most_bytes} are allowed")
     steps: list[tuple[Node, Step]] = []
     for given in graph.inputs:
         steps += [(Node("Input", given, (), ()), step) for step in _halo(homes.homes[given])]

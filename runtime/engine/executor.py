@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from runtime.budget import Limits
 from runtime.bundle import Bundle, Source, read
 from runtime.engine import cores
 from runtime.engine.choice import ACCURACIES, Policy
@@ -36,7 +37,7 @@ class Compiled:
         policy: How kernels are chosen, and how many threads a call takes.
     """
 
-    def __init__(self, bundle: Bundle, policy: Policy) -> None:
+    def __init__(self, bundle: Bundle, policy: Policy, limits: Limits | None = None) -> None:
         if policy.accuracy not in ACCURACIES:
             raise ValueError(f"accuracy is {policy.accuracy!r}, expected plain, {', '.join(ACCURACIES)}")
         if policy.threads < 1:
@@ -44,10 +45,14 @@ class Compiled:
         self.bundle = bundle._replace(weights=Weights(bundle.weights, bundle.reread))
         self.policy = policy
         self._programs = Programs(self.bundle, policy)
+<<<<<<< HEAD
         self._has_text = any(value.dtype == TEXT for value in (*bundle.inputs, *bundle.outputs)) or any(
             node.op in TEXT_OPS or node.attributes.get("to") == TEXT_TYPE for node in bundle.graph.nodes
         )
         self._plain = Plain(self.bundle)
+=======
+        self._plain = Plain(self.bundle, limits)
+>>>>>>> main
 
     def accepts(self, arrays: Sequence[Any]) -> bool:
         """Return whether there is a program for arrays of these shapes and dtypes, which were found good then."""
@@ -55,22 +60,33 @@ class Compiled:
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """Return the outputs, in order; RunError if the sizes that were left open don't go together."""
+<<<<<<< HEAD
         if self._has_text:
             return self._plain.run(arrays)
         program, idle = self._programs.take(arrays, _kinds(arrays))
+=======
+        program, idle = self._programs.take(arrays, _kinds(arrays), self._plain.budget(arrays))
+>>>>>>> main
         if program is None:
             return self._plain.run(arrays)
         if isinstance(program, Pieces):
             return program.joined([self.run(part) for part in program.parts(arrays)])
-        results = program.run(arrays)
+        try:
+            results = program.run(arrays)
+        except (ArithmeticError, IndexError, MemoryError, ValueError):
+            return self._plain.run(arrays)  # which fails at the same place, and names the node
         idle.append(program)
         return results
 
     def timed(self, arrays: Sequence[Array]) -> Times:
         """Run once, and return how long each step took, and which kernel it was."""
+<<<<<<< HEAD
         if self._has_text:
             return self._plain.timed(arrays)
         program, idle = self._programs.take(arrays, _kinds(arrays))
+=======
+        program, idle = self._programs.take(arrays, _kinds(arrays), self._plain.budget(arrays))
+>>>>>>> main
         if program is None:
             return self._plain.timed(arrays)
         if isinstance(program, Pieces):
@@ -82,7 +98,7 @@ class Compiled:
         return Times(times, program.layers)
 
 
-def load(source: Source, *, accuracy: str, threads: int | None, tune: bool) -> Compiled:
+def load(source: Source, *, accuracy: str, threads: int | None, tune: bool, limits: Limits | None = None) -> Compiled:
     """Return the engine for a bundle; arguments and errors are those of `runtime.load`."""
     is_file = isinstance(source, (str, os.PathLike))
     if tune and not is_file:
@@ -95,7 +111,7 @@ def load(source: Source, *, accuracy: str, threads: int | None, tune: bool) -> C
         return pool.empty(shape, dtype) if large else np.empty(shape, dtype)
 
     bundle = read(source, empty)
-    engine = Compiled(bundle, policy)
+    engine = Compiled(bundle, policy, limits)
     if not tune:
         return engine
     from runtime.engine import tuning
@@ -105,7 +121,7 @@ def load(source: Source, *, accuracy: str, threads: int | None, tune: bool) -> C
         return engine
     choices = {**policy.choices, **more}
     tuning.store(source, choices)  # type: ignore[arg-type]  # a path, as was checked
-    return Compiled(bundle, policy._replace(choices=choices))
+    return Compiled(bundle, policy._replace(choices=choices), limits)
 
 
 def _saved(source: Any) -> Mapping[str, str]:

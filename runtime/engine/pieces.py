@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from runtime.budget import Budget
 from runtime.document import Value
 from runtime.engine.resolve import Spec, resolve
 from runtime.engine.rows import separable
@@ -65,7 +66,9 @@ def batched(values: Sequence[Value]) -> list[bool]:
     return found if known and is_one else [False] * len(found)
 
 
-def cut(graph: Graph, weights: Weights, specs: Mapping[str, Spec], inputs: Sequence[bool]) -> Pieces | None:
+def cut(
+    graph: Graph, weights: Weights, specs: Mapping[str, Spec], inputs: Sequence[bool], budget: Budget | None = None
+) -> Pieces | None:
     """The pieces of a batch; None if it is better run as a whole, or has to be.
 
     Args:
@@ -81,7 +84,7 @@ def cut(graph: Graph, weights: Weights, specs: Mapping[str, Spec], inputs: Seque
     if len(totals) != 1 or min(totals) < 2:
         return None
     (total,) = totals
-    whole = resolve(graph, weights, specs)
+    whole = resolve(graph, weights, specs, budget)
     size = _size(graph, whole, total)
     if size == total:
         return None

@@ -8,6 +8,7 @@ from _thread import allocate_lock  # `threading` takes 5 ms to import
 from collections.abc import Sequence
 from typing import TypeVar
 
+from runtime.budget import Budget
 from runtime.bundle import Bundle
 from runtime.engine.choice import Policy
 from runtime.engine.compiler import compile_program
@@ -16,6 +17,7 @@ from runtime.engine.pieces import Pieces, batched, cut
 from runtime.engine.program import Program
 from runtime.engine.resolve import Spec, Unresolvable
 from runtime.engine.weights import Weights
+from runtime.errors import FAILURES
 from runtime.kernels.base import Array
 
 __all__ = ["Programs"]
@@ -57,7 +59,9 @@ class Programs:
         """Whether inputs of the kinds `key` were found good."""
         return key in self._idle or key in self._cut
 
-    def take(self, arrays: Sequence[Array], key: object) -> tuple[Program | Pieces | None, list[Program]]:
+    def take(
+        self, arrays: Sequence[Array], key: object, budget: Budget | None = None
+    ) -> tuple[Program | Pieces | None, list[Program]]:
         """An idle program for these inputs, or a new one, for the caller alone; and where it goes afterwards.
 
         Pieces if the batch is better cut; None if the graph has to be interpreted.
@@ -72,22 +76,22 @@ class Programs:
         if pieces is not None:
             return pieces, []
         with self._lock:
-            made = None if self._impossible else self._made(arrays)
+            made = None if self._impossible else self._made(arrays, budget)
             if isinstance(made, Pieces):
                 _keep(self._cut, key, made, _KNOWN)
             elif made is not None and key not in self._idle:
                 _keep(self._idle, key, [], _KEPT)
             return made, self._idle.get(key, [])
 
-    def _made(self, arrays: Sequence[Array]) -> Program | Pieces | None:
+    def _made(self, arrays: Sequence[Array], budget: Budget | None) -> Program | Pieces | None:
         specs = {name: Spec(array.shape, array.dtype) for name, array in zip(self._graph.inputs, arrays)}
         try:
-            pieces = cut(self._graph, self._weights, specs, self._inputs)
-            return pieces or compile_program(self._graph, self._weights, specs, self._forms, self._policy)
+            pieces = cut(self._graph, self._weights, specs, self._inputs, budget)
+            return pieces or compile_program(self._graph, self._weights, specs, self._forms, self._policy, budget)
         except Unresolvable:
             self._impossible = True
             return None
-        except (ValueError, TypeError, IndexError):
+        except FAILURES:
             return None  # the interpreter fails at the same place, and names the node
 
 

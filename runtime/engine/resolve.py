@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from runtime.budget import Budget
 from runtime.engine.weights import Weights
 from runtime.kernels import KERNELS, activation, elementwise, logic
 from runtime.kernels.base import Array
@@ -39,7 +40,7 @@ class Spec(NamedTuple):
         return self.contents() if callable(self.contents) else self.contents
 
 
-_DATA_DEPENDENT = frozenset({"NonZero", "If", "Loop", "Scan"})
+_DATA_DEPENDENT = frozenset({"NonMaxSuppression", "NonZero", "Unique", "If", "Loop", "Scan"})
 
 _SHAPE_INPUTS: dict[str, tuple[int, ...]] = {
     "ConstantOfShape": (0,),
@@ -62,18 +63,22 @@ _SHAPE_INPUTS: dict[str, tuple[int, ...]] = {
 _ELEMENTWISE = frozenset({*elementwise.OPS, *activation.OPS, *logic.OPS, "Identity", "Where"})
 
 
-def resolve(graph: Graph, weights: Mapping[str, Array], inputs: Mapping[str, Spec]) -> dict[str, Spec]:
+def resolve(
+    graph: Graph, weights: Mapping[str, Array], inputs: Mapping[str, Spec], budget: Budget | None = None
+) -> dict[str, Spec]:
     """The spec of every value.
 
     Raises:
         Unresolvable: A shape depends on the contents of an input.
-        ValueError: The shapes don't go together.
+        ValueError: The shapes don't go together, or an array is larger than the budget allows.
     """
     given = weights if isinstance(weights, Weights) else Weights(weights)
     specs = {name: Spec(*kind, partial(given.__getitem__, name)) for name, kind in given.kinds()}
     specs.update(inputs)
     for node in graph.nodes:
         read = [specs[name] if name else None for name in node.inputs]
+        if budget is not None:
+            budget.check(node.op, read, node.attributes)
         specs.update(zip(node.outputs, _results(node, read)))
     return specs
 

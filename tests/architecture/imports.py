@@ -11,15 +11,22 @@ __all__ = ["LAYERS", "PACKAGES", "modules", "violations"]
 
 LAYERS = (
     ("runtime",),
-    ("exporter._deferred", "exporter._version", "exporter.errors", "exporter.report"),
-    ("exporter.formats", "exporter.diagnosis"),
+    (
+        "exporter._deferred",
+        "exporter._version",
+        "exporter.errors",
+        "exporter.report",
+        "exporter.streams",
+        "exporter.text_table",
+    ),
+    ("exporter.foreign", "exporter.formats", "exporter.diagnosis"),
     ("exporter.sources", "exporter.ir"),
     ("exporter.inference",),
     ("exporter.lower.tf", "exporter.lower.keras"),
     ("exporter.lower",),
     ("exporter.zoo", "exporter.passes", "exporter.targets", "exporter.verify"),
     ("exporter.arrays", "exporter.specs", "exporter.frontend"),
-    ("exporter.oracle",),
+    ("exporter.oracle", "exporter.layerwise"),
     ("exporter.running", "exporter.parity", "exporter.inspection"),
     ("exporter.api", "exporter.render"),
     ("exporter.cli", "exporter"),
@@ -45,9 +52,9 @@ PACKAGES = {
         "exporter.specs",
         "exporter.frontend",
         "exporter.parity",
+        "exporter.layerwise",
     ),
     "onnxruntime": ("exporter.verify", "exporter.running"),
-    "rich": ("exporter.cli", "exporter.render"),
 }
 """Which parts use what has to be installed. Neither TensorFlow nor Keras is among it."""
 

@@ -80,9 +80,9 @@ def test_the_block_blocks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "needless"),
     [
-        (["--help"], {"numpy", "onnx", "onnx_ir", "onnxruntime", "h5py", "google", "rich"}),
-        (["export", "--help"], {"numpy", "onnx", "onnx_ir", "onnxruntime", "h5py", "google", "rich"}),
-        (["run", "model.npz", "in.npz", "-o", "out.npz"], {"onnx", "onnx_ir", "onnxruntime", "h5py", "google", "rich"}),
+        (["--help"], {"numpy", "onnx", "onnx_ir", "onnxruntime", "h5py", "google"}),
+        (["export", "--help"], {"numpy", "onnx", "onnx_ir", "onnxruntime", "h5py", "google"}),
+        (["run", "model.npz", "in.npz", "-o", "out.npz"], {"onnx", "onnx_ir", "onnxruntime", "h5py", "google"}),
         (["inspect", "model"], {"onnxruntime", "h5py"}),
     ],
 )

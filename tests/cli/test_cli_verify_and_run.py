@@ -66,7 +66,7 @@ def test_a_changed_weight_is_found(exported: Terminal, options: list[str]) -> No
 def test_the_verdict_as_json(exported: Terminal) -> None:
     """--json prints the verdict and nothing else; its keys are the record's fields."""
     verdict = exported("verify", "model.onnx", "--json").json
-    assert set(verdict) == {*Verdict.__dataclass_fields__, "ok"}
+    assert set(verdict) == {*Verdict.__dataclass_fields__, "ok", "state", "share"}
     assert verdict["ok"] is True
     assert len(verdict["checks"]) == 3
     assert all(check["error"] <= check["limit"] for check in verdict["checks"])

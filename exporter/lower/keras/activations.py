@@ -31,7 +31,8 @@ def activate(ctx: LayerContext, x: ir.Value, activation: object) -> ir.Value:
         layer = read_layer({**activation, "name": f"{ctx.layer.name}/activation"}, ctx.settings.owner)
         (result,) = ctx.lower(layer, (*ctx.path, "activation"), [Tensor(x)])
         return result.value
-    return ctx.refuse(f"activation {name[:60]!r} is not one of Keras's own")
+    text, bare = f"activation {name[:60]!r} is not one of Keras's own", name.removeprefix("custom ")[:60]
+    return ctx.refuse(f"{text}; where it is the same as one, say so with --custom {bare}=NAME")
 
 
 def activation_name(activation: object) -> str:

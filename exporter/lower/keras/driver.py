@@ -110,6 +110,7 @@ class _Lowering:
         self.findings = Findings()
         self._major = major
         self._refusals: dict[str, None] = {}
+        self._has_custom = False
 
     def model(self, model: KerasModel, path: tuple[str, ...], inputs: Sequence[Tensor]) -> Any:
         """The outputs of a model, in its own nest."""
@@ -127,9 +128,11 @@ class _Lowering:
     def raise_refusals(self) -> None:
         """UnsupportedError that names everything without translation."""
         if self._refusals:
+            custom = "If a class of your own is a known layer at inference, say so with --custom NAME=LAYER. "
             raise UnsupportedError(
                 f"{len(self._refusals)} parts of the model have no translation: {'; '.join(self._refusals)}",
-                hint="Cut the model before them, or save it as a SavedModel, which holds the graph of most layers",
+                hint=(custom if self._has_custom else "")
+                + "Cut the model before them, or save it as a SavedModel, which holds the graph of most layers",
             )
 
     def _call(
@@ -142,6 +145,7 @@ class _Lowering:
         kwargs = {key: _substitute(value, known) for key, value in call.kwargs.items()}
         if layer.model is None and _key(layer) not in LAYERS:
             self._refusals[f"{layer.settings.owner}{_why(layer)}"] = None
+            self._has_custom |= layer.class_name not in REFUSED
             return (_Refused(),)
         if any(isinstance(leaf, _Refused) for leaf in flatten([list(args), kwargs])):
             return (_Refused(),)

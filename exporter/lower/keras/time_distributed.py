@@ -1,4 +1,4 @@
-"""A layer or model applied to each step of a sequence."""
+"""Layers around a layer: applied to each step of a sequence, or pruned."""
 
 from __future__ import annotations
 
@@ -27,4 +27,10 @@ def _unfolded(ctx: LayerContext, y: ir.Value) -> ir.Value:
     return ops.reshape(y, [-1 if known else batch, steps, *rest])
 
 
-LAYERS: dict[str, Lower] = {"TimeDistributed": time_distributed}
+def pruned(ctx: LayerContext) -> tuple[Tensor, ...]:
+    """The layer inside: its weights are stored with the mask applied, which changes in training alone."""
+    inner = read_layer(ctx.settings.inner("layer"), ctx.settings.owner)
+    return ctx.lower(inner, (*ctx.path, "layer"), ctx.tensors)
+
+
+LAYERS: dict[str, Lower] = {"PruneLowMagnitude": pruned, "TimeDistributed": time_distributed}

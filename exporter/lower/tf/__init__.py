@@ -5,17 +5,24 @@ from __future__ import annotations
 from exporter.lower.tf import (
     activations,
     arithmetic,
+    bits,
     blocks,
     casts,
+    colours,
     convolution,
+    counting,
+    cross_entropy,
     dense,
+    detection,
     diagonal,
     dilation,
     functions,
     fused,
     indexing,
+    inverses,
     joining,
     logic,
+    morphology,
     normalization,
     pads,
     patches,
@@ -27,8 +34,13 @@ from exporter.lower.tf import (
     shapes,
     slicing,
     sources,
+<<<<<<< HEAD
     tables,
     text,
+=======
+    sparse,
+    special,
+>>>>>>> main
     transposed,
 )
 from exporter.lower.tf.context import OpFunction, merge
@@ -37,6 +49,15 @@ __all__ = ["OPS"]
 
 OPS: dict[str, OpFunction] = merge(
     activations.OPS,
+    sparse.OPS,
+    detection.OPS,
+    special.OPS,
+    morphology.OPS,
+    inverses.OPS,
+    cross_entropy.OPS,
+    counting.OPS,
+    colours.OPS,
+    bits.OPS,
     arithmetic.OPS,
     blocks.OPS,
     casts.OPS,

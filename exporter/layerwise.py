@@ -1,0 +1,101 @@
+"""Verification against the unfolded model, result by result, and what it would have noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+
+from exporter.formats.records import Array
+from exporter.passes.pipeline import run as run_passes
+from exporter.verify.cost import operations, sizes_in
+from exporter.verify.dependence import independent
+from exporter.verify.exercise import exercise
+from exporter.verify.files import verify_references
+from exporter.verify.layers import in_front, judged, locate_layers
+from exporter.verify.power import power
+from exporter.verify.reference import reference_run
+from exporter.verify.truth import UnfoldedModel
+from exporter.verify.verdict import LayerCheck, Verdict
+
+__all__ = ["verify_layers"]
+
+_MUCH = 5_000_000_000
+"""Operations of a run up to which layers are compared in every engine, not only in the ONNX file as it is written."""
+
+
+def verify_layers(
+    onnx_path: Path | None,
+    npz_path: Path | None,
+    truth: UnfoldedModel,
+    data: Mapping[str, Array] | None,
+    *,
+    fold: bool,
+) -> Verdict:
+    """Compares the outputs of files and all results inside that have a counterpart in the unfolded model.
+
+    Args:
+        onnx_path: The ONNX file, if there is one.
+        npz_path: The bundle, if there is one.
+        truth: The unfolded model; it isn't one any more afterwards.
+        data: Inputs, if somebody gave some.
+        fold: Whether the files were exported with folding.
+
+    Raises:
+        UsageError: No inputs could be made up, or the files have other outputs than the model.
+    """
+    model = truth.model
+    found = None if data is not None else exercise(model)
+    feeds = [one.feeds for one in found.sets] if found is not None else [data or {}]
+    wanted, front = judged(model), in_front(model)
+    references = [reference_run(model, one, wanted.__contains__) for one in feeds]
+    still = independent(model, references)
+    work = _work(model, feeds[0])
+    run_passes(model, fold=fold)
+    located = [locate_layers(model, reference) for reference in references]
+    layers = located[0].layers
+    verdict = verify_references(
+        onnx_path, npz_path, truth, references, given=data is not None, layers=layers, wide=work <= _MUCH
+    )
+    doubts = tuple(
+        f"output {output} doesn't depend on input {name}, as far as these inputs tell; give others with --data"
+        for output, name in still
+    )
+    return replace(
+        verdict,
+        layers=tuple(_with_front(check, front, verdict.layers) for check in verdict.layers),
+        power=power(model, layers, references, [one.results for one in located]),
+        doubts=(*verdict.doubts, *doubts),
+        inputs=_inputs(found.to_json() if found is not None else {}),
+    )
+
+
+def _work(model: ir.Model, feeds: Mapping[str, Array]) -> int:
+    return operations(model, sizes_in(model, {name: array.shape for name, array in feeds.items()}))
+
+
+def _inputs(used: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(used) or {"sets": ["given"]}
+
+
+def _with_front(check: LayerCheck, front: Mapping[str, tuple[str, ...]], checks: tuple[LayerCheck, ...]) -> LayerCheck:
+    """A check that is off, with the nearest results in front of it that were compared in the same engine."""
+    if check.ok:
+        return check
+    compared = {one.layer: one for one in checks if one.engine == check.engine}
+    nearest: dict[str, None] = {}
+    pending, seen = list(front.get(check.layer, ())), set[str]()
+    while pending:
+        name = pending.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if name in compared or name not in front:
+            nearest[name] = None
+        else:
+            pending.extend(front[name])
+    good = [name for name in nearest if name not in compared or compared[name].ok]
+    return replace(check, behind=tuple(good))

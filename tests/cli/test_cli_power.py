@@ -1,0 +1,143 @@
+"""A verdict that knows what it would have noticed, and says so where it can't tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+
+from exporter.ir.builder import Builder
+from exporter.layerwise import verify_layers
+from exporter.passes.pipeline import run as run_passes
+from exporter.targets.npz_bundle import write_bundle
+from exporter.targets.onnx_file import onnx_model, onnx_writers
+from exporter.verify.probes import probes
+from exporter.verify.truth import UnfoldedModel
+from exporter.verify.verdict import Verdict
+from tests.bench.planted_faults import FAULTS, try_faults
+from tests.cli.terminal import Terminal
+
+FLOAT = ir.DataType.FLOAT
+_ROOT = Path(__file__).parents[2]
+_SAMPLE = _ROOT / "sample_ckpts" / "inception"
+
+
+def _weights(*shape: int, scale: float = 1.0) -> Any:
+    return (scale * np.random.RandomState(sum(shape)).standard_normal(shape)).astype(np.float32)
+
+
+def _network(*, shift: float = 0.0, factor: float = 1.0) -> ir.Model:
+    """Two convolutions with batch norms, and logits; pixels of 0 to 255, going by the statistics."""
+    b = Builder("m")
+    y = b.op("Conv", b.input("x", FLOAT, ("N", 12, 12, 3)), b.constant(_weights(3, 3, 3, 16), "first"), None)
+    parts = [np.ones(16), np.zeros(16), np.full(16, 127.5) * _weights(3, 3, 3, 16).sum((0, 1, 2)), np.full(16, 4e5)]
+    y = b.op("BatchNormalization", y, *(b.constant(np.float32(part)) for part in parts))
+    y = b.op("Relu", b.op("Add", y, b.constant(np.full(16, shift, np.float32))))
+    y = b.op("ReduceMean", y, b.constant(np.array([1, 2])), keepdims=0)
+    y = b.op("Dense", y, b.constant(_weights(16, 5, scale=factor), "last"))
+    return b.finish({"y": y})
+
+
+def _verified(build: Callable[[], ir.Model], folder: Path, change: Callable[[onnx.ModelProto], None]) -> Verdict:
+    """What is said of an export of a model, after its ONNX file was changed."""
+    model, path = build(), folder / "m.onnx"
+    recorded = probes(model)
+    run_passes(model)
+    for file, write in onnx_writers(onnx_model(model), path).items():
+        write(file)
+    write_bundle(model, folder / "m.npz", probes=recorded)
+    with _changing(path) as proto:
+        change(proto)
+    return verify_layers(path, folder / "m.npz", UnfoldedModel(build()), None, fold=True)
+
+
+@contextmanager
+def _changing(path: Path) -> Iterator[onnx.ModelProto]:
+    proto = onnx.load(path)
+    yield proto
+    onnx.save(proto, path)
+
+
+def _zero(name: str, channels: list[int]) -> Callable[[onnx.ModelProto], None]:
+    def change(proto: onnx.ModelProto) -> None:
+        weight = next(tensor for tensor in proto.graph.initializer if tensor.name == name)
+        array = onnx.numpy_helper.to_array(weight).copy()
+        array[channels] = 0
+        weight.CopyFrom(onnx.numpy_helper.from_array(array, weight.name))
+
+    return change
+
+
+def _nothing(proto: onnx.ModelProto) -> None:
+    pass
+
+
+def test_a_right_export_is_good_with_all_of_its_power(tmp_path: Path) -> None:
+    """All layers are compared in all engines; every channel would be noticed; pixels were fed."""
+    verdict = _verified(_network, tmp_path, _nothing)
+    assert verdict
+    assert verdict.state == "good"
+    assert verdict.share == 1
+    assert {check.engine for check in verdict.layers} == {
+        "onnxruntime, as written",
+        "onnxruntime, optimised",
+        "NumPy runtime",
+    }
+    assert verdict.inputs["inputs"][0]["offset"][0] > 60
+    assert repr(verdict).startswith("<Verdict: good;")
+
+
+def test_filters_of_the_first_layer_set_to_zero_are_noticed(tmp_path: Path) -> None:
+    """Of a network of raw pixels; the layer is named, with what stands in front of it."""
+    verdict = _verified(_network, tmp_path, _zero("first", [2, 5, 11]))
+    assert not verdict
+    assert verdict.state == "off"
+    off = verdict.first_off
+    assert off is not None
+    assert off.channel in (2, 5, 11)
+    assert off.behind == ("x",)
+    assert "the first one off is" in "\n".join(verdict.lines())
+
+
+def test_an_output_that_does_not_depend_on_the_input_is_no_evidence(tmp_path: Path) -> None:
+    """A network that is dead behind its first layer: no verdict, and it is said why."""
+    verdict = _verified(lambda: _network(shift=-1e6), tmp_path, _nothing)
+    assert (verdict.state, bool(verdict)) == ("none", False)
+    assert "doesn't depend on input x" in "\n".join(verdict.lines())
+
+
+def test_what_is_not_finite_is_no_evidence(tmp_path: Path) -> None:
+    """A model whose outputs are all NaN has no parity with itself."""
+    verdict = _verified(lambda: _network(factor=float("nan")), tmp_path, _nothing)
+    assert (verdict.state, bool(verdict)) == ("none", False)
+    assert "isn't finite" in "\n".join(verdict.lines())
+
+
+def test_the_command_says_it(terminal: Terminal) -> None:
+    """Status 0, with the share of channels that would have been noticed, and the JSON's words for it."""
+    assert terminal("export", _SAMPLE, "-o", "m.onnx").status == 0
+    ended = terminal("verify", "m.onnx", "--against", _SAMPLE)
+    assert (ended.status, ended.err) == (0, "")
+    assert "layers are within their limits" in ended.out
+    assert "would be noticed in 100 %" in ended.out
+    verdict = terminal("verify", "m.onnx", "--against", _SAMPLE, "--json").json
+    assert (verdict["state"], verdict["share"]) == ("good", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sample", ["autoencoder", "handmade_v2", "inception", "one_neuron"])
+def test_planted_faults_are_noticed(sample: str, tmp_path: Path) -> None:
+    """Faults of eight kinds, by comparison with the source and by the stored examples; the stated power agrees."""
+    outcomes = try_faults(_ROOT / "sample_ckpts" / sample, tmp_path, each=1)
+    real = [one for one in outcomes if one.changes]
+    assert len(real) >= 3
+    assert {one.fault for one in outcomes} <= set(FAULTS)
+    assert [one for one in real if not one.against] == []
+    assert [one for one in real if not one.stored] == []
+    assert all(one.stated == one.against for one in outcomes if one.stated is not None)
