@@ -13,16 +13,11 @@ import onnx_ir as ir
 from exporter.ir import edit, elements, shapes
 from exporter.ir.dims import UNKNOWN, Dim, Dims, dims_of, product, same_dim, to_shape
 from exporter.ir.elements import Elements
-<<<<<<< HEAD
-from exporter.ir.known import Known, Result
+from exporter.ir.known import Known, Result, ShapeError
 from exporter.ir.ops import CHANNELS_LAST, ML, ML_OPSET, OPSET, domain_of
 from exporter.ir.text import tensor_of
-=======
-from exporter.ir.known import Known, Result, ShapeError
-from exporter.ir.ops import CHANNELS_LAST, OPSET, domain_of
 from runtime.attributes import problem
 from runtime.extent import nbytes
->>>>>>> main
 from runtime.kernels import KERNELS
 
 __all__ = ["Builder"]
@@ -91,16 +86,12 @@ class Builder:
         Where arrays that repeat one element get large, they become an `Expand` of it, which nobody has to store.
         """
         plain = np.asarray(array)
-<<<<<<< HEAD
-        content = repr(plain.tolist()).encode() if plain.dtype == object else plain.tobytes()
-        key = (str(plain.dtype), plain.shape, content) if plain.size <= _LARGEST_ELEMENTS else None
-=======
         if plain.size > 1 and not any(plain.strides) and self._splats + plain.nbytes > _STORED_SPLATS:
             sizes = self.constant(np.array(plain.shape, np.int64))
             return self.op("Expand", self.constant(np.full(1, plain.flat[0], plain.dtype)), sizes)
         self._splats += 0 if any(plain.strides) else plain.nbytes
-        key = (str(plain.dtype), plain.shape, plain.tobytes()) if plain.size <= _LARGEST_ELEMENTS else None
->>>>>>> main
+        content = repr(plain.tolist()).encode() if plain.dtype == object else plain.tobytes()
+        key = (str(plain.dtype), plain.shape, content) if plain.size <= _LARGEST_ELEMENTS else None
         if key is not None and key in self._constants:
             return self._constants[key]
         unique = self._unique(name or f"{self._source}/const")

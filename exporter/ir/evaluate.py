@@ -13,12 +13,9 @@ import onnx_ir as ir
 
 from exporter.errors import CorruptError, LimitError, UnsupportedError, UsageError
 from exporter.ir.order import is_as_written
-<<<<<<< HEAD
 from exporter.ir.text import array_of
-=======
 from runtime.budget import Budget, Limits, TooMuchError
 from runtime.errors import FAILURES
->>>>>>> main
 from runtime.kernels import KERNELS
 from runtime.kernels.control import complete
 
@@ -181,7 +178,7 @@ def _bytes_made(node: ir.Node) -> int:
     """Bytes of a node's results as far as their shapes are known."""
     shapes = [(output.shape, output.dtype) for output in node.outputs]
     return sum(
-        prod(dim if isinstance(dim, int) else 1 for dim in shape.dims) * max(1, dtype.bitwidth // 8)
+        prod(dim if isinstance(dim, int) else 1 for dim in shape.dims) * dtype.numpy().itemsize
         for shape, dtype in shapes
         if shape is not None and dtype is not None
     )

@@ -16,11 +16,8 @@ import onnx_ir as ir
 
 from exporter._version import __version__
 from exporter.errors import UnsupportedError
-<<<<<<< HEAD
-from exporter.ir.text import array_of
-=======
 from exporter.foreign import on_foreign_data
->>>>>>> main
+from exporter.ir.text import array_of
 from runtime import Probe
 from runtime.bundle import PLAN
 from runtime.document import FORMAT, VERSION, VERSION_WITH_TEXT

@@ -45,14 +45,10 @@ class Compiled:
         self.bundle = bundle._replace(weights=Weights(bundle.weights, bundle.reread))
         self.policy = policy
         self._programs = Programs(self.bundle, policy)
-<<<<<<< HEAD
         self._has_text = any(value.dtype == TEXT for value in (*bundle.inputs, *bundle.outputs)) or any(
             node.op in TEXT_OPS or node.attributes.get("to") == TEXT_TYPE for node in bundle.graph.nodes
         )
-        self._plain = Plain(self.bundle)
-=======
         self._plain = Plain(self.bundle, limits)
->>>>>>> main
 
     def accepts(self, arrays: Sequence[Any]) -> bool:
         """Return whether there is a program for arrays of these shapes and dtypes, which were found good then."""
@@ -60,13 +56,9 @@ class Compiled:
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """Return the outputs, in order; RunError if the sizes that were left open don't go together."""
-<<<<<<< HEAD
         if self._has_text:
             return self._plain.run(arrays)
-        program, idle = self._programs.take(arrays, _kinds(arrays))
-=======
         program, idle = self._programs.take(arrays, _kinds(arrays), self._plain.budget(arrays))
->>>>>>> main
         if program is None:
             return self._plain.run(arrays)
         if isinstance(program, Pieces):
@@ -80,13 +72,9 @@ class Compiled:
 
     def timed(self, arrays: Sequence[Array]) -> Times:
         """Run once, and return how long each step took, and which kernel it was."""
-<<<<<<< HEAD
         if self._has_text:
             return self._plain.timed(arrays)
-        program, idle = self._programs.take(arrays, _kinds(arrays))
-=======
         program, idle = self._programs.take(arrays, _kinds(arrays), self._plain.budget(arrays))
->>>>>>> main
         if program is None:
             return self._plain.timed(arrays)
         if isinstance(program, Pieces):

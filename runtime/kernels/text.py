@@ -11,6 +11,12 @@ from runtime.kernels.base import Array, Function
 
 __all__ = ["OPS"]
 
+Int64 = int
+"""An attribute that may be any int64, as no size or axis may."""
+
+_MOST_LETTERS = 1 << 28
+"""How long the strings that are made may be, all together: joins of joins grow fast."""
+
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _UPPER = {code + 32: code for code in range(ord("A"), ord("Z") + 1)}
 
@@ -19,12 +25,12 @@ def label_encoder(
     x: Array,
     *,
     keys_strings: Sequence[str] | None = None,
-    keys_int64s: Sequence[int] | None = None,
+    keys_int64s: Sequence[Int64] | None = None,
     values_strings: Sequence[str] | None = None,
-    values_int64s: Sequence[int] | None = None,
+    values_int64s: Sequence[Int64] | None = None,
     values_floats: Sequence[float] | None = None,
     default_string: str = "_Unused",
-    default_int64: int = -1,
+    default_int64: Int64 = -1,
     default_float: float = 0.0,
 ) -> Array:
     """The value at the place that x has among the keys, the default where it has none; of equal keys the first."""
@@ -67,8 +73,11 @@ def string_normalizer(
 def string_concat(a: Array, b: Array) -> Array:
     """a followed by b, with broadcasting."""
     first, second = np.broadcast_arrays(a, b)
+    letters = sum(map(len, first.reshape(-1).tolist())) + sum(map(len, second.reshape(-1).tolist()))
+    if letters > _MOST_LETTERS:
+        raise ValueError(f"strings of {letters} letters in all, more than {_MOST_LETTERS}")
     found = np.empty(first.size, object)
-    found[:] = [str(p) + str(q) for p, q in zip(first.reshape(-1).tolist(), second.reshape(-1).tolist())]
+    found[:] = [p + q for p, q in zip(first.reshape(-1).tolist(), second.reshape(-1).tolist())]
     return found.reshape(first.shape)
 
 

@@ -34,13 +34,10 @@ from exporter.lower.tf import (
     shapes,
     slicing,
     sources,
-<<<<<<< HEAD
-    tables,
-    text,
-=======
     sparse,
     special,
->>>>>>> main
+    tables,
+    text,
     transposed,
 )
 from exporter.lower.tf.context import OpFunction, merge

@@ -52,14 +52,7 @@ def not_equal(ctx: NodeContext) -> ir.Value:
 
 OPS: dict[str, OpFunction] = {
     "ApproximateEqual": approximate_equal,
-<<<<<<< HEAD
-    "BitwiseAnd": same("BitwiseAnd"),
-    "BitwiseOr": same("BitwiseOr"),
-    "BitwiseXor": same("BitwiseXor"),
     "Equal": equal,
-=======
-    "Equal": same("Equal"),
->>>>>>> main
     "Greater": same("Greater"),
     "GreaterEqual": same("GreaterOrEqual"),
     "Less": same("Less"),
