@@ -11,12 +11,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+from exporter.checked import Checked, fold_checked
 from exporter.errors import UsageError
 from exporter.frontend import Unfolded, unfold
 from exporter.inference.options import STORED_AS, Options
 from exporter.inspection import Inspection, inspect_source
-from exporter.passes.pipeline import run as run_passes
-from exporter.report import FileWritten, FoldOutcome, Report, TensorSpec
+from exporter.report import FileWritten, Report, TensorSpec
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
@@ -26,7 +26,6 @@ from exporter.targets.onnx_file import data_files
 from exporter.targets.opsets import DEFAULT_OPSET
 from exporter.targets.outputs import chosen, output_folders, output_paths, output_writers
 from exporter.targets.ownership import check_ownership
-from exporter.verify.probes import probes
 from runtime.pair import EXPORT_ID
 
 __all__ = ["export", "inspect"]
@@ -56,6 +55,7 @@ def export(
     force: bool = False,
     to: Iterable[str] = (),
     embed: bool = False,
+    check: bool = True,
 ) -> Report:
     """Exports a checkpoint as folded ONNX and, beside it, as a bundle for the NumPy runtime; all files or none.
 
@@ -84,13 +84,15 @@ def export(
             in one file, `NAME.pyz`; "c", a program in C, in the folder `NAME_c`. Where "onnx" or "npz" is named, the
             other one isn't written.
         embed: Put the weights into the NumPy program.
+        check: Run the folded model beside the unfolded one, and take back the folds that turn out wrong.
 
     Raises:
+        ParityError: The result is off without any fold, too.
         ExportError: Its subclasses; nothing has been written then.
     """
     start = time.perf_counter()
     path, graph_path = Path(source), None if graph is None else Path(graph)
-    onnx_path = _onnx_path(Path(output)) if output is not None else _default_output(path)
+    onnx_path = _default_output(path) if output is None else _onnx_path(Path(output))
     wanted = chosen(to, embed=embed)
     protected = source_files(path) + ([graph_path] if graph_path else [])
     folders = output_folders(onnx_path, wanted)
@@ -110,28 +112,28 @@ def export(
         fold=fold,
         custom=dict(custom or {}),
     )
-    unfolded = unfold(path, graph=graph_path, options=options)
+    again = partial(unfold, path, graph=graph_path, options=options)
+    unfolded = again()
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
-    recorded = probes(unfolded.model)
-    folds = run_passes(unfolded.model, fold=fold)
+    result = fold_checked(unfolded.model, lambda: again().model, fold=fold, check=check)
     settings = {"opset": opset or DEFAULT_OPSET, "layout": input_layout}
-    metadata[EXPORT_ID] = content_id(unfolded.model, recorded, metadata | settings)
-    standard, raised = at_lowest_opset(unfolded.model, opset, input_layout, metadata)
-    writers = output_writers(wanted, onnx_path, unfolded.model, standard, recorded, metadata, embed=embed)
+    metadata[EXPORT_ID] = content_id(result.model, result.probes, metadata | settings)
+    standard, raised = at_lowest_opset(result.model, opset, input_layout, metadata)
+    writers = output_writers(wanted, onnx_path, result.model, standard, result.probes, metadata, embed=embed)
     write_files(writers, inputs=protected, superseded=_superseded(onnx_path, wanted), folders=folders)
     files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
     inputs_found, outputs_found = (
         tensor_specs(values, unfolded.reasons) for values in (standard.graph.inputs, standard.graph.outputs)
     )
-    notes = (*unfolded.notes, *raised, *_notes(bool(recorded)))
-    return _report(path, unfolded, (inputs_found, outputs_found), folds, notes, files, start)
+    notes = (*unfolded.notes, *raised, *_notes(bool(result.probes)))
+    return _report(path, unfolded, (inputs_found, outputs_found), result, notes, files, start)
 
 
 def _report(
     path: Path,
     unfolded: Unfolded,
     ends: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]],
-    folds: tuple[FoldOutcome, ...],
+    result: Checked,
     notes: tuple[str, ...],
     files: tuple[FileWritten, ...],
     start: float,
@@ -142,12 +144,13 @@ def _report(
         unfolded.kind,
         *ends,
         unfolded.batch_norms,
-        folds,
+        result.folds,
         unfolded.decisions,
         unfolded.warnings,
         notes,
         files,
         time.perf_counter() - start,
+        result.check,
     )
 
 

@@ -219,6 +219,7 @@ _CUSTOM = click.option(
     help="Keep float16 as it is stored, or widen it.",
 )
 @click.option("--no-fold", is_flag=True, show_default="off", help="Leave batch norms and constants as they are.")
+@click.option("--no-check", is_flag=True, show_default="off", help="Don't run the result beside the unfolded model.")
 @click.option("--json", "as_json", is_flag=True, show_default="off", help="Print the report as JSON.")
 @_talk
 @click.pass_context
@@ -243,6 +244,7 @@ def export(
     include_preprocessing: bool,
     dtype: Literal["stored", "float32"],
     no_fold: bool,
+    no_check: bool,
     as_json: bool,
 ) -> None:
     """Write SOURCE as OUT.onnx and OUT.npz.
@@ -266,6 +268,7 @@ def export(
         keep_batch_statistics=keep,
         input_layout=input_layout,
         fold=not no_fold,
+        check=not no_check,
         arch=arch,
         include_preprocessing=include_preprocessing,
         dtype=dtype,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import onnx_ir as ir
 
@@ -59,7 +59,7 @@ AFTER: tuple[Pass, ...] = (
 
 
 @on_foreign_data("folding it")
-def run(model: ir.Model, *, fold: bool = True) -> tuple[FoldOutcome, ...]:
+def run(model: ir.Model, *, fold: bool = True, keep: Collection[str] = ()) -> tuple[FoldOutcome, ...]:
     """Folds and tidies a model in place; says of each affine op what became of it.
 
     The invariants of the IR are checked after every pass.
@@ -67,12 +67,13 @@ def run(model: ir.Model, *, fold: bool = True) -> tuple[FoldOutcome, ...]:
     Args:
         model: The model as it was lowered.
         fold: Fold affine ops and constants; without it only what doesn't change the numbers is done.
+        keep: The sources of affine ops that stay as they are.
     """
     _each(model, BEFORE)
     outcomes: tuple[FoldOutcome, ...] = ()
     if fold:
         _each(model, (merge_clips, merge_hard_sigmoids, merge_absolute_leaky_relus))
-        outcomes = fold_affine(model)
+        outcomes = fold_affine(model, keep)
         edit.check(model)
         _each(model, (fold_constants,))
     _each(model, AFTER)

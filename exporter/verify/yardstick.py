@@ -25,7 +25,7 @@ __all__ = ["LOOSE", "Deviation", "Yardstick"]
 LOOSE = 1e-2
 _UNUSUAL = 1e3
 _FEW = 8
-_LEAST = 1e-2
+_LEAST = 0.1
 _SMALLEST = 1e-30
 
 
@@ -152,8 +152,9 @@ def _channel_scale(wide: Array) -> Array:
     if not flat.size:
         return size
     usual = _usual(flat)
-    if len(flat) < _FEW:
-        usual = np.maximum(usual, _LEAST * float(np.median(usual)))
+    few = (np.count_nonzero(flat, axis=0) < _FEW) & (usual > 0)
+    if few.any():  # what an activation leaves of a channel may be as small as the noise before it
+        usual = np.where(few, np.maximum(usual, _LEAST * float(np.median(usual[usual > 0]))), usual)
     overall = float(np.max(usual, initial=0.0))
     usual = np.where(usual > 0, usual, overall or 1.0)
     return np.maximum(size, usual)

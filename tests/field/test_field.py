@@ -16,7 +16,6 @@ from tests.field.case import CASES, FieldCase, relative_error
 
 _CLOSE = 1e-5
 _WAITING = {
-    "qat_training": "assigned ranges on the forward path aren't read",
     "ssd_frozen": "a condition selects between results of two sizes",
 }
 """Cases that aren't right yet, and why."""

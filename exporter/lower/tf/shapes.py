@@ -41,6 +41,8 @@ def reshape(ctx: NodeContext) -> ir.Value:
     """`Reshape`: -1 is what is left; a 0 means no elements, not ONNX's "as in the input"."""
     x, wanted = ctx.inputs
     known = ctx.builder.elements(wanted)
+    if known is not None and known.ndim != 1:
+        raise RefusalError(f"its shape has rank {known.ndim}, expected 1")
     if known is not None and any(item == 0 for item in known.reshape(-1)):
         return ctx.op("Reshape", x, as_int64(ctx, wanted), allowzero=1)
     if ctx.memory.batch is not None and known is not None and known.dtype != object and known.ndim == 1:
