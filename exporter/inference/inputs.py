@@ -102,7 +102,8 @@ def find_inputs(
 def _is_source(rewriter: Rewriter, node: Node) -> bool:
     """A placeholder, what queues and decoders give out, and what a loop over decoders has collected."""
     if node.op in COLLECTORS:
-        return any(other.op in DATA_SOURCES for other in rewriter.order([Ref(node.name)]))
+        needed = rewriter.order([Ref(node.name)])
+        return any(other.op in DATA_SOURCES and STEPWISE in other.attributes for other in needed)
     if STEPWISE in node.attributes:
         return False
     return node.op in DATA_SOURCES or (node.op in PLACEHOLDERS and node.attribute("dtype") != _STRING)
