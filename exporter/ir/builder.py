@@ -216,24 +216,27 @@ class Builder:
 
     def finish(self, outputs: Mapping[str, ir.Value]) -> ir.Model:
         """The model with these outputs; what they don't need is removed."""
+        holders = {str(value.name): value for value in self._all_values()}
         for name, value in outputs.items():
-            self.graph.outputs.append(self._as_output(name, value))
+            self.graph.outputs.append(self._as_output(name, value, holders))
         model = ir.Model(self.graph, ir_version=8)
         edit.remove_dead(model)
         edit.check(model)
         return model
 
-    def _as_output(self, name: str, value: ir.Value) -> ir.Value:
+    def _as_output(self, name: str, value: ir.Value, holders: dict[str, ir.Value]) -> ir.Value:
         """An input, a constant or a value that is an output already gets an Identity, to have a name of its own."""
-        if value.producer() is None or value in self.graph.outputs:
+        if value.producer() is None or value.is_graph_output():
             with self.source(name):
                 results = [(value.dtype, self.shape(value))]
                 value = self._append("Identity", [value], {}, results)[0]
-        holder = next((other for other in self._all_values() if other.name == name and other is not value), None)
-        if holder is not None:
+        holder = holders.get(name)
+        if holder is not None and holder is not value:
             holder.name = self._unique(f"{name}/inner")
+            holders[holder.name] = holder
             self._names.discard(name)
-        value.name = name
+        holders.pop(str(value.name), None)
+        value.name, holders[name] = name, value
         return value
 
     def _all_values(self) -> Iterator[ir.Value]:

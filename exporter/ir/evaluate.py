@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import prod
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from exporter.errors import CorruptError, LimitError, UnsupportedError, UsageError
+from exporter.ir.edit import subgraphs
 from exporter.ir.order import is_as_written
 from exporter.ir.text import array_of
 from runtime.budget import Budget, Limits, TooMuchError
@@ -296,11 +297,17 @@ def _use_counts(graph: ir.Graph) -> Counter[ir.Value]:
     """How often each value of a graph is read; one that a subgraph reads is never counted down to 0."""
     uses = Counter(value for node in graph for value in node.inputs if value is not None)
     uses.update(graph.outputs)
-    for node in graph:
-        for value in {v for v in node.inputs if v is not None}:
-            if any(user.graph is not graph for user, _ in value.uses()):
-                uses[value] += 1
+    uses.update({value for node in graph for inner in subgraphs(node) for value in _read_in(inner)} & uses.keys())
     return uses
+
+
+def _read_in(graph: ir.Graph) -> Iterator[ir.Value]:
+    """All values that a subgraph and those in it read."""
+    yield from graph.outputs
+    for node in graph:
+        yield from (value for value in node.inputs if value is not None)
+        for inner in subgraphs(node):
+            yield from _read_in(inner)
 
 
 def _body(
