@@ -14,6 +14,7 @@ import onnx_ir as ir
 from exporter.errors import CorruptError, LimitError, UnsupportedError, UsageError
 from exporter.ir.edit import subgraphs
 from exporter.ir.order import is_as_written
+from exporter.ir.text import array_of
 from runtime.budget import Budget, Limits, TooMuchError
 from runtime.errors import FAILURES
 from runtime.kernels import KERNELS
@@ -186,7 +187,7 @@ def _bytes_made(node: ir.Node) -> int:
     """Bytes of a node's results as far as their shapes are known."""
     shapes = [(output.shape, output.dtype) for output in node.outputs]
     return sum(
-        prod(dim if isinstance(dim, int) else 1 for dim in shape.dims) * max(1, dtype.bitwidth // 8)
+        prod(dim if isinstance(dim, int) else 1 for dim in shape.dims) * dtype.numpy().itemsize
         for shape, dtype in shapes
         if shape is not None and dtype is not None
     )
@@ -221,7 +222,7 @@ def _producers(value: ir.Value, known: Mapping[ir.Value, _Array]) -> list[ir.Nod
 
 def _initial(value: ir.Value, dtype: np.dtype[Any] | None) -> _Array:
     assert value.const_value is not None
-    array = value.const_value.numpy()
+    array = array_of(value.const_value)
     return array if dtype is None else _in_type(array, dtype)
 
 
