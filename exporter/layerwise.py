@@ -65,6 +65,8 @@ def verify_layers(
         f"output {output} doesn't depend on input {name}, as far as these inputs tell; give others with --data"
         for output, name in still
     )
+    seen = {check.layer for check in verdict.layers}
+    layers = tuple(layer for layer in layers if layer.name in seen)
     return replace(
         verdict,
         layers=tuple(_with_front(check, front, verdict.layers) for check in verdict.layers),

@@ -14,6 +14,7 @@ from exporter.verify.compare import FLOOR, Array, disagreement, error, limit
 from exporter.verify.data import nudged
 from exporter.verify.engines import Engine, EngineError, Feeds, bundle_engine, onnx_engine
 from exporter.verify.layers import Layer, check_layers
+from exporter.verify.pairing import paired
 from exporter.verify.reference import Reference
 from exporter.verify.truth import Truth
 from exporter.verify.verdict import LayerCheck, OutputCheck, Verdict
@@ -82,6 +83,11 @@ def verify_references(
             inner_too = _remembering(onnx_engine(onnx_path, optimised=False, also=[layer.tensor for layer in layers]))
             inner_too.run(references[0].inputs)
             engines[0] = inner_too
+    first, renamed = references[0], dict[str, None]()
+    for i, engine in enumerate(engines):
+        if engine.output_shapes:
+            engines[i], other = paired(engine, first.inputs, first.outputs)
+            renamed.update(dict.fromkeys(other))
     checks: list[OutputCheck] = []
     inside: list[LayerCheck] = []
     compared = {name for reference in references for name in reference.outputs}
@@ -111,7 +117,7 @@ def verify_references(
         tuple(skipped),
         layers=tuple(inside),
         doubts=(*doubts, *_loose(references)),
-        remarks=tuple(remarks),
+        remarks=(*renamed, *remarks),
     )
 
 

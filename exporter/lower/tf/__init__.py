@@ -37,6 +37,8 @@ from exporter.lower.tf import (
     sources,
     sparse,
     special,
+    tables,
+    text,
     transposed,
 )
 from exporter.lower.tf.context import OpFunction, merge
@@ -78,6 +80,8 @@ OPS: dict[str, OpFunction] = merge(
     shapes.OPS,
     slicing.OPS,
     sources.OPS,
+    tables.OPS,
+    text.OPS,
     transposed.OPS,
 )
 """Every op type that has a translation."""

@@ -70,6 +70,7 @@ _KERNELS = frozenset(
         "convolve",
         "crc32",
         "depth",
+        "depth_row",
         "depthwise",
         "example_bin",
         "frame",
