@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from exporter.lower.keras.activations import activate
 from exporter.lower.keras.context import LayerContext, Lower
-from exporter.lower.keras.windows import padding_attributes
+from exporter.lower.keras.windows import padding_attributes, window_input
 
 __all__ = ["LAYERS", "convolve"]
 
@@ -25,6 +25,8 @@ def convolve(
     dilations = ctx.settings.integers("dilation_rate", rank, 1)
     padding = ctx.settings.choice("padding", _PADDINGS, "valid")
     pads = padding_attributes(ctx.ops, x, padding, size, strides, dilations)
+    reach = [(each - 1) * dilation + 1 for each, dilation in zip(size, dilations, strict=True)]
+    x = window_input(ctx.ops, x, pads, reach, strides)
     return ctx.ops("Conv", x, kernel, bias, strides=strides, dilations=dilations, group=group, **pads)
 
 

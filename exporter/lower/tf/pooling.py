@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
+from exporter.lower.gaps import without_last_gap
 from exporter.lower.tf.context import NodeContext, OpFunction
 from exporter.lower.tf.layout import Layout, layout_of
 from exporter.lower.tf.padding import padding_attributes
@@ -27,7 +28,9 @@ def _pooled(ctx: NodeContext, op_type: str, layout: Layout, kernel: Sequence[int
     dims = ctx.shape(x)
     assert dims is not None
     padding = padding_attributes(ctx, layout, [dims[axis] for axis in layout.space], window, steps)
-    y = ctx.op(op_type, layout.channels_last(ctx, x), kernel_shape=window, strides=steps, **padding)
+    last = layout.channels_last(ctx, x)
+    last = without_last_gap(ctx.builder, last, window, steps) if "auto_pad" in padding else last
+    y = ctx.op(op_type, last, kernel_shape=window, strides=steps, **padding)
     return layout.restore(ctx, y)
 
 
