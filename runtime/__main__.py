@@ -176,6 +176,9 @@ def _feeds(net: Net, path: str) -> dict[str, Array]:
 
     if not Path(path).is_file():
         raise InputError(f"{path}: {'not a regular file' if Path(path).exists() else 'no such file'}")
+    with Path(path).open("rb") as file:
+        if not file.read(6).startswith((b"PK", b"\x93NUMPY")):
+            raise InputError(f"{path}: neither an .npz nor an .npy file; numpy.savez writes one, of the image's pixels")
     try:
         found = np.load(path, allow_pickle=False)
         if isinstance(found, np.ndarray):

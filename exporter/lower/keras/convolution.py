@@ -39,7 +39,22 @@ def conv(ctx: LayerContext, *, rank: int) -> ir.Value:
     if group < 1 or channels % group or filters % group:
         return ctx.refuse(f"{group} groups don't divide {channels} channels and {filters} filters")
     kernel = ctx.weight("kernel", (*size, channels // group, filters))
-    return _finished(ctx, convolve(ctx, x, kernel, _bias(ctx, filters), size=size, group=group))
+    if ctx.ops.rank(x) <= rank + 2:
+        return _finished(ctx, convolve(ctx, x, kernel, _bias(ctx, filters), size=size, group=group))
+    return _finished(ctx, _over_batches(ctx, x, kernel, _bias(ctx, filters), size=size, group=group))
+
+
+def _over_batches(
+    ctx: LayerContext, x: ir.Value, kernel: ir.Value, bias: ir.Value | None, *, size: Sequence[int], group: int
+) -> ir.Value:
+    """x[N, *more, *space, C]: Keras 2 takes all axes before the spatial ones as a batch."""
+    ops = ctx.ops
+    sizes = [ops.size(x, axis) for axis in range(ops.rank(x))]
+    first = len(sizes) - len(size) - 1
+    y = convolve(ctx, ops.reshape(x, [-1, *sizes[first:]]), kernel, bias, size=size, group=group)
+    after = [ops.size(y, axis) for axis in range(1, ops.rank(y))]
+    known = all(isinstance(each, int) for each in (*sizes[1:first], *after))
+    return ops.reshape(y, [-1 if known else sizes[0], *sizes[1:first], *after])
 
 
 def depthwise(ctx: LayerContext, *, rank: int) -> ir.Value:
