@@ -5,27 +5,27 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+from exporter.checked import Checked, fold_checked
 from exporter.errors import UsageError
 from exporter.frontend import Unfolded, unfold
 from exporter.inference.options import STORED_AS, Options
 from exporter.inspection import Inspection, inspect_source
-from exporter.passes.pipeline import run as run_passes
-from exporter.report import FileWritten, FoldOutcome, Report, TensorSpec
+from exporter.report import FileWritten, Report, TensorSpec
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
+from exporter.targets.lowest_opset import at_lowest_opset
 from exporter.targets.npz_bundle import content_id
-from exporter.targets.onnx_file import data_files, onnx_model
+from exporter.targets.onnx_file import data_files
 from exporter.targets.opsets import DEFAULT_OPSET
-from exporter.targets.outputs import chosen, output_paths, output_writers
+from exporter.targets.outputs import chosen, output_folders, output_paths, output_writers
 from exporter.targets.ownership import check_ownership
-from exporter.verify.probes import probes
 from runtime.pair import EXPORT_ID
 
 __all__ = ["export", "inspect"]
@@ -45,7 +45,7 @@ def export(
     signature: str | None = None,
     ema: bool = False,
     keep_batch_statistics: bool | Iterable[str] = False,
-    opset: int = DEFAULT_OPSET,
+    opset: int | None = None,
     input_layout: Literal["nhwc", "nchw"] = "nhwc",
     fold: bool = True,
     arch: str | None = None,
@@ -55,6 +55,7 @@ def export(
     force: bool = False,
     to: Iterable[str] = (),
     embed: bool = False,
+    check: bool = True,
 ) -> Report:
     """Exports a checkpoint as folded ONNX and, beside it, as a bundle for the NumPy runtime; all files or none.
 
@@ -69,7 +70,7 @@ def export(
         signature: The signature to export, of a SavedModel that has several.
         ema: Take the averaged weights (ExponentialMovingAverage).
         keep_batch_statistics: True, or the scopes whose batch norms keep the batch's own statistics.
-        opset: The ONNX opset, from 13 on.
+        opset: The ONNX opset, from 13 on; by default 17, or the lowest above it that has all the model needs.
         input_layout: "nchw" makes image inputs channels-first.
         fold: Fold batch norms and constants.
         arch: The architecture of a checkpoint that holds only weights, if they don't tell it by themselves: a built-in
@@ -80,18 +81,22 @@ def export(
             activation that it is at inference: `{"FixedDropout": "Dropout"}`.
         force: Overwrite files that no export has written.
         to: What to write besides: "numpy", a program that a person reads, `NAME.py`; "pyz", the bundle with the runtime
-            in one file, `NAME.pyz`. Where "onnx" or "npz" is named, the other one isn't written.
+            in one file, `NAME.pyz`; "c", a program in C, in the folder `NAME_c`. Where "onnx" or "npz" is named, the
+            other one isn't written.
         embed: Put the weights into the NumPy program.
+        check: Run the folded model beside the unfolded one, and take back the folds that turn out wrong.
 
     Raises:
+        ParityError: The result is off without any fold, too.
         ExportError: Its subclasses; nothing has been written then.
     """
     start = time.perf_counter()
     path, graph_path = Path(source), None if graph is None else Path(graph)
-    onnx_path = _onnx_path(Path(output)) if output is not None else _default_output(path)
+    onnx_path = _default_output(path) if output is None else _onnx_path(Path(output))
     wanted = chosen(to, embed=embed)
     protected = source_files(path) + ([graph_path] if graph_path else [])
-    check_targets(output_paths(onnx_path, wanted), protected)
+    folders = output_folders(onnx_path, wanted)
+    check_targets(output_paths(onnx_path, wanted), protected, folders)
     if not force:
         check_ownership(output_paths(onnx_path, wanted))
     options = Options(
@@ -107,28 +112,28 @@ def export(
         fold=fold,
         custom=dict(custom or {}),
     )
-    unfolded = unfold(path, graph=graph_path, options=options)
+    again = partial(unfold, path, graph=graph_path, options=options)
+    unfolded = again()
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
-    recorded = probes(unfolded.model)
-    folds = run_passes(unfolded.model, fold=fold)
-    metadata[EXPORT_ID] = content_id(unfolded.model, recorded, {**metadata, "opset": opset, "layout": input_layout})
-    standard = onnx_model(unfolded.model, opset=opset, input_layout=input_layout, metadata=metadata)
-    stored = {"probes": recorded, "metadata": metadata}
-    writers = output_writers(wanted, onnx_path, unfolded.model, standard, embed=embed, **stored)
-    write_files(writers, inputs=protected, superseded=partial(data_files, onnx_path) if "onnx" in wanted else tuple)
+    result = fold_checked(unfolded.model, lambda: again().model, fold=fold, check=check)
+    settings = {"opset": opset or DEFAULT_OPSET, "layout": input_layout}
+    metadata[EXPORT_ID] = content_id(result.model, result.probes, metadata | settings)
+    standard, raised = at_lowest_opset(result.model, opset, input_layout, metadata)
+    writers = output_writers(wanted, onnx_path, result.model, standard, result.probes, metadata, embed=embed)
+    write_files(writers, inputs=protected, superseded=_superseded(onnx_path, wanted), folders=folders)
     files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
-    ends = (
-        tensor_specs(standard.graph.inputs, unfolded.reasons),
-        tensor_specs(standard.graph.outputs, unfolded.reasons),
+    inputs_found, outputs_found = (
+        tensor_specs(values, unfolded.reasons) for values in (standard.graph.inputs, standard.graph.outputs)
     )
-    return _report(path, unfolded, ends, folds, (*unfolded.notes, *_notes(bool(recorded))), files, start)
+    notes = (*unfolded.notes, *raised, *_notes(bool(result.probes)))
+    return _report(path, unfolded, (inputs_found, outputs_found), result, notes, files, start)
 
 
 def _report(
     path: Path,
     unfolded: Unfolded,
     ends: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]],
-    folds: tuple[FoldOutcome, ...],
+    result: Checked,
     notes: tuple[str, ...],
     files: tuple[FileWritten, ...],
     start: float,
@@ -139,13 +144,19 @@ def _report(
         unfolded.kind,
         *ends,
         unfolded.batch_norms,
-        folds,
+        result.folds,
         unfolded.decisions,
         unfolded.warnings,
         notes,
         files,
         time.perf_counter() - start,
+        result.check,
     )
+
+
+def _superseded(onnx_path: Path, wanted: tuple[str, ...]) -> Callable[[], Iterable[Path]]:
+    """The weights beside an ONNX file that is replaced."""
+    return partial(data_files, onnx_path) if "onnx" in wanted else tuple
 
 
 def _notes(has_probes: bool) -> tuple[str, ...]:

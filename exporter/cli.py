@@ -1,4 +1,4 @@
-"""The command line. Exit status: 0 done, 1 parity failed, 2 usage, 3 input, 4 unsupported, 70 a bug of ours."""
+"""The command line. Exit status: 0 done, 1 parity failed, 2 usage, 3 input, 4 unsupported, 70 a bug, 130 stopped."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +16,14 @@ import click
 
 from exporter._version import __version__
 from exporter.errors import ExportError, ParityError, UsageError
+from exporter.streams import lenient_streams, telling
 
 __all__ = ["main"]
 
-_BUG = 70
+_BUG, _INTERRUPTED = 70, 130
+_LONGEST = 2000
+"""Characters of a message."""
+
 _DEFAULT_OPSET = 17
 _DEBUG, _DETAIL = "ckpt2onnx.debug", "ckpt2onnx.detail"
 """Entries of the context's `meta`, which all commands share: whether to show tracebacks, and how much is said."""
@@ -50,8 +55,11 @@ class _Commands(click.Group):
     """Turns errors into a paragraph and an exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        lenient_streams()
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _fail(ctx, "interrupted", _INTERRUPTED)
         except ExportError as error:
             _fail(ctx, str(error), error.exit_code)
         except BrokenPipeError:
@@ -73,7 +81,9 @@ def _describe(error: OSError) -> str:
 def _fail(ctx: click.Context, text: str, status: int) -> None:
     if ctx.meta.get(_DEBUG):
         traceback.print_exc()
-    click.echo(f"ckpt2onnx: {text}", err=True)
+    shown = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
+    with suppress(OSError):
+        click.echo(f"ckpt2onnx: {shown}", err=True)
     ctx.exit(status)
 
 
@@ -179,14 +189,14 @@ _CUSTOM = click.option(
 @click.option(
     "--to",
     multiple=True,
-    type=click.Choice(["onnx", "npz", "numpy", "pyz"]),
+    type=click.Choice(["onnx", "npz", "numpy", "pyz", "c"]),
     show_default="onnx and npz",
-    help="Write that, too: a NumPy program (OUT.py), or all in one file (OUT.pyz). onnx, npz: one of the two alone.",
+    help="Write that, too: NumPy to read (OUT.py), one file to run (OUT.pyz), C (OUT_c). onnx, npz: one of them alone.",
 )
 @click.option("--embed", is_flag=True, show_default="off", help="Put the weights into the NumPy program.")
 @_graph_options
 @_CUSTOM
-@click.option("--opset", type=int, default=None, show_default=str(_DEFAULT_OPSET), help="ONNX opset, 13 to the newest.")
+@click.option("--opset", type=int, default=None, show_default=f"{_DEFAULT_OPSET} or what it needs", help="ONNX opset.")
 @click.option(
     "--input-layout",
     type=click.Choice(["nhwc", "nchw"]),
@@ -209,6 +219,7 @@ _CUSTOM = click.option(
     help="Keep float16 as it is stored, or widen it.",
 )
 @click.option("--no-fold", is_flag=True, show_default="off", help="Leave batch norms and constants as they are.")
+@click.option("--no-check", is_flag=True, show_default="off", help="Don't run the result beside the unfolded model.")
 @click.option("--json", "as_json", is_flag=True, show_default="off", help="Print the report as JSON.")
 @_talk
 @click.pass_context
@@ -233,6 +244,7 @@ def export(
     include_preprocessing: bool,
     dtype: Literal["stored", "float32"],
     no_fold: bool,
+    no_check: bool,
     as_json: bool,
 ) -> None:
     """Write SOURCE as OUT.onnx and OUT.npz.
@@ -256,6 +268,7 @@ def export(
         keep_batch_statistics=keep,
         input_layout=input_layout,
         fold=not no_fold,
+        check=not no_check,
         arch=arch,
         include_preprocessing=include_preprocessing,
         dtype=dtype,
@@ -265,12 +278,13 @@ def export(
         custom=dict(_layer(text) for text in custom),
         **({} if opset is None else {"opset": opset}),
     )
-    if as_json:
-        _print_json(report.to_json())
-        return
-    from exporter.render import report_lines
+    with telling():
+        if as_json:
+            _print_json(report.to_json())
+            return
+        from exporter.render import report_lines
 
-    _show(report_lines(report, _width(), detail=context.meta.get(_DETAIL, 0)))
+        _show(report_lines(report, _width(), detail=context.meta.get(_DETAIL, 0)))
 
 
 def _input(text: str) -> tuple[str, tuple[int | None, ...] | None]:
@@ -301,7 +315,8 @@ def _layer(text: str) -> tuple[str, str]:
 
 
 def _print_json(document: Any) -> None:
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    click.echo(json.dumps(document, indent=2, ensure_ascii=not is_unicode))
 
 
 @main.command()
@@ -392,6 +407,8 @@ def verify(
     as_json: bool,
 ) -> None:
     """Check MODEL (.onnx, .npz or both): onnxruntime and the NumPy runtime against the truth.
+
+    Or a program of an export, which is run: OUT.py, OUT.pyz, or the folder OUT_c, compiled with and without sanitizers.
 
     The truth is what --data records, else the unfolded model of --against in float64, else the example in the bundle.
     Exit status 1 if an output differs by more than float32 noise.

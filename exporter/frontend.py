@@ -14,6 +14,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from exporter.errors import MissingError, SourceError, UsageError
+from exporter.foreign import on_foreign_data
 from exporter.inference.options import Options
 from exporter.ir import edit
 from exporter.ir.roots import check_roots
@@ -57,6 +58,7 @@ class Unfolded:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+@on_foreign_data("reading it")
 def unfold(path: Path, *, graph: Path | None = None, options: Options | None = None) -> Unfolded:
     """Reads a source and lowers its inference function; bfloat16 becomes float32, as does float16 if that is chosen.
 

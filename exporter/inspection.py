@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.errors import ExportError
+from exporter.foreign import on_foreign_data
 from exporter.formats.records import TensorStore
 from exporter.frontend import Unfolded, custom_names_of, unfold
 from exporter.inference.options import Options
@@ -95,6 +96,7 @@ class Inspection:
         return asdict(self)
 
 
+@on_foreign_data("reading it")
 def inspect_source(path: Path, *, graph: Path | None = None, options: Options | None = None) -> Inspection:
     """Looks at a source.
 

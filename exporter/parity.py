@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Literal
@@ -14,16 +15,18 @@ from google.protobuf.message import DecodeError
 
 from exporter.arrays import named, read_arrays
 from exporter.errors import CorruptError, FormatError, MissingError, UsageError
+from exporter.foreign import on_foreign_data
 from exporter.formats.records import Array
 from exporter.frontend import unfold
 from exporter.inference.options import STORED_AS, Options
 from exporter.layerwise import verify_layers
 from exporter.oracle import tensorflow_truth
 from exporter.passes.pipeline import run as run_passes
-from exporter.verify.engines import EngineError
+from exporter.verify.engines import Engine, EngineError
 from exporter.verify.exercise import exercise
 from exporter.verify.files import verify_files
 from exporter.verify.pairs import check_data, check_together
+from exporter.verify.programs import c_engine, python_engine
 from exporter.verify.reference import Reference
 from exporter.verify.sites import check_sites, locate, truths
 from exporter.verify.truth import Recorded, Truth, UnfoldedModel, recorded_in_bundle
@@ -33,6 +36,7 @@ from exporter.zoo.user_file import is_file_name
 __all__ = ["verify_model"]
 
 
+@on_foreign_data("verifying it")
 def verify_model(
     model: str | PathLike[str],
     *,
@@ -46,7 +50,8 @@ def verify_model(
     """Runs exported files and compares their outputs with a truth.
 
     Args:
-        model: The ONNX file or the bundle; the other one is checked too if it is beside it.
+        model: The ONNX file or the bundle; the other one is checked too if it is beside it. Or a program of the same
+            export, which is run: `NAME.py`, `NAME.pyz`, or the folder `NAME_c`, which is compiled.
         against: The source it was exported from: the unfolded model in float64 is the truth.
         graph: The source's graph, if it isn't beside it.
         reference: "tensorflow" lets TensorFlow run the source (`against`) and be the truth.
@@ -58,7 +63,8 @@ def verify_model(
     Raises:
         ExportError: Its subclasses; a verdict that says no isn't an error.
     """
-    onnx_path, npz_path = _pair(Path(model))
+    makers = _programs(Path(model))
+    onnx_path, npz_path = _pair(Path(model)) if makers is None else _beside(Path(model))
     if graph is not None and against is None:
         raise UsageError("--graph belongs to a source, and none is given", hint="Give it with --against")
     if onnx_path is not None:
@@ -73,6 +79,14 @@ def verify_model(
             "--data has recorded outputs, and --reference asks for TensorFlow's: two truths",
             hint="Leave out --reference, or the outputs in --data",
         )
+    if makers is not None:
+        known = recorded or (
+            _tensorflow(_path(against), _path(graph), onnx_path, npz_path, arch)
+            if reference is not None
+            else _truth(_path(against), _path(graph), onnx_path, npz_path, arch)
+        )
+        names = _names(onnx_path, npz_path)
+        return verify_files(None, None, known, None if recorded is not None else arrays, makers=makers(*names))
     if recorded is not None and not sites:
         return verify_files(onnx_path, npz_path, recorded)
     if reference is not None:
@@ -108,6 +122,35 @@ def _sites(
     known = truths(model, exercise(model, count=1).sets[0].feeds if data is None else data)
     run_passes(model, fold=_stored(onnx_path, npz_path).fold)
     return check_sites(onnx_path, npz_path, known, locate(model, known))
+
+
+_Makers = Callable[[list[str], list[str]], list[Callable[[], Engine]]]
+
+
+def _programs(path: Path) -> _Makers | None:
+    """What makes the engines of a standalone program, from the names of its inputs and outputs; None if it is none."""
+    if path.suffix in (".py", ".pyz") and path.is_file():
+        return lambda inputs, outputs: [partial(python_engine, path, outputs)]
+    if path.is_dir() and path.name.endswith("_c"):
+        return lambda inputs, outputs: [
+            partial(c_engine, path, inputs, outputs, flags=flags, name=f"{path.name}, {flags}") for flags in _FLAGS
+        ]
+    return None
+
+
+_FLAGS = ("-O3 -march=native", "-O0 -fsanitize=address,undefined -fno-sanitize-recover=all")
+
+
+def _beside(program: Path) -> tuple[Path | None, Path | None]:
+    """The ONNX file and the bundle of the same export, whichever there are; they name the inputs and outputs."""
+    stem = program.with_name(program.name.removesuffix("_c")) if program.is_dir() else program.with_suffix("")
+    onnx_path, npz_path = (stem.with_name(f"{stem.name}{suffix}") for suffix in (".onnx", ".npz"))
+    if not onnx_path.is_file() and not npz_path.is_file():
+        raise MissingError(
+            f"there is neither {onnx_path.name} nor {npz_path.name} beside {program}",
+            hint="Keep them together: they name the inputs and outputs",
+        )
+    return (onnx_path if onnx_path.is_file() else None), (npz_path if npz_path.is_file() else None)
 
 
 def _path(path: str | PathLike[str] | None) -> Path | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from exporter.inference.statistics import KEPT
 from exporter.inspection import Inspection
-from exporter.report import BatchNorm, Decision, FoldOutcome, Report, TensorSpec
+from exporter.report import BatchNorm, Decision, FoldOutcome, Report, SelfCheck, TensorSpec
 from exporter.text_table import common_scope, table, wrapped
 
 __all__ = ["inspection_lines", "report_lines"]
@@ -23,14 +23,15 @@ def report_lines(report: Report, width: int | None, *, detail: int = 0) -> list[
     """
     warnings = [line for text in report.warnings for line in wrapped(f"warning: {text}", width)]
     if detail < 0:
-        return warnings
+        return [*warnings, *([_check(report.check)] if report.check is not None and report.check.taken_back else [])]
     lines = [f"{report.source}: {report.kind}", *_notes(report.notes, width)]
     lines += _tensors(report.inputs, report.outputs, width)
     if report.batch_norms:
         lines += ["", *_batch_norms(report.batch_norms, report.fold_of, width, detail=detail)]
     lines += _other_folds(report.folds, width)
     lines += _decisions("decided", report.decisions, width)
-    lines += ["", *warnings, _summary(report)]
+    check = [] if report.check is None else wrapped(_check(report.check), width)
+    lines += ["", *warnings, *check, _summary(report)]
     return [*lines, *(f"wrote {file.path} ({_size(file.bytes)})" for file in report.files)]
 
 
@@ -157,6 +158,28 @@ def _fate(fold: FoldOutcome | None) -> str:
         return fold.into or fold.how
     kept = f"{fold.into}, in part: " if fold.into else "not folded: "
     return kept + fold.reason
+
+
+def _check(check: SelfCheck) -> str:
+    """The line on what the export has found of its own result."""
+    if check.left_out is not None:
+        return f"not checked: {_LEFT_OUT[check.left_out]}"
+    examples = "1 example" if check.examples == 1 else f"{check.examples} examples"
+    line = f"checked: as the unfolded model on {examples}, to {check.share:.2g} of what noise explains"
+    if not check.taken_back:
+        return line
+    few = ", ".join(check.taken_back[:_FEW])
+    more = f" and {len(check.taken_back) - _FEW} more" if len(check.taken_back) > _FEW else ""
+    return f"{line}; wrong otherwise, and so not folded, a mistake in ckpt2onnx: {few}{more}"
+
+
+_FEW = 4
+
+_LEFT_OUT = {
+    "asked for": "--no-check",
+    "no example": "no example could be made up, or it would be too much work to run; verify it with --against",
+    "nothing to compare": "the unfolded model's own outputs are no numbers, or nothing but noise, on the examples",
+}
 
 
 def _other_folds(folds: Iterable[FoldOutcome], width: int | None) -> list[str]:

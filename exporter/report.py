@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["BatchNorm", "Decision", "FileWritten", "FoldOutcome", "Report", "TensorSpec"]
+__all__ = ["BatchNorm", "Decision", "FileWritten", "FoldOutcome", "Report", "SelfCheck", "TensorSpec"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,24 @@ class FoldOutcome:
 
 
 @dataclass(frozen=True)
+class SelfCheck:
+    """What an export has found of its own result, run beside the unfolded model.
+
+    Attributes:
+        examples: The number of examples it was run on; 0 if it wasn't.
+        share: The largest error, as a share of what noise explains.
+        taken_back: The nodes and layers whose folds were found to be off, and so were taken back; in the order of the
+            graph. All of them if they are too many to be told apart.
+        left_out: Why it wasn't run; None if it was.
+    """
+
+    examples: int
+    share: float = 0.0
+    taken_back: tuple[str, ...] = ()
+    left_out: Literal["asked for", "no example", "nothing to compare"] | None = None
+
+
+@dataclass(frozen=True)
 class FileWritten:
     """A file that was written."""
 
@@ -112,6 +130,7 @@ class Report:
     notes: tuple[str, ...]
     files: tuple[FileWritten, ...]
     seconds: float
+    check: SelfCheck | None = None
 
     def fold_of(self, batch_norm: str) -> FoldOutcome | None:
         """What became of a batch norm; None if the fold never met it."""

@@ -11,18 +11,13 @@ of ours, 130 interrupted.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import numpy as np
-
-from runtime.budget import FREE_BYTES, PER_BYTE
 from runtime.errors import FAILURES, InputError, NetError
+from runtime.files import PIXELS, read_feeds, summary, write_arrays
 from runtime.kernels.base import Array
 from runtime.net import Net, load
-from runtime.npy import escape, unescape
 
 __all__ = ["main"]
 
@@ -40,7 +35,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m runti
             return _profile(net, options.inputs)
         if options.bench:
             return _bench(net, options.inputs)
-        return _check(net) if options.check else _run(net, options.inputs, options.output)
+        return _check(net) if options.check else _run(net, options)
     except NetError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -68,19 +63,28 @@ def _options(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
         "python -m runtime tune model.npz: measures which kernels are fastest on this machine.",
     )
     parser.add_argument("model", help="the bundle: model.npz")
-    parser.add_argument("inputs", nargs="?", help="an .npz with one array for each input, or an .npy for the only one")
-    parser.add_argument("-o", "--output", help="the .npz to write, with one array for each output")
+    parser.add_argument(
+        "inputs", nargs="?", help="an .npz with one array for each input; for the only one an .npy, or an image"
+    )
+    parser.add_argument("-o", "--output", help="the .npz to write; without it, a summary of each output is printed")
+    parser.add_argument(
+        "--pixels", choices=PIXELS, default="0..255", help="how an image's pixels are given (%(default)s)"
+    )
     parser.add_argument("--check", action="store_true", help="run the probes stored in the model instead")
     parser.add_argument("--profile", action="store_true", help="print how long each node takes instead")
     parser.add_argument("--bench", action="store_true", help="print how long a call takes instead")
     _add_common(parser)
     options = parser.parse_args(arguments)
-    run = bool(options.inputs) and bool(options.output)
-    alone = not options.inputs and not options.output
-    if not (run or (alone and options.check) or ((options.profile or options.bench) and not options.output)) or (
-        options.check + options.profile + options.bench + run != 1
+    instead = options.check + options.profile + options.bench
+    if (
+        instead > 1
+        or (instead and options.output)
+        or (options.check and options.inputs)
+        or not (instead or options.inputs)
     ):
-        parser.error("give INPUTS and -o OUTPUT, or --check alone, or --profile or --bench with or without INPUTS")
+        parser.error(
+            "give INPUTS and perhaps -o OUTPUT, or --check alone, or --profile or --bench, perhaps with INPUTS"
+        )
     return options
 
 
@@ -130,7 +134,7 @@ def _check(net: Net) -> int:
 
 def _describe(options: argparse.Namespace) -> int:
     net = load(options.model, plain=True)
-    print(net.describe(None if options.inputs is None else _feeds(net, options.inputs)))
+    print(net.describe(None if options.inputs is None else read_feeds(net.inputs, options.inputs)))
     return 0
 
 
@@ -144,7 +148,7 @@ def _profile(net: Net, inputs: str | None) -> int:
 def _feeds_or_probe(net: Net, inputs: str | None) -> Mapping[str, Array]:
     if inputs is None and not net.probes:
         raise InputError("no probes in this bundle: give INPUTS to measure with")
-    return net.probes[0].inputs if inputs is None else _feeds(net, inputs)
+    return net.probes[0].inputs if inputs is None else read_feeds(net.inputs, inputs)
 
 
 def _bench(net: Net, inputs: str | None) -> int:
@@ -165,52 +169,13 @@ def _tune(options: argparse.Namespace) -> int:
     return 0
 
 
-def _run(net: Net, inputs: str, output: str) -> int:
-    _write(output, net.run(_feeds(net, inputs)))
+def _run(net: Net, options: argparse.Namespace) -> int:
+    outputs = net.run(read_feeds(net.inputs, options.inputs, options.pixels))
+    if options.output:
+        write_arrays(options.output, outputs)
+    else:
+        print("\n".join(summary(name, array) for name, array in outputs.items()))
     return 0
-
-
-def _feeds(net: Net, path: str) -> dict[str, Array]:
-    from zipfile import BadZipFile
-    from zlib import error as ZlibError  # noqa: N812
-
-    if not Path(path).is_file():
-        raise InputError(f"{path}: {'not a regular file' if Path(path).exists() else 'no such file'}")
-    with Path(path).open("rb") as file:
-        if not file.read(6).startswith((b"PK", b"\x93NUMPY")):
-            raise InputError(f"{path}: neither an .npz nor an .npy file; numpy.savez writes one, of the image's pixels")
-    try:
-        found = np.load(path, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return {net.inputs[0].name if net.inputs else "": found}
-        with found:
-            size = sum(info.file_size for info in found.zip.infolist())
-            if size > FREE_BYTES + PER_BYTE * Path(path).stat().st_size:
-                raise InputError(f"{path}: its arrays claim to expand to {size} bytes")
-            return {unescape(name): np.asarray(found[name]) for name in found.files}
-    except (*FAILURES, BadZipFile, EOFError, OSError, ZlibError) as error:
-        raise InputError(f"{path}: not a readable .npz or .npy: {error}"[:2000]) from error
-
-
-def _write(path: str, arrays: Mapping[str, Array]) -> None:
-    """Writes an .npz beside the target and moves it there, so that the target is whole or untouched."""
-    import tempfile
-    import zipfile
-
-    try:
-        handle, name = tempfile.mkstemp(dir=Path(path).absolute().parent, suffix=".npz")
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
-                for name, array in arrays.items():
-                    with archive.open(f"{escape(name)}.npy", "w", force_zip64=True) as member:
-                        np.lib.format.write_array(member, array, allow_pickle=False)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink()
-            raise
-    except OSError as error:
-        raise InputError(f"{path}: can't be written: {error.strerror or error}") from error
 
 
 if __name__ == "__main__":

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exporter.inference.inline import Inliner
-from exporter.inference.markers import LOOP_STATE, MERGES, SWITCHES
+from exporter.inference.inline import CALLS, Inliner
+from exporter.inference.loops import open_loops
+from exporter.inference.markers import LOOP_RESULT, LOOP_STATE, MERGES, SWITCHES, loop_of
 from exporter.inference.rewriter import Rewriter
+from exporter.inference.rounds import rounds
 from exporter.sources.graph import Node, Ref
 
 __all__ = [
@@ -35,6 +37,9 @@ SELECTS = frozenset({"Select", "SelectV2"})
 
 GUARDED = "on_one_side"
 """The attribute of what reads a TensorArray for one side of a condition alone."""
+
+_TAKEN_IF = "on_a_side_that_is_taken_if"
+"""The attribute of a condition on a side of another one: the tensor that says whether that side is taken."""
 
 _READS = frozenset({"TensorArrayReadV3", "TensorListGetItem"})
 
@@ -162,7 +167,7 @@ def take_both(rewriter: Rewriter, inliner: Inliner, condition: Condition) -> Non
     """A condition on data becomes a SelectV2 of both sides: the same numbers, since neither has side effects.
 
     What reads a TensorArray on one side is noted to be `GUARDED`: where the other side is taken, the element that it
-    asks for need not be there.
+    asks for need not be there. Loops make no step on a side that isn't taken.
     """
     node = condition.node
     if node.op in SELECTS:
@@ -171,7 +176,9 @@ def take_both(rewriter: Rewriter, inliner: Inliner, condition: Condition) -> Non
         arguments = rewriter.inputs(node)[1:]
         then = inliner.inline(node, node.attribute("then_branch"), arguments)
         other = inliner.inline(node, node.attribute("else_branch"), arguments)
+        _open(rewriter, inliner, [*then, *other])
         _guard(rewriter, then, other)
+        _bound_loops(rewriter, condition, then, other)
         for port, (a, b) in enumerate(zip(then, other, strict=True)):
             selected = rewriter.add(f"{node.name}/select", "SelectV2", (condition.predicate, a, b))
             rewriter.redirect(Ref(node.name, port), selected)
@@ -180,6 +187,7 @@ def take_both(rewriter: Rewriter, inliner: Inliner, condition: Condition) -> Non
     assert condition.if_true is not None
     assert condition.if_false is not None
     _guard(rewriter, [condition.if_true], [condition.if_false])
+    _bound_loops(rewriter, condition, [condition.if_true], [condition.if_false])
     operands = (condition.predicate, condition.if_true, condition.if_false)
     rewriter.redirect(Ref(node.name, 0), rewriter.add(f"{node.name}/select", "SelectV2", operands))
 
@@ -197,6 +205,45 @@ def one_sided(rewriter: Rewriter, then: Sequence[Ref], other: Sequence[Ref]) -> 
         [node for name, node in first.items() if name not in second],
         [node for name, node in second.items() if name not in first],
     )
+
+
+def _open(rewriter: Rewriter, inliner: Inliner, refs: list[Ref]) -> None:
+    """Opens the calls and loops on the way to these tensors."""
+    for _ in rounds("opening the functions of a condition"):
+        nodes = rewriter.order(refs, controls=True)
+        calls = [node for node in nodes if node.op in CALLS]
+        for node in calls:
+            inliner.expand(node)
+        if not open_loops(rewriter, inliner, nodes) and not calls:
+            return
+
+
+def _bound_loops(rewriter: Rewriter, condition: Condition, then: list[Ref], other: list[Ref]) -> None:
+    """Lets the loops of a side make no step where the other side is taken: they need not even end then.
+
+    The same for what conditions in that side will turn out to hold.
+    """
+    outer = condition.node.attribute(_TAKEN_IF)
+    for side, nodes in enumerate(one_sided(rewriter, then, other)):
+        bounded = [node for node in nodes if node.op == LOOP_RESULT or node.op in IFS]
+        if not bounded:
+            continue
+        taken = condition.predicate
+        if side == 1:
+            taken = rewriter.add(f"{taken.node}/not", "LogicalNot", (taken,))
+        if outer is not None:
+            taken = rewriter.add(f"{taken.node}/and", "LogicalAnd", (outer, taken))
+        going: dict[str, Ref] = {}
+        for node in bounded:
+            if node.op in IFS:
+                attributes = {**node.attributes, _TAKEN_IF: taken}
+                rewriter.put(Node(node.name, node.op, node.inputs, node.controls, attributes))
+                continue
+            loop = loop_of(node)
+            if loop not in going:
+                going[loop] = rewriter.add(f"{loop}/allowed", "LogicalAnd", (node.inputs[1], taken))
+            inputs = (node.inputs[0], going[loop])
+            rewriter.put(Node(node.name, node.op, inputs, node.controls, node.attributes))
 
 
 def _guard(rewriter: Rewriter, then: list[Ref], other: list[Ref]) -> None:

@@ -28,7 +28,7 @@ from exporter.inference.findings import Findings
 from exporter.inference.groups import PLACEHOLDERS
 from exporter.inference.inline import CALLS, Inliner
 from exporter.inference.loops import open_loops
-from exporter.inference.markers import BOOL, LOOP_STATE, MERGES, SWITCHES, over_batch, training_op
+from exporter.inference.markers import BOOL, LOOP_STATE, MERGES, RANDOM_OPS, SWITCHES, over_batch, training_op
 from exporter.inference.rewriter import COMPUTED_OPS, Rewriter
 from exporter.inference.rounds import rounds
 from exporter.sources.graph import FunctionCall, Node, Ref
@@ -112,14 +112,22 @@ def _use_default(rewriter: Rewriter, condition: Condition, findings: Findings) -
 
 
 def _sources(rewriter: Rewriter, condition: Condition) -> list[Node]:
-    """What a predicate depends on, if all of it can be flags: scalar placeholders, variables and constants."""
+    """What a predicate depends on, if all of it can be flags: scalar placeholders, variables and constants.
+
+    A random mask is chosen by, element by element, with a rate that is no flag; nor is what its shape depends on.
+    """
     nodes = rewriter.order([condition.predicate])
+    drawn = frozenset(Ref(node.name) for node in nodes if node.op in RANDOM_OPS)
+    if drawn and condition.node.op in SELECTS:
+        nodes = rewriter.order([condition.predicate], stop=drawn)
     leaves = [node for node in nodes if not rewriter.inputs(node) or _has_default(node)]
     branches = condition.node.op not in SELECTS and all(n.op in COMPUTED_OPS for n in nodes if n not in leaves)
     sources = [node for node in leaves if node.op in _FLAG_SOURCES and _is_scalar(node, of_scalar=branches)]
     if any(node not in sources for node in leaves if node.op != "Const" and not _feeds_default(rewriter, node, leaves)):
         return []
-    return [node for node in sources if node.op != "Const"]
+    found = [node for node in sources if node.op != "Const"]
+    masked = drawn and condition.node.op in SELECTS and any(node.attribute("dtype") != BOOL for node in found)
+    return [] if masked else found
 
 
 def _feeds_default(rewriter: Rewriter, node: Node, leaves: list[Node]) -> bool:

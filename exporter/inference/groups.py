@@ -130,14 +130,7 @@ GRADIENT_OPS = frozenset(
 DECODERS = {
     "CTCBeamSearchDecoder": "it searches for a text",
     "CTCBeamSearchDecoderV2": "it searches for a text",
-    "CTCGreedyDecoder": "it makes a sparse tensor",
-    "CombinedNonMaxSuppression": "it picks boxes",
     "Multinomial": "it draws at random",
-    "NonMaxSuppression": "it picks boxes",
-    "NonMaxSuppressionV2": "it picks boxes",
-    "NonMaxSuppressionV3": "it picks boxes",
-    "NonMaxSuppressionV4": "it picks boxes",
-    "NonMaxSuppressionV5": "it picks boxes",
     "NonMaxSuppressionWithOverlaps": "it picks boxes",
     "StatelessMultinomial": "it draws at random",
 }

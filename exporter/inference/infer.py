@@ -11,6 +11,7 @@ import numpy as np
 from exporter.errors import MissingError, UsageError
 from exporter.formats.dtypes import BY_NAME
 from exporter.formats.records import Array
+from exporter.inference.assigned import read_assigned
 from exporter.inference.batch_norm import recognise
 from exporter.inference.blends import resolve_blends
 from exporter.inference.conditions import IFS, Condition, find_conditions, open_switches, take_both
@@ -31,6 +32,7 @@ from exporter.inference.rewriter import Rewriter
 from exporter.inference.rounds import rounds
 from exporter.inference.settings import apply_values
 from exporter.inference.signatures import choose_signature
+from exporter.inference.states import states
 from exporter.inference.statistics import KEPT, Checkpoint, use_moving_statistics
 from exporter.inference.updates import Updates
 from exporter.inference.variables import refuse_lost, used_variables
@@ -88,6 +90,7 @@ class _Inference:
         updates = Updates(rewriter, frozenset(node.name for node in rewriter.order(outputs)))
         use_moving_statistics(rewriter, outputs, updates, self._checkpoint(), findings, keep=self.options.keeps)
         self._check_kept()
+        ranges = read_assigned(rewriter, outputs, findings)
         drop_noise(rewriter, outputs, findings)
         use_defaults(rewriter, outputs, given, findings)
         self._keep_conditions_on_data(inliner, outputs)
@@ -100,6 +103,7 @@ class _Inference:
         refuse_lost(graph, self.variables, self.source)
         batch_norms = describe(rewriter, parameters, self.variables, findings)
         there = {node.name for node in nodes}
+        self._warn_of_states(there, inputs, ranges | {variable for _, variable in updates.averaged()})
         model = InferenceModel(
             graph,
             tuple(inputs),
@@ -256,6 +260,15 @@ class _Inference:
             return int(np.prod(self.variables[str(name)].shape, dtype=np.int64))
         node = self.rewriter.node(behind(self.rewriter, ref).node)
         return int(np.size(node.attribute("value"))) if node.op == "Const" else None
+
+    def _warn_of_states(self, needed: set[str], inputs: list[Input], others: set[str]) -> None:
+        found = states(self.rewriter, needed, [entry.ref for entry in inputs], others)
+        if found:
+            titles = ", ".join(self.variables[name].title if name in self.variables else name for name in found)
+            self.findings.warn(
+                f"{titles}: the model changes them at every call, as a stateful RNN its states; the exported one "
+                "begins each call with their saved values"
+            )
 
     def _final_nodes(self, inputs: list[Input], outputs: list[Ref]) -> list[Node]:
         """Only what the outputs need, inputs in their final meaning, control inputs gone."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 from exporter.inference.groups import LOSS_ARITHMETIC, NO_VALUE
-from exporter.inference.markers import COSMETIC, MERGES, PREDICATES, SWITCHES, variable_behind
+from exporter.inference.markers import BOOL, COSMETIC, MERGES, PREDICATES, SWITCHES, variable_behind
 from exporter.inference.rewriter import Rewriter
 from exporter.inference.rounds import rounds
 from exporter.sources.graph import Node, Ref
@@ -18,7 +18,8 @@ __all__ = ["Watching"]
 
 _CHECKS = PREDICATES | {"IsFinite", "IsInf", "IsNan", "All", "Any"}
 _TEXTS = frozenset({"AsString", "EncodeJpeg", "EncodePng", "StringFormat", "StringJoin"})
-_CONDITIONS = MERGES | SWITCHES | {"If", "StatelessIf"}
+_IFS = frozenset({"If", "StatelessIf"})
+_CONDITIONS = MERGES | SWITCHES | _IFS
 _STATISTICS = LOSS_ARITHMETIC | COSMETIC | _CHECKS | _CONDITIONS | {"Max", "Min"}
 
 
@@ -64,7 +65,7 @@ class Watching:
         users = self._users.get(node.name, ())
         if node.op == "CheckNumerics" and not users:
             return True
-        if node.op in SWITCHES:
+        if node.op in SWITCHES | _IFS:
             return self._guards(node)
         if node.op == "Identity" and users:
             return all(self._guards(user) and self._rewriter.inputs(user)[1].node == node.name for user in users)
@@ -73,12 +74,12 @@ class Watching:
 
     def _guards(self, node: Node) -> bool:
         """Whether it chooses between a check and nothing: `tf.Assert` puts its data into a condition."""
-        return node.op in SWITCHES and self._leads_nowhere(node)
+        return (node.op in SWITCHES or _checks(node)) and self._leads_nowhere(node)
 
     def _leads_nowhere(self, node: Node, depth: int = 6) -> bool:
         if node.op in NO_VALUE or depth == 0:
             return depth > 0
-        passes = node.op in SWITCHES | MERGES | {"Identity"}
+        passes = node.op in SWITCHES | MERGES | {"Identity"} or _checks(node)
         return passes and all(self._leads_nowhere(user, depth - 1) for user in self._users.get(node.name, ()))
 
     def _is_shown(self, node: Node) -> bool:
@@ -115,3 +116,8 @@ class Watching:
 
     def _is_weight(self, ref: Ref) -> bool:
         return variable_behind(self._rewriter, ref) is not None
+
+
+def _checks(node: Node) -> bool:
+    """Whether it is a condition that gives nothing, or but the truth values that a check gives."""
+    return node.op in _IFS and all(kind == BOOL for kind in node.attribute("Tout", ()) or ())

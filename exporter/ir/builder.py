@@ -120,7 +120,7 @@ class Builder:
 
     def op_n(self, op_type: str, outputs: int, *inputs: ir.Value | None, **attributes: Any) -> tuple[ir.Value, ...]:
         """One node with several outputs."""
-        if op_type == "Reshape":
+        if op_type == "Reshape" and not attributes.get("allowzero"):
             inputs = (inputs[0], self._static_shape(inputs[0], inputs[1]))
         known = [self._known(value) for value in inputs]
         results = shapes.infer(op_type, self._with_floats(inputs, known), attributes, outputs)

@@ -75,7 +75,10 @@ def _divide(a: Any, b: Any) -> Any:
 
 
 def _integer(inputs: _Inputs, index: int) -> list[int]:
-    return [int(item) for item in inputs[index].reshape(-1)]
+    items = inputs[index].reshape(-1)
+    if any(isinstance(item, ir.SymbolicDim) for item in items):
+        raise TypeError("a symbol is no integer")
+    return [int(item) for item in items]
 
 
 def _gather(inputs: _Inputs, attributes: _Attributes) -> Elements:

@@ -164,7 +164,8 @@ def _reshape(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
     if wanted.elements is None:
         return _unknown_of_length(wanted)
     sizes: list[Dim] = [int(s) if not isinstance(s, ir.SymbolicDim) else s for s in wanted.elements.reshape(-1)]
-    sizes = [x[i] if isinstance(s, int) and s == 0 and i < len(x) else s for i, s in enumerate(sizes)]
+    if not attributes.get("allowzero"):
+        sizes = [x[i] if isinstance(s, int) and s == 0 and i < len(x) else s for i, s in enumerate(sizes)]
     if -1 in [s for s in sizes if isinstance(s, int)]:
         rest = [s for s in sizes if not (isinstance(s, int) and s == -1)]
         sizes[next(i for i, s in enumerate(sizes) if isinstance(s, int) and s == -1)] = _remaining(x, rest)

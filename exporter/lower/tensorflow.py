@@ -26,7 +26,7 @@ from exporter.lower.tf.spectra import SPECTRA
 from exporter.sources.graph import Node, Ref
 from exporter.sources.model import VARIABLE_OPS, Variable
 
-__all__ = ["lower_tensorflow"]
+__all__ = ["TRANSLATED", "lower_tensorflow"]
 
 _INCONSISTENT = (ValueError, IndexError, OverflowError, ZeroDivisionError)
 """What shape inference and the evaluation of shape arithmetic raise for tensors that don't go together."""
@@ -36,7 +36,7 @@ _LOWERED_ANYWAY, _LOWERED_PER_NODE = 10_000, 64
 
 _IGNORED = frozenset({"Assert", "NoOp"})
 
-_TRANSLATED = frozenset({LOOP, *COMPLEX_OPS, *LIST_OPS, *OPS, *SPECTRA})
+TRANSLATED = frozenset({LOOP, *COMPLEX_OPS, *LIST_OPS, *OPS, *SPECTRA})
 
 
 def lower_tensorflow(model: InferenceModel, *, name: str, batch: Batch | None = None) -> ir.Model:
@@ -93,7 +93,7 @@ class _Lowering:
         if STEPWISE in node.attributes:
             self._refuse(node, f"it runs in every step of the loop {node.attribute(STEPWISE)}")
             return
-        if node.op not in _TRANSLATED:
+        if node.op not in TRANSLATED:
             self._refuse(node, None)
             return
         if any(ref.node in self.failed and ref not in self.values for ref in node.inputs):

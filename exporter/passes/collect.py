@@ -7,6 +7,7 @@ first. It is computed in float64 and not rounded in between.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,7 +25,7 @@ from exporter.passes.constant_channels import ConstantChannels
 from exporter.passes.naming import Namer
 from exporter.passes.rounding import EXACT, Noise, noise_of
 
-__all__ = ["SITE", "Original", "Site", "collect", "is_site", "order_matters", "readers"]
+__all__ = ["AFFINE_OPS", "SITE", "Original", "Site", "collect", "is_site", "order_matters", "readers", "source_of"]
 
 SITE = "Affine"
 """The op type of a site's node, in the domain of the passes."""
@@ -83,7 +84,7 @@ class Site:
     @property
     def source(self) -> str:
         """What its last op came from."""
-        return self.node.metadata_props.get("source") or str(self.node.name)
+        return source_of(self.node)
 
     @property
     def input(self) -> ir.Value:
@@ -137,6 +138,11 @@ class Site:
         self.original = None
 
 
+def source_of(node: ir.Node) -> str:
+    """The TensorFlow node or layer that a node comes from."""
+    return node.metadata_props.get("source") or str(node.name)
+
+
 def readers(value: ir.Value) -> list[tuple[ir.Node, int]]:
     """The uses of a value that see its numbers, in a fixed order: not those that only ask for its shape."""
     uses = [(node, index) for node, index in value.uses() if node.op_type not in ("Shape", "Size")]
@@ -149,7 +155,12 @@ def is_site(node: ir.Node | None) -> bool:
 
 
 def collect(
-    graph: ir.Graph, constants: Constants, namer: Namer, channels: ConstantChannels, exactness: Exactness
+    graph: ir.Graph,
+    constants: Constants,
+    namer: Namer,
+    channels: ConstantChannels,
+    exactness: Exactness,
+    keep: Collection[str] = (),
 ) -> dict[ir.Node, Site]:
     """Replaces each maximal chain of affine ops by one node, and returns what they are, in the graph's order.
 
@@ -159,10 +170,11 @@ def collect(
         namer: Its names.
         channels: Is told of each node; an op with an operand that is constant in all channels is affine, too.
         exactness: Is told of each node.
+        keep: The sources of ops that stay as they are.
     """
     sites: dict[ir.Node, Site] = {}
     for node in list(graph):
-        found = _affine_of(node, constants, channels)
+        found = None if source_of(node) in keep else _affine_of(node, constants, channels)
         if found is None:
             channels.note(node)
             exactness.note(node)
@@ -254,7 +266,7 @@ def _join(graph: ir.Graph, first: Site, second: Site) -> None:
 
 def _affine_of(node: ir.Node, constants: Constants, channels: ConstantChannels) -> tuple[int, Affine] | None:
     """Which input a node is an affine map of, and the map."""
-    if node.domain not in ("", "channels_last") or node.op_type not in _OPS or is_as_written(node):
+    if node.domain not in ("", "channels_last") or node.op_type not in AFFINE_OPS or is_as_written(node):
         return None
     if not node.outputs or node.outputs[0].dtype is None or not node.outputs[0].dtype.is_floating_point():
         return None
@@ -273,7 +285,8 @@ def _affine_of(node: ir.Node, constants: Constants, channels: ConstantChannels) 
     return _arithmetic(node, index, constants.array(other))
 
 
-_OPS = frozenset({"Add", "BatchNormalization", "Div", "Mul", "Neg", "Sub"})
+AFFINE_OPS = frozenset({"Add", "BatchNormalization", "Div", "Mul", "Neg", "Sub"})
+"""What may be an affine map."""
 
 
 def _arithmetic(node: ir.Node, index: int, c: Array) -> tuple[int, Affine] | None:

@@ -8,7 +8,7 @@ anywhere stays, as the cheapest op, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from exporter.ir.evaluate import Constants
 from exporter.passes.absorb import Ledger, storage, write_weights
 from exporter.passes.affine import Affine
 from exporter.passes.cancellation import FACTOR, MOVING, Exactness, centred
-from exporter.passes.collect import Site, collect, order_matters, readers
+from exporter.passes.collect import AFFINE_OPS, Site, collect, order_matters, readers, source_of
 from exporter.passes.constant_channels import ConstantChannels
 from exporter.passes.leftover import write_leftover
 from exporter.passes.naming import Namer
@@ -30,18 +30,24 @@ from exporter.passes.rounding import EXACT, Ends, check_noise, is_narrow
 from exporter.passes.weighted import Weighted
 from exporter.report import FoldOutcome
 
-__all__ = ["fold_affine"]
+__all__ = ["affine_sources", "fold_affine"]
 
 
-def fold_affine(model: ir.Model) -> tuple[FoldOutcome, ...]:
+def fold_affine(model: ir.Model, keep: Collection[str] = ()) -> tuple[FoldOutcome, ...]:
     """Folds what is exact in place, and tells of each batch norm and each other affine op what became of it.
 
-    Each subgraph is folded by itself: nothing moves across its border.
+    Each subgraph is folded by itself: nothing moves across its border. The ops whose sources are in `keep` stay.
 
     ValueInputError for a batch norm with a negative variance, NaN or infinity.
     """
     graphs = (model.graph, *model.graph.subgraphs())
-    return tuple(outcome for graph in graphs for outcome in _Folding(model, graph).run())
+    return tuple(outcome for graph in graphs for outcome in _Folding(model, graph, keep).run())
+
+
+def affine_sources(model: ir.Model) -> tuple[str, ...]:
+    """The sources of all ops that may be affine maps, in the graph's order."""
+    nodes = (node for node in model.graph.all_nodes() if node.op_type in AFFINE_OPS)
+    return tuple(dict.fromkeys(source_of(node) for node in nodes))
 
 
 @dataclass(frozen=True)
@@ -66,14 +72,14 @@ _AGAIN = 8
 
 
 class _Folding:
-    def __init__(self, model: ir.Model, graph: ir.Graph) -> None:
+    def __init__(self, model: ir.Model, graph: ir.Graph, keep: Collection[str]) -> None:
         self._model, self._graph = model, graph
         self._namer = Namer(model.graph)
         self._constants = Constants()
         self._ledger = Ledger()
         self._channels = ConstantChannels(self._constants, self._ledger)
         self._exactness = Exactness(self._constants)
-        self._sites = collect(graph, self._constants, self._namer, self._channels, self._exactness)
+        self._sites = collect(graph, self._constants, self._namer, self._channels, self._exactness, keep)
         whole = "model" if graph is model.graph else "subgraph"
         self._planner = Planner(graph, self._constants, self._sites, self._ledger, whole=whole)
         self._joined: set[Site] = set()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import onnx_ir as ir
 
+from exporter.foreign import on_foreign_data
 from exporter.ir import edit
 from exporter.passes.clips import merge_clips
 from exporter.passes.concats import join_concats
@@ -57,7 +58,8 @@ AFTER: tuple[Pass, ...] = (
 """What makes it smaller; numbers stay the same."""
 
 
-def run(model: ir.Model, *, fold: bool = True) -> tuple[FoldOutcome, ...]:
+@on_foreign_data("folding it")
+def run(model: ir.Model, *, fold: bool = True, keep: Collection[str] = ()) -> tuple[FoldOutcome, ...]:
     """Folds and tidies a model in place; says of each affine op what became of it.
 
     The invariants of the IR are checked after every pass.
@@ -65,12 +67,13 @@ def run(model: ir.Model, *, fold: bool = True) -> tuple[FoldOutcome, ...]:
     Args:
         model: The model as it was lowered.
         fold: Fold affine ops and constants; without it only what doesn't change the numbers is done.
+        keep: The sources of affine ops that stay as they are.
     """
     _each(model, BEFORE)
     outcomes: tuple[FoldOutcome, ...] = ()
     if fold:
         _each(model, (merge_clips, merge_hard_sigmoids, merge_absolute_leaky_relus))
-        outcomes = fold_affine(model)
+        outcomes = fold_affine(model, keep)
         edit.check(model)
         _each(model, (fold_constants,))
     _each(model, AFTER)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -23,12 +23,13 @@ Writer = Callable[[Path], None]
 """Writes one file to the path that it is given, which exists and is empty."""
 
 
-def check_targets(targets: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
+def check_targets(targets: Iterable[Path], inputs: Iterable[Path] = (), folders: Collection[Path] = ()) -> None:
     """Whether files can be written there, before any work is done.
 
     Args:
         targets: The files to be written.
         inputs: The files that are read, none of which may be overwritten, under whatever name.
+        folders: Directories that will be made, where they aren't there.
 
     Raises:
         UsageError: A directory doesn't exist or can't be written to; a target is a directory or one of the inputs; two
@@ -38,7 +39,8 @@ def check_targets(targets: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
     if len({path.absolute() for path in paths}) < len(paths):
         raise UsageError(f"two outputs have the same name, {paths[0]}", hint="Give them different names")
     for path in paths:
-        _check_directory(path)
+        is_new = path.parent in folders and not path.parent.exists()
+        _check_directory(path.parent if is_new else path)
         _check_target(path, sources)
 
 
@@ -47,6 +49,7 @@ def write_files(
     *,
     inputs: Iterable[Path] = (),
     superseded: Callable[[], Iterable[Path]] = tuple,
+    folders: Collection[Path] = (),
 ) -> None:
     """Writes files beside their targets, and renames them once all are complete and on the disk.
 
@@ -62,16 +65,19 @@ def write_files(
         inputs: The files that are read, none of which may be overwritten.
         superseded: Called after the switch: files that only the old ones referred to, which are removed, unless they
             have just been written.
+        folders: Directories for some of the files, which are made where they aren't there.
 
     Raises:
         UsageError: See `check_targets`; or a file can't be written, as when the disk is full.
     """
-    check_targets(writers, inputs)
+    check_targets(writers, inputs, folders)
     directories = sorted({path.parent for path in writers})
-    with _locked(directories):
-        for target in writers:
-            _remove_leftovers(target)
     with ExitStack() as done:
+        for folder in folders:
+            _make(folder, done)
+        with _locked(directories):
+            for target in writers:
+                _remove_leftovers(target)
         written = _write_all(writers, done)
         with _locked(directories):
             _replace_all(dict(reversed(written.items())))
@@ -80,6 +86,20 @@ def write_files(
                     with suppress(OSError):
                         path.unlink()
     _sync(directories)
+
+
+def _make(folder: Path, done: ExitStack) -> None:
+    """A directory, which is removed in the end if there is nothing in it."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+    def tidy() -> None:
+        with suppress(OSError):
+            folder.rmdir()
+
+    done.callback(tidy)
 
 
 def _check_directory(path: Path) -> None:

@@ -16,6 +16,7 @@ import onnx_ir as ir
 
 from exporter._version import __version__
 from exporter.errors import UnsupportedError
+from exporter.foreign import on_foreign_data
 from runtime import Probe
 from runtime.bundle import PLAN
 from runtime.document import FORMAT, VERSION
@@ -64,6 +65,7 @@ def shape_of(held: _Array | ir.TensorProtocol) -> tuple[int, ...]:
     return held.shape if isinstance(held, np.ndarray) else tuple(held.shape.numpy())
 
 
+@on_foreign_data("writing it as a bundle")
 def write_bundle(
     model: ir.Model,
     path: str | Path | IO[bytes],
@@ -93,6 +95,7 @@ def write_bundle(
         _write(model, file, probes, metadata or {})
 
 
+@on_foreign_data("writing it as a bundle")
 def content_id(model: ir.Model, probes: Sequence[Probe], metadata: Mapping[str, Any]) -> str:
     """A 128-bit BLAKE2b, in hex, of all that `write_bundle` would write: the same for the same bundle.
 

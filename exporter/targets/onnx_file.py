@@ -13,6 +13,7 @@ import onnx
 import onnx_ir as ir
 
 from exporter._version import __version__
+from exporter.foreign import on_foreign_data
 from exporter.targets.layout.standard import InputLayout, in_standard_ops
 from exporter.targets.onnx_wire import is_small, raw_size, weights, without_weights, write_data, write_onnx
 from exporter.targets.opsets import DEFAULT_OPSET
@@ -27,6 +28,7 @@ INPUT_ORDERS = "input_orders"
 """Metadata entry: JSON, for each input that isn't as TensorFlow has it the order of its axes, `{"x": [0, 3, 1, 2]}`."""
 
 
+@on_foreign_data("writing it as ONNX")
 def onnx_model(
     model: ir.Model,
     *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,16 @@ import onnx_ir as ir
 
 from exporter.errors import UsageError
 from exporter.targets.atomic import Writer
-from exporter.targets.npz_bundle import write_bundle
+from exporter.targets.c_program.folder import c_files, file_names, prefix_of
+from exporter.targets.npz_bundle import plan_of, write_bundle
 from exporter.targets.numpy_program.program import write_program
 from exporter.targets.onnx_file import onnx_writers
 from exporter.targets.pyz import write_pyz
+from runtime import Probe
 
-__all__ = ["OUTPUTS", "chosen", "output_paths", "output_writers"]
+__all__ = ["OUTPUTS", "chosen", "output_folders", "output_paths", "output_writers"]
 
-OUTPUTS = ("onnx", "npz", "numpy", "pyz")
+OUTPUTS = ("onnx", "npz", "numpy", "pyz", "c")
 """What may be asked for."""
 
 _SUFFIXES = {"onnx": ".onnx", "npz": ".npz", "numpy": ".py", "pyz": ".pyz"}
@@ -46,7 +48,14 @@ def chosen(to: Iterable[str], *, embed: bool = False) -> tuple[str, ...]:
 
 def output_paths(onnx_path: Path, to: Sequence[str]) -> list[Path]:
     """Where the outputs go: beside the ONNX file, under its name."""
-    return [onnx_path.with_suffix(_SUFFIXES[name]) for name in to]
+    single = [onnx_path.with_suffix(_SUFFIXES[name]) for name in to if name in _SUFFIXES]
+    own = [folder / name for folder in output_folders(onnx_path, to) for name in file_names(prefix_of(onnx_path.stem))]
+    return [*single, *own]
+
+
+def output_folders(onnx_path: Path, to: Sequence[str]) -> list[Path]:
+    """The directories that are made for outputs of several files: `NAME_c`."""
+    return [onnx_path.with_name(f"{onnx_path.stem}_c")] if "c" in to else []
 
 
 def output_writers(
@@ -54,9 +63,10 @@ def output_writers(
     onnx_path: Path,
     model: ir.Model,
     standard: ir.Model,
+    probes: Sequence[Probe],
+    metadata: Mapping[str, Any],
     *,
     embed: bool,
-    **stored: Any,
 ) -> dict[Path, Writer]:
     """What writes each file.
 
@@ -65,9 +75,10 @@ def output_writers(
         onnx_path: The name of the ONNX file, written or not.
         model: The folded channels-last model.
         standard: The same as standard ONNX.
+        probes, metadata: What is stored beside the weights.
         embed: Put the weights into the NumPy program.
-        stored: The probes and metadata that are stored beside the weights.
     """
+    stored: dict[str, Any] = {"probes": probes, "metadata": metadata}
     name = onnx_path.stem
     writers: dict[Path, Writer] = dict(onnx_writers(standard, onnx_path)) if "onnx" in to else {}
     single: dict[str, Writer] = {
@@ -75,4 +86,12 @@ def output_writers(
         "numpy": partial(write_program, model, name=name, embed=embed, **stored),
         "pyz": partial(write_pyz, model, **stored),
     }
-    return writers | {onnx_path.with_suffix(_SUFFIXES[key]): single[key] for key in single if key in to}
+    writers |= {onnx_path.with_suffix(_SUFFIXES[key]): single[key] for key in single if key in to}
+    for folder in output_folders(onnx_path, to):
+        files = c_files(plan_of(model), prefix_of(name), probes)
+        writers |= {folder / file: partial(_write_bytes, content) for file, content in files.items()}
+    return writers
+
+
+def _write_bytes(content: bytes, path: Path) -> None:
+    path.write_bytes(content)

@@ -26,7 +26,14 @@ _MOSTLY = 0.1
 _NUDGED = "how far each engine's outputs go when every input moves by one unit in the last place"
 
 
-def verify_files(onnx_path: Path | None, npz_path: Path | None, truth: Truth, data: Feeds | None = None) -> Verdict:
+def verify_files(
+    onnx_path: Path | None,
+    npz_path: Path | None,
+    truth: Truth,
+    data: Feeds | None = None,
+    *,
+    makers: Sequence[Callable[[], Engine]] = (),
+) -> Verdict:
     """Runs the files on the truth's inputs and compares all outputs.
 
     An ONNX file is run by onnxruntime twice, as it is written and with all of onnxruntime's optimisations; a bundle by
@@ -37,12 +44,13 @@ def verify_files(onnx_path: Path | None, npz_path: Path | None, truth: Truth, da
         npz_path: The bundle, if there is one.
         truth: What to compare with.
         data: Inputs by name; None for the truth's own, made up or recorded.
+        makers: Make other engines, whose outputs are compared, too.
 
     Raises:
         UsageError: The truth has an output that the files don't have, or none of theirs.
     """
     given = data is not None or truth.given
-    return verify_references(onnx_path, npz_path, truth, truth.runs(data), given=given)
+    return verify_references(onnx_path, npz_path, truth, truth.runs(data), given=given, makers=makers)
 
 
 def verify_references(
@@ -54,6 +62,7 @@ def verify_references(
     given: bool,
     layers: Sequence[Layer] = (),
     wide: bool = True,
+    makers: Sequence[Callable[[], Engine]] = (),
 ) -> Verdict:
     """The same with runs of the truth that are there already.
 
@@ -65,8 +74,9 @@ def verify_references(
         given: Whether somebody gave the inputs, so that what isn't finite may be meant.
         layers: Results inside of the model to compare, too.
         wide: Whether layers are compared in all engines, not only in the ONNX file as it is written.
+        makers: Make other engines, whose outputs are compared, too.
     """
-    engines, problems = _engines(onnx_path, npz_path)
+    engines, problems = _engines(onnx_path, npz_path, makers)
     checks: list[OutputCheck] = []
     inside: list[LayerCheck] = []
     compared = {name for reference in references for name in reference.outputs}
@@ -134,9 +144,11 @@ def _loose(references: Sequence[Reference]) -> list[str]:
     return [f"noise alone moves output {name} by more than {LOOSE:g} of its values; {hint}" for name in names]
 
 
-def _engines(onnx_path: Path | None, npz_path: Path | None) -> tuple[list[Engine], list[str]]:
+def _engines(
+    onnx_path: Path | None, npz_path: Path | None, others: Sequence[Callable[[], Engine]]
+) -> tuple[list[Engine], list[str]]:
     """The engines that load, and why the others don't."""
-    makers: list[Callable[[], Engine]] = []
+    makers: list[Callable[[], Engine]] = [*others]
     if onnx_path is not None:
         makers += [lambda: onnx_engine(onnx_path, optimised=False), lambda: onnx_engine(onnx_path, optimised=True)]
     if npz_path is not None:

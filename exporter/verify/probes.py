@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from math import prod
+from math import isfinite, prod
 
 import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import UsageError
+from exporter.foreign import on_foreign_data
 from exporter.verify.compare import limit, scale
 from exporter.verify.cost import operations, sizes_in
 from exporter.verify.exercise import FAILURES, exercise
@@ -18,7 +19,7 @@ from exporter.verify.reference import Reference, reference_run
 from exporter.verify.roles import InputSpec, specs_of
 from runtime import Probe
 
-__all__ = ["BUDGET", "probes"]
+__all__ = ["BUDGET", "as_probe", "example", "probes"]
 
 BUDGET = 1_000_000_000
 """Operations for one example up to which probes are made: about a quarter of a second, with the noise."""
@@ -27,6 +28,7 @@ _ROOM = 1 << 17
 _MOST_ROOM = 1 << 26
 
 
+@on_foreign_data("computing an example")
 def probes(model: ir.Model) -> tuple[Probe, ...]:
     """One run of an unfolded model on a few examples, or one: their inputs, outputs, and how far noise may move these.
 
@@ -37,28 +39,41 @@ def probes(model: ir.Model) -> tuple[Probe, ...]:
     Args:
         model: The unfolded model, before any pass; it is as it was afterwards.
     """
+    found = example(model)
+    return () if found is None else (as_probe(found, model),)
+
+
+def example(model: ir.Model) -> Reference | None:
+    """The run that probes are made of; None if there is none."""
     try:
         specs = specs_of(model)
         batch = _batch(model, specs)
         if batch is None:
-            return ()
+            return None
         feeds = exercise(model, batch=batch, count=1, work=BUDGET // 2).sets[0].feeds
     except (UsageError, *FAILURES):  # no inputs can be made up, as for a table whose rows are few
-        return ()
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # random numbers may well overflow
-            found = reference_run(model, feeds)
+            return reference_run(model, feeds)
     except FAILURES:  # a model that takes batches of certain sizes only, or values of a certain kind
-        return ()
+        return None
+
+
+def as_probe(found: Reference, model: ir.Model) -> Probe:
+    """Outputs in the types that the model gives them in, with tolerances."""
     outputs, tolerances = {}, {}
     for value in model.graph.outputs:
         name = str(value.name)
         if value.dtype is None or (name in found.doubtful and found.doubtful[name].any()):
             continue
-        outputs[name] = found.outputs[name].astype(value.dtype.numpy())
+        with np.errstate(over="ignore"):
+            outputs[name] = found.outputs[name].astype(value.dtype.numpy())
         tolerances[name] = _tolerance(found, name, outputs[name].dtype)
-    return (Probe(feeds, outputs, tolerances),)
+        if not isfinite(tolerances[name]):  # numbers near the end of the range, whose noise can't be told
+            del outputs[name], tolerances[name]
+    return Probe(found.inputs, outputs, tolerances)
 
 
 def _batch(model: ir.Model, specs: Sequence[InputSpec]) -> int | None:

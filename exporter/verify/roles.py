@@ -83,6 +83,8 @@ def _spec(value: ir.Value) -> InputSpec:
     integer = dtype.kind in "iu"
     if dtype.kind == "b":
         return InputSpec(name, dtype, shape, "mask")
+    if integer and _makes_shapes(value):
+        return InputSpec(name, dtype, shape, "index", _SMALL)
     if integer and (tables := list(_tables(value))):
         return InputSpec(name, dtype, shape, "index", min(tables))
     if integer and len(shape) < 3 and (lengths := list(_lengths(value))):
@@ -97,6 +99,25 @@ def _spec(value: ir.Value) -> InputSpec:
     if integer or bool(np.all(slope == 1) and np.all(shift == 0)):
         return InputSpec(name, dtype, shape)
     return InputSpec(name, dtype, shape, centre=-shift / slope, spread=1 / np.abs(slope))
+
+
+def _makes_shapes(value: ir.Value) -> bool:
+    """Whether a value is a size or a number of repetitions, large ones of which would take all memory."""
+    uses = reached(value, _PASSES_INDICES | {"Add", "Mul", "Gather", "Sub"})
+    return any(index in _SHAPE_INPUTS.get(node.op_type, ()) for node, index in uses)
+
+
+_SMALL = 4
+_SHAPE_INPUTS = {
+    "ConstantOfShape": (0,),
+    "Expand": (1,),
+    "Pad": (1,),
+    "Range": (0, 1, 2),
+    "Reshape": (1,),
+    "Resize": (3,),
+    "Tile": (1,),
+    "TopK": (1,),
+}
 
 
 def reached(value: ir.Value, passing: frozenset[str] = _SAME) -> Iterator[tuple[ir.Node, int]]:

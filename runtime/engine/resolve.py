@@ -40,7 +40,7 @@ class Spec(NamedTuple):
         return self.contents() if callable(self.contents) else self.contents
 
 
-_DATA_DEPENDENT = frozenset({"NonZero", "If", "Loop", "Scan"})
+_DATA_DEPENDENT = frozenset({"NonMaxSuppression", "NonZero", "Unique", "If", "Loop", "Scan"})
 
 _SHAPE_INPUTS: dict[str, tuple[int, ...]] = {
     "ConstantOfShape": (0,),

@@ -13,6 +13,7 @@ from runtime.kernels import (
     cast,
     control,
     convolution,
+    detection,
     elementwise,
     indexing,
     linear,
@@ -52,6 +53,7 @@ KERNELS: dict[str, Kernel] = merge(
     [
         _calculating(activation.OPS),
         _calculating(convolution.OPS),
+        _calculating(detection.OPS),
         _calculating(elementwise.OPS),
         _calculating(linear.OPS),
         _calculating(logic.OPS),

@@ -134,6 +134,24 @@ def reverse_sequence(x: Array, lengths: Array, *, batch_axis: int = 1, time_axis
     return np.moveaxis(taken, (0, 1), (time_axis, batch_axis))
 
 
+def unique(x: Array, *, sorted: int = 1, axis: int | None = None) -> tuple[Array, Array, Array, Array]:
+    """Different elements, where each is first, for each element the number of its own, and how often each is there.
+
+    Unsorted ones are in the order in which they come. With an axis the slices along it are told apart.
+    """
+    flat = x.reshape(-1) if axis is None else x
+    along = 0 if axis is None else axis % x.ndim
+    values, first, inverse, counts = np.unique(
+        flat, return_index=True, return_inverse=True, return_counts=True, axis=None if axis is None else along
+    )
+    inverse = inverse.reshape(-1)
+    if not sorted:
+        order = np.argsort(first, kind="stable")
+        values, first, counts = np.take(values, order, axis=along), first[order], counts[order]
+        inverse = np.argsort(order, kind="stable")[inverse]
+    return values, first.astype(np.int64), inverse.astype(np.int64), counts.astype(np.int64)
+
+
 OPS: dict[str, Function] = {
     "ArgMax": _position(np.argmax),
     "ArgMin": _position(np.argmin),
@@ -150,5 +168,6 @@ OPS: dict[str, Function] = {
     "ScatterND": scatter_nd,
     "TopK": top_k,
     "Trilu": trilu,
+    "Unique": unique,
     "Where": where,
 }

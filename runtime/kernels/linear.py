@@ -47,4 +47,9 @@ def einsum(*inputs: Array, equation: str) -> Array:
     return np.asarray(np.einsum(equation.replace(" ", ""), *inputs, optimize=True), dtype=inputs[0].dtype)
 
 
-OPS: dict[str, Function] = {"Dense": dense, "Einsum": einsum, "Gemm": gemm, "MatMul": matmul}
+def determinant(x: Array) -> Array:
+    """The determinants of the matrices in the last two axes."""
+    return np.asarray(np.linalg.det(x.astype(np.float64)), dtype=x.dtype)
+
+
+OPS: dict[str, Function] = {"Dense": dense, "Det": determinant, "Einsum": einsum, "Gemm": gemm, "MatMul": matmul}

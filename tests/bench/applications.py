@@ -30,10 +30,10 @@ _RANGES = {
 }
 
 
-def network(name: str, keras: Any) -> Any:
+def network(name: str, keras: Any, size: int | None = None) -> Any:
     """A network of ten classes without a softmax at its end; `keras` is Keras 2 or 3."""
     keras.utils.set_random_seed(0)
-    size = SIZES[name]
+    size = SIZES[name] if size is None else size
     make = getattr(keras.applications, name)
     model = make(weights=None, input_shape=(size, size, 3), classes=10, classifier_activation=None)
     rng = np.random.default_rng(0)

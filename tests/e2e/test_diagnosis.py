@@ -28,7 +28,7 @@ def _said(checkpoint: Path, tmp_path: Path, **options: Any) -> list[str]:
 
 def _layer(x: Any, training: Any, momentum: float) -> Any:
     v1 = tf.compat.v1
-    y = tf.nn.conv2d(x, v1.get_variable("kernel", (1, 1, 3, _CHANNELS)), 1, "VALID")
+    convolved = tf.nn.conv2d(x, v1.get_variable("kernel", (1, 1, 3, _CHANNELS)), 1, "VALID")
     with v1.variable_scope("bn"):
         names = ("gamma", "beta", "moving_mean", "moving_variance")
         starts = [v1.ones_initializer if n in ("gamma", "moving_variance") else v1.zeros_initializer for n in names]
@@ -36,7 +36,11 @@ def _layer(x: Any, training: Any, momentum: float) -> Any:
             v1.get_variable(n, (_CHANNELS,), initializer=start(), trainable=n in ("gamma", "beta"))
             for n, start in zip(names, starts, strict=True)
         )
-    y, batch_mean, batch_variance = v1.nn.fused_batch_norm(y, gamma, beta, epsilon=1e-3, is_training=True)
+    y, batch_mean, batch_variance = v1.cond(
+        training,
+        lambda: v1.nn.fused_batch_norm(convolved, gamma, beta, epsilon=1e-3, is_training=True),
+        lambda: v1.nn.fused_batch_norm(convolved, gamma, beta, mean, variance, epsilon=1e-3, is_training=False),
+    )
     for moving, batch in ((mean, batch_mean), (variance, batch_variance)):
         update = tf.compat.v1.assign_sub(moving, (moving - batch) * (1 - momentum))
         v1.add_to_collection(v1.GraphKeys.UPDATE_OPS, update)
@@ -49,7 +53,7 @@ def _train(folder: Path, *, steps: int, momentum: float = 0.9, change: Callable[
     with tf.Graph().as_default(), v1.Session() as session:
         v1.set_random_seed(1)
         x = v1.placeholder("float32", (None, 5, 5, 3), "x")
-        features = _layer(x, True, momentum)
+        features = _layer(x, v1.placeholder_with_default(True, (), "training"), momentum)
         tf.identity(tf.matmul(features, v1.get_variable("w", (_CHANNELS, 2))), "y")
         count = v1.train.get_or_create_global_step()
         updates = [*v1.get_collection(v1.GraphKeys.UPDATE_OPS), v1.assign_add(count, 1)]

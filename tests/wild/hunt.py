@@ -66,7 +66,7 @@ def outcome_of(family: Family, spec: Spec, *, with_verify: bool = False) -> Outc
         shutil.rmtree(folder)
 
 
-def shrink(family: Family, spec: Spec, cause: str, *, seconds: float = 60) -> Spec:
+def shrink(family: Family, spec: Spec, cause: str, *, seconds: float = 20) -> Spec:
     """The smallest specification that fails for the same cause, as far as one step at a time gets to it."""
     end = time.monotonic() + seconds
     while True:

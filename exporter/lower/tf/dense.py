@@ -7,6 +7,7 @@ import re
 import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
+from exporter.lower.tf.vectors import cast
 
 __all__ = ["OPS", "matmul"]
 
@@ -22,10 +23,20 @@ def _swap(ctx: NodeContext, x: ir.Value) -> ir.Value:
 
 
 def _product(ctx: NodeContext, a: ir.Value, b: ir.Value) -> ir.Value:
-    """a b over the last axis: `Dense` where b is a matrix of weights."""
+    """a b over the last axis: `Dense` where b is a matrix of weights; small integers are multiplied as int32."""
+    if not ctx.dtype(a).is_floating_point():
+        return _of_integers(ctx, a, b, ctx.element_type("Tout") if ctx.node.op == "BatchMatMulV3" else ctx.dtype(a))
     dims = ctx.shape(b)
     op_type = "Dense" if dims is not None and len(dims) == 2 and ctx.is_constant(b) else "MatMul"
     return ctx.op(op_type, a, b)
+
+
+_MULTIPLIED = frozenset({ir.DataType.INT32, ir.DataType.INT64})
+
+
+def _of_integers(ctx: NodeContext, a: ir.Value, b: ir.Value, wanted: ir.DataType) -> ir.Value:
+    wide = wanted if wanted in _MULTIPLIED else ir.DataType.INT32
+    return cast(ctx, ctx.op("MatMul", cast(ctx, a, wide), cast(ctx, b, wide)), wanted)
 
 
 def matmul(ctx: NodeContext) -> ir.Value:

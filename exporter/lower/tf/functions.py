@@ -31,12 +31,6 @@ def expm1(ctx: NodeContext) -> ir.Value:
     return ctx.op("Mul", half, ctx.op("Add", ctx.op("Exp", x), ctx.scalar(1, x)))
 
 
-def erfc(ctx: NodeContext) -> ir.Value:
-    """1 - erf(x)."""
-    (x,) = ctx.inputs
-    return ctx.op("Sub", ctx.scalar(1, x), ctx.op("Erf", x))
-
-
 def is_finite(ctx: NodeContext) -> ir.Value:
     """Neither infinite nor NaN."""
     (x,) = ctx.inputs
@@ -55,7 +49,6 @@ OPS: dict[str, OpFunction] = {
     "Cos": same("Cos"),
     "Cosh": same("Cosh"),
     "Erf": same("Erf"),
-    "Erfc": erfc,
     "Exp": same("Exp"),
     "Expm1": expm1,
     "Floor": same("Floor"),

@@ -87,29 +87,22 @@ def where(ctx: NodeContext) -> ir.Value:
     return ctx.op("Transpose", ctx.op("NonZero", ctx.inputs[0]), perm=[1, 0])
 
 
-def band_part(ctx: NodeContext) -> ir.Value:
-    """`MatrixBandPart`: so many diagonals below and above the main one, all of them where the number is negative."""
-    lower, upper = ctx.fixed_int(1, "its band"), ctx.fixed_int(2, "its band")
-    y = ctx.inputs[0]
-    if upper >= 0:
-        y = ctx.op("Trilu", y, ctx.int64(upper), upper=0)
-    return ctx.op("Trilu", y, ctx.int64(-lower), upper=1) if lower >= 0 else y
-
-
 def reverse_sequence(ctx: NodeContext) -> ir.Value:
-    """`ReverseSequence`: the first steps of each sequence backwards."""
-    x, lengths = ctx.inputs
-    batch, time = ctx.integer("batch_dim", 0), ctx.integer("seq_dim")
-    if {batch, time} != {0, 1}:
-        raise RefusalError(f"batch_dim is {batch} and seq_dim {time}")
-    return ctx.op("ReverseSequence", x, as_int64(ctx, lengths), batch_axis=batch, time_axis=time)
+    """`ReverseSequence`: the first steps of each sequence backwards; ONNX's has batch and time as its first axes."""
+    x, lengths = ctx.inputs[0], as_int64(ctx, ctx.inputs[1])
+    rank = ctx.rank(x)
+    batch, time = ctx.integer("batch_dim", 0) % rank, ctx.integer("seq_dim") % rank
+    if {batch, time} == {0, 1}:
+        return ctx.op("ReverseSequence", x, lengths, batch_axis=batch, time_axis=time)
+    order = [batch, time, *(axis for axis in range(rank) if axis not in (batch, time))]
+    y = ctx.op("ReverseSequence", ctx.op("Transpose", x, perm=order), lengths, batch_axis=0, time_axis=1)
+    return ctx.op("Transpose", y, perm=[order.index(axis) for axis in range(rank)])
 
 
 OPS: dict[str, OpFunction] = {
     "Gather": gather,
     "GatherNd": gather_nd,
     "GatherV2": gather_v2,
-    "MatrixBandPart": band_part,
     "OneHot": one_hot,
     "ResourceGather": gather,
     "ResourceGatherNd": gather_nd,

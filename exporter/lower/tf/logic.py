@@ -7,7 +7,7 @@ import onnx_ir as ir
 from exporter.lower.tf.context import NodeContext, OpFunction
 from exporter.lower.tf.simple import chain, same
 
-__all__ = ["OPS"]
+__all__ = ["OPS", "choose"]
 
 
 def select(ctx: NodeContext) -> ir.Value:
@@ -17,16 +17,16 @@ def select(ctx: NodeContext) -> ir.Value:
     if dims is not None and len(dims) == 1 and (rank := ctx.rank(yes)) > 1:
         shape = ctx.int64([-1] + [1] * (rank - 1))
         condition = ctx.op("Reshape", condition, shape)
-    return _chosen(ctx, condition, yes, no)
+    return choose(ctx, condition, yes, no)
 
 
 def select_v2(ctx: NodeContext) -> ir.Value:
     """`SelectV2`: everything broadcasts."""
     condition, yes, no = ctx.inputs
-    return _chosen(ctx, condition, yes, no)
+    return choose(ctx, condition, yes, no)
 
 
-def _chosen(ctx: NodeContext, condition: ir.Value, yes: ir.Value, no: ir.Value) -> ir.Value:
+def choose(ctx: NodeContext, condition: ir.Value, yes: ir.Value, no: ir.Value) -> ir.Value:
     """`Where`, which runtimes don't have for truth values."""
     if yes.dtype != ir.DataType.BOOL:
         return ctx.op("Where", condition, yes, no)
@@ -41,13 +41,9 @@ def approximate_equal(ctx: NodeContext) -> ir.Value:
 
 OPS: dict[str, OpFunction] = {
     "ApproximateEqual": approximate_equal,
-    "BitwiseAnd": same("BitwiseAnd"),
-    "BitwiseOr": same("BitwiseOr"),
-    "BitwiseXor": same("BitwiseXor"),
     "Equal": same("Equal"),
     "Greater": same("Greater"),
     "GreaterEqual": same("GreaterOrEqual"),
-    "Invert": same("BitwiseNot"),
     "Less": same("Less"),
     "LessEqual": same("LessOrEqual"),
     "LogicalAnd": same("And"),

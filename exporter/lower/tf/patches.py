@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -12,28 +13,50 @@ from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 from exporter.lower.tf.layout import Layout
 from exporter.lower.tf.vectors import cast, dim_value, element, join, scalar
 
-__all__ = ["OPS"]
+__all__ = ["OPS", "cut_windows"]
 
 
 def extract_patches(ctx: NodeContext) -> ir.Value:
-    """`ExtractImagePatches`, `ExtractVolumePatches`: each window's elements, its channels last, as channels.
-
-    Along each axis the places [windows, window] are gathered; then the axes of the windows come before those within.
-    """
+    """`ExtractImagePatches`, `ExtractVolumePatches`: each window's elements, its channels last, as channels."""
     ksizes = ctx.integers("ksizes")
     layout = Layout(len(ksizes), channels_first=False)
     x = ctx.ranked(ctx.inputs[0], layout.rank)
     window, strides = layout.spatial(ksizes, "ksizes"), layout.spatial(ctx.integers("strides"), "strides")
     rates = layout.spatial(ctx.integers("rates", (1,) * layout.rank), "rates")
-    channels, batch = dim_value(ctx, x, layout.rank - 1), dim_value(ctx, x, 0)
+    found = cut_windows(ctx, x, window, strides, rates, ctx.scalar(0, x))
+    depth = ctx.op("Mul", join(ctx, [dim_value(ctx, x, layout.rank - 1)]), ctx.int64([prod(window)]))
+    return ctx.op("Reshape", found.elements, join(ctx, [*found.sizes, element(ctx, depth, 0)]))
+
+
+@dataclass(frozen=True, slots=True)
+class CutWindows:
+    """The windows of a tensor x[n, *space, c].
+
+    Attributes:
+        elements: [n, *windows, *window, c].
+        sizes: n and how many windows there are along each axis.
+        before: How much SAME pads before each axis.
+    """
+
+    elements: ir.Value
+    sizes: list[int | ir.Value]
+    before: list[int | ir.Value]
+
+
+def cut_windows(
+    ctx: NodeContext, x: ir.Value, window: Sequence[int], strides: Sequence[int], rates: Sequence[int], fill: ir.Value
+) -> CutWindows:
+    """Cuts out windows, as `padding` says: along each axis the places [windows, window] are gathered."""
+    rank = len(window) + 2
+    channels, batch = dim_value(ctx, x, rank - 1), dim_value(ctx, x, 0)
     axes = [
         _windows(ctx, x, axis, (size - 1) * rate + 1, stride)
-        for axis, size, stride, rate in zip(layout.space, window, strides, rates, strict=True)
+        for axis, size, stride, rate in zip(range(1, rank - 1), window, strides, rates, strict=True)
     ]
     pads = join(ctx, [0, *(found.before for found in axes), 0, 0, *(found.after for found in axes), 0])
     if any(ctx.ints_of(pads) or [1]):
-        x = ctx.op("Pad", x, pads, ctx.scalar(0, x))
-    for axis, found, size, rate in zip(layout.space, axes, window, rates, strict=True):
+        x = ctx.op("Pad", x, pads, fill)
+    for axis, (found, size, rate) in enumerate(zip(axes, window, rates, strict=True), start=1):
         offsets = ctx.const(np.arange(0, size * rate, rate, dtype=np.int64))
         index = ctx.op("Add", ctx.op("Unsqueeze", found.first, ctx.int64([1])), offsets)
         x = ctx.op("Gather", x, ctx.op("Reshape", index, ctx.int64([-1])), axis=axis)
@@ -41,9 +64,7 @@ def extract_patches(ctx: NodeContext) -> ir.Value:
     pairs = [item for pair in zip(counts, window, strict=True) for item in pair]
     x = ctx.op("Reshape", x, join(ctx, [batch, *pairs, channels]))
     order = [0, *range(1, 2 * len(window), 2), *range(2, 2 * len(window) + 1, 2), 2 * len(window) + 1]
-    x = ctx.op("Transpose", x, perm=order)
-    depth = ctx.op("Mul", join(ctx, [channels]), ctx.int64([prod(window)]))
-    return ctx.op("Reshape", x, join(ctx, [batch, *counts, element(ctx, depth, 0)]))
+    return CutWindows(ctx.op("Transpose", x, perm=order), [batch, *counts], [found.before for found in axes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +161,46 @@ def _sampled(ctx: NodeContext, image: ir.Value, numbers: ir.Value, y: ir.Value, 
     return _between(ctx, upper, lower, down)
 
 
+def extract_glimpse(ctx: NodeContext) -> ir.Value:
+    """`ExtractGlimpse`: a window of each image [n, h, w, c] around an offset [n, 2] of y and x, 0 outside the image.
+
+    Normalized offsets are shares of the image's size, centered ones are half of that from its middle.
+    """
+    image, offsets = ctx.ranked(ctx.inputs[0], 4), ctx.inputs[2]
+    if ctx.flag("uniform_noise", True) or ctx.text("noise", "uniform") != "zero":
+        raise RefusalError("it fills what is outside of the image with noise")
+    places, inside = [], []
+    for axis in (0, 1):
+        count = ctx.fixed_ints(1, "its size")[axis]
+        extent = join(ctx, [dim_value(ctx, image, axis + 1)])
+        length = cast(ctx, extent, ir.DataType.FLOAT)
+        with ctx.as_written():
+            start = ctx.op("Gather", offsets, ctx.int64([axis]), axis=1)
+            first = cast(ctx, _glimpse_start(ctx, start, length, count), ir.DataType.INT64)
+        place = ctx.op("Add", first, ctx.const(np.arange(count, dtype=np.int64)))
+        inner = ctx.op("And", ctx.op("GreaterOrEqual", place, ctx.int64(0)), ctx.op("Less", place, extent))
+        places.append(ctx.op("Unsqueeze", ctx.op("Where", inner, place, ctx.int64(0)), ctx.int64([2 - axis])))
+        inside.append(ctx.op("Unsqueeze", inner, ctx.int64([2 - axis, 3])))
+    number = ctx.op("Range", ctx.int64(0), scalar(ctx, join(ctx, [dim_value(ctx, image, 0)])), ctx.int64(1))
+    batch = ctx.op("Reshape", number, ctx.int64([-1, 1, 1]))
+    found = _pixels(ctx, image, batch, *places)
+    return ctx.op("Where", ctx.op("And", *inside), found, ctx.scalar(0, image))
+
+
+def _glimpse_start(ctx: NodeContext, start: ir.Value, length: ir.Value, count: int) -> ir.Value:
+    """Where a glimpse begins; only version 1 takes half of it off everywhere."""
+    normalized, centered = ctx.flag("normalized", True), ctx.flag("centered", True)
+    old, two = not ctx.node.op.endswith("V2"), ctx.scalar(2, start)
+    if normalized:
+        start = ctx.op("Mul", start, length)
+    if centered:
+        start = ctx.op("Div", start, two) if normalized or old else start
+        start = ctx.op("Add", start, ctx.op("Div", length, two))
+    if old or (normalized and centered):
+        return ctx.op("Sub", start, ctx.scalar(count / 2, start))
+    return start
+
+
 def _half_up(ctx: NodeContext, place: ir.Value) -> ir.Value:
     """The nearest integer, of two the one above; the number below 1/2 to which 1/2 can't be added is below."""
     low = ctx.op("Floor", place)
@@ -161,6 +222,8 @@ def _pixels(ctx: NodeContext, image: ir.Value, batch: ir.Value, y: ir.Value, x: 
 
 OPS: dict[str, OpFunction] = {
     "CropAndResize": crop_and_resize,
+    "ExtractGlimpse": extract_glimpse,
+    "ExtractGlimpseV2": extract_glimpse,
     "ExtractImagePatches": extract_patches,
     "ExtractVolumePatches": extract_patches,
 }

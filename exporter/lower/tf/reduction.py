@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction
@@ -21,9 +24,25 @@ def _reduction(op_type: str) -> OpFunction:
     def reduction(ctx: NodeContext) -> ir.Value:
         if ctx.ints(1) == []:
             return ctx.op("Abs", ctx.inputs[0]) if op_type == "ReduceL2" else ctx.inputs[0]
-        return reduce(ctx, op_type, ctx.inputs[0])
+        x = ctx.inputs[0]
+        kind = ctx.dtype(x)
+        if kind.is_floating_point() or op_type in ("ReduceMax", "ReduceMin"):
+            return reduce(ctx, op_type, x)
+        wide = cast(ctx, x, _WIDE.get(kind, kind))
+        if op_type != "ReduceMean":
+            return cast(ctx, reduce(ctx, op_type, wide), kind)
+        count = ctx.op("Sub", ctx.op("Add", wide, ctx.scalar(1, wide)), wide)
+        total, number = (reduce(ctx, "ReduceSum", value) for value in (wide, count))
+        return cast(ctx, ctx.op("Div", total, number), kind)
 
     return reduction
+
+
+_WIDE = {
+    **dict.fromkeys((ir.DataType.INT8, ir.DataType.INT16, ir.DataType.UINT8, ir.DataType.UINT16), ir.DataType.INT32),
+    **dict.fromkeys((ir.DataType.UINT32, ir.DataType.UINT64), ir.DataType.INT64),
+}
+"""Integers in which those that ONNX doesn't add up are added up; cut off afterwards, they are the same."""
 
 
 def _truth(op_type: str) -> OpFunction:
@@ -71,16 +90,34 @@ def cumulative_sum(ctx: NodeContext) -> ir.Value:
 
 def cumulative_product(ctx: NodeContext) -> ir.Value:
     """`Cumprod`: y[i] is the product over j of x[j] where j <= i, of 1 elsewhere."""
+    return _cumulative(ctx, 1, lambda table: ctx.op("ReduceProd", table, ctx.int64([-1]), keepdims=0))
+
+
+def _cumulative(ctx: NodeContext, neutral: float, function: Callable[[ir.Value], ir.Value]) -> ir.Value:
+    """A function of [..., n, n], where row i has x[j] for the j up to i and the neutral number elsewhere."""
     x = ctx.inputs[0]
     rank = ctx.rank(x)
     axis = ctx.fixed_int(1, "its axis") % rank
     last = ctx.op("Transpose", x, perm=[i for i in range(rank) if i != axis] + [axis])
     row = ctx.op("Unsqueeze", last, ctx.int64([-2]))
     kept = _triangle(ctx, last, reverse=ctx.flag("reverse", False), exclusive=ctx.flag("exclusive", False))
-    table = ctx.op("Where", kept, row, ctx.scalar(1, x))
-    y = ctx.op("ReduceProd", table, ctx.int64([-1]), keepdims=0)
+    y = function(ctx.op("Where", kept, row, ctx.scalar(neutral, x)))
     order = list(range(rank - 1))
     return ctx.op("Transpose", y, perm=[*order[:axis], rank - 1, *order[axis:]])
+
+
+def cumulative_logsumexp(ctx: NodeContext) -> ir.Value:
+    """`CumulativeLogsumexp`: y[i] is the logarithm of the sum of exp(x[j]); that of nothing is -infinity."""
+
+    def summed(table: ir.Value) -> ir.Value:
+        highest = ctx.op("ReduceMax", table, ctx.int64([-1]), keepdims=1)
+        nothing = ctx.op("Equal", highest, ctx.scalar(-np.inf, highest))
+        highest = ctx.op("Where", nothing, ctx.scalar(0, highest), highest)
+        parts = ctx.op("Exp", ctx.op("Sub", table, highest))
+        total = ctx.op("Log", ctx.op("ReduceSum", parts, ctx.int64([-1]), keepdims=1))
+        return ctx.op("Squeeze", ctx.op("Add", total, highest), ctx.int64([-1]))
+
+    return _cumulative(ctx, -np.inf, summed)
 
 
 def _triangle(ctx: NodeContext, x: ir.Value, *, reverse: bool, exclusive: bool) -> ir.Value:
@@ -99,6 +136,7 @@ OPS: dict[str, OpFunction] = {
     "ArgMin": _position("ArgMin"),
     "Cumprod": cumulative_product,
     "Cumsum": cumulative_sum,
+    "CumulativeLogsumexp": cumulative_logsumexp,
     "EuclideanNorm": _reduction("ReduceL2"),
     "Max": _reduction("ReduceMax"),
     "Mean": _reduction("ReduceMean"),

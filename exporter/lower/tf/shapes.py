@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 from exporter.lower.tf.line import narrowed
-from exporter.lower.tf.vectors import as_int64, cast, scalar, shape_of, vector
+from exporter.lower.tf.vectors import as_int64, cast, element, join, scalar, shape_of, vector
 
 __all__ = ["OPS"]
 
@@ -41,8 +41,10 @@ def reshape(ctx: NodeContext) -> ir.Value:
     """`Reshape`: -1 is what is left; a 0 means no elements, not ONNX's "as in the input"."""
     x, wanted = ctx.inputs
     known = ctx.builder.elements(wanted)
+    if known is not None and known.ndim != 1:
+        raise RefusalError(f"its shape has rank {known.ndim}, expected 1")
     if known is not None and any(item == 0 for item in known.reshape(-1)):
-        raise RefusalError("it makes a tensor without elements")
+        return ctx.op("Reshape", x, as_int64(ctx, wanted), allowzero=1)
     if ctx.memory.batch is not None and known is not None and known.dtype != object and known.ndim == 1:
         opened = ctx.memory.batch.opened(ctx.node.name, ctx.shape(x), [int(item) for item in known])
         if opened is not None:
@@ -76,16 +78,32 @@ def transpose(ctx: NodeContext) -> ir.Value:
 
 def invert_permutation(ctx: NodeContext) -> ir.Value:
     """`InvertPermutation`: y[x[i]] = i."""
-    known = ctx.fixed_ints(0, "its permutation")
-    return ctx.const(np.argsort(np.array(known, np.int64), kind="stable").astype(ctx.numpy_dtype(ctx.inputs[0])))
+    (x,) = ctx.inputs
+    known = ctx.ints(0)
+    if known is not None:
+        return ctx.const(np.argsort(np.array(known, np.int64), kind="stable").astype(ctx.numpy_dtype(x)))
+    size = shape_of(ctx, x)
+    numbers = ctx.op("Range", ctx.int64(0), scalar(ctx, size), ctx.int64(1))
+    zeros = ctx.op("ConstantOfShape", size, value=np.zeros(1, np.int64))
+    places = ctx.op("Unsqueeze", as_int64(ctx, x), ctx.int64([1]))
+    return cast(ctx, ctx.op("ScatterND", zeros, places, numbers), ctx.dtype(x))
 
 
-def list_diff(ctx: NodeContext) -> tuple[ir.Value, ...]:
-    """`ListDiff`: the known numbers of x that y doesn't have, and where they are."""
-    x, y = ctx.fixed_ints(0, "its list"), ctx.fixed_ints(1, "its list")
-    places = [i for i, item in enumerate(x) if item not in y]
-    kept = np.array([x[i] for i in places]).astype(ctx.numpy_dtype(ctx.inputs[0]))
-    return ctx.const(kept), ctx.const(np.array(places).astype(ctx.element_type("out_idx", 3).numpy()))
+def unravel_index(ctx: NodeContext) -> ir.Value:
+    """`UnravelIndex`: for each axis of a shape where the elements of these numbers are along it."""
+    numbers, shape = (as_int64(ctx, value) for value in ctx.inputs)
+    count = ctx.sizes(shape)
+    if count is None:
+        raise RefusalError("how many axes its shape has is not known")
+    sizes = [join(ctx, [element(ctx, shape, axis)]) for axis in range(count[0])]
+    step, rows = ctx.int64([1]), []
+    for size in reversed(sizes):
+        along = ctx.op("Mod", ctx.op("Div", numbers, step), size)
+        rows.append(ctx.op("Reshape", along, ctx.int64([1, -1])))
+        step = ctx.op("Mul", step, size)
+    found = ctx.op("Concat", *reversed(rows), axis=0)
+    found = ctx.op("Reshape", found, ctx.int64([-1])) if ctx.shape(numbers) == () else found
+    return cast(ctx, found, ctx.dtype(ctx.inputs[0]))
 
 
 def fill(ctx: NodeContext) -> ir.Value:
@@ -165,7 +183,6 @@ OPS: dict[str, OpFunction] = {
     "Fill": fill,
     "InvertPermutation": invert_permutation,
     "LinSpace": lin_space,
-    "ListDiff": list_diff,
     "OnesLike": _filled(1),
     "Range": range_,
     "Rank": rank,
@@ -176,6 +193,7 @@ OPS: dict[str, OpFunction] = {
     "Squeeze": squeeze,
     "Tile": tile,
     "Transpose": transpose,
+    "UnravelIndex": unravel_index,
     "VariableShape": shape,
     "ZerosLike": _filled(0),
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
-from exporter.lower.tf.vectors import FAR, dim_value, element, join, scalar
+from exporter.lower.tf.vectors import FAR, as_int64, cast, dim_value, element, join, scalar, vector
 
 __all__ = ["OPS"]
 
@@ -19,10 +20,9 @@ def slice_(ctx: NodeContext) -> ir.Value:
     """`Slice`: `size` elements from `begin` along each axis, or all that are left where it is -1."""
     x, begin, size = ctx.inputs
     dims = ctx.shape(begin)
-    if dims is None or len(dims) != 1 or not isinstance(dims[0], int):
-        raise RefusalError("the rank of its input is not known")
+    axes = dims[0] if dims is not None and len(dims) == 1 else None
     cuts = _Cuts()
-    for axis in range(dims[0]):
+    for axis in range(axes if isinstance(axes, int) else ctx.rank(x)):
         start, count = element(ctx, begin, axis), element(ctx, size, axis)
         if start != 0 or count != -1:
             cuts.add(axis, start, _end(ctx, start, count))
@@ -190,14 +190,36 @@ def _reversed(ctx: NodeContext, axes: Sequence[int]) -> ir.Value:
 
 
 def roll(ctx: NodeContext) -> ir.Value:
-    """`Roll`: the last elements along an axis become the first."""
-    x = ctx.inputs[0]
-    shifts, axes = ctx.fixed_ints(1, "how far it rolls"), ctx.fixed_ints(2, "its axis")
-    for shift, axis in zip(shifts, axes, strict=True):
-        size = scalar(ctx, join(ctx, [dim_value(ctx, x, axis % ctx.rank(x))]))
-        places = ctx.op("Range", ctx.int64(0), size, ctx.int64(1))
-        x = ctx.op("Gather", x, ctx.op("Mod", ctx.op("Sub", places, ctx.int64(shift)), size), axis=axis)
+    """`Roll`: the last elements along an axis become the first; what is said twice of an axis adds up."""
+    x, shifts, axes = ctx.inputs
+    rank = ctx.rank(x)
+    known = ctx.ints(2)
+    counts = ctx.sizes(vector(ctx, axes))
+    if counts is None:
+        raise RefusalError("how many axes it rolls is not known")
+    shift = [as_int64(ctx, _item(ctx, shifts, i)) for i in range(counts[0])]
+    for axis in range(rank):
+        wanted = [
+            number if known is not None else ctx.op("Mul", number, _is_axis(ctx, _item(ctx, axes, i), axis, rank))
+            for i, number in enumerate(shift)
+            if known is None or known[i] % rank == axis
+        ]
+        if wanted:
+            far = reduce(lambda a, b: ctx.op("Add", a, b), wanted)
+            size = join(ctx, [dim_value(ctx, x, axis)])
+            places = ctx.op("Range", ctx.int64(0), scalar(ctx, size), ctx.int64(1))
+            x = ctx.op("Gather", x, ctx.op("Mod", ctx.op("Sub", places, far), size), axis=axis)
     return x
+
+
+def _item(ctx: NodeContext, numbers: ir.Value, index: int) -> ir.Value:
+    return join(ctx, [element(ctx, numbers, index)])
+
+
+def _is_axis(ctx: NodeContext, number: ir.Value, axis: int, rank: int) -> ir.Value:
+    """1 where a number is that of an axis, counted from either end, else 0."""
+    same = ctx.op("Equal", ctx.op("Mod", number, ctx.int64([rank])), ctx.int64([axis]))
+    return cast(ctx, same, ir.DataType.INT64)
 
 
 OPS: dict[str, OpFunction] = {

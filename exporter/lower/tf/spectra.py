@@ -173,12 +173,13 @@ def _irfft(axes: int) -> ComplexFunction:
 
 SPECTRA: dict[str, ComplexFunction] = {
     f"{batch}{name}{suffix}": function
-    for batch in ("", "Batch")
     for axes, suffix in ((1, ""), (2, "2D"), (3, "3D"))
-    for name, function in (
-        ("FFT", _fft(axes, inverse=False)),
-        ("IFFT", _fft(axes, inverse=True)),
-        ("RFFT", _rfft(axes)),
-        ("IRFFT", _irfft(axes)),
+    for batch, name, function in (
+        ("", "FFT", _fft(axes, inverse=False)),
+        ("", "IFFT", _fft(axes, inverse=True)),
+        ("", "RFFT", _rfft(axes)),
+        ("", "IRFFT", _irfft(axes)),
+        ("Batch", "FFT", _fft(axes, inverse=False)),
+        ("Batch", "IFFT", _fft(axes, inverse=True)),
     )
 }

@@ -26,7 +26,7 @@ _WITH_LITERALS = frozenset(
     {"Add", "Clip", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"}
     | {"Max", "Min", "Mul", "Pow", "Sub"}
 )
-_RESULTS = {"GRU": 2, "LSTM": 3, "LayerNormalization": 3, "RNN": 2, "TopK": 2}
+_RESULTS = {"GRU": 2, "LSTM": 3, "LayerNormalization": 3, "RNN": 2, "TopK": 2, "Unique": 4}
 _TUPLES = frozenset({*_RESULTS, "Split"})
 
 

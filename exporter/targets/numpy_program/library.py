@@ -17,6 +17,7 @@ _MODULES = (
     "cast",
     "control",
     "convolution",
+    "detection",
     "elementwise",
     "erf",
     "indexing",

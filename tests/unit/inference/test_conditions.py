@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from exporter.inference.conditions import find_conditions, original, take
 from exporter.inference.findings import Findings
 from exporter.inference.flags import resolve_flags
 from exporter.sources.graph import FunctionCall, Ref
-from tests.unit.inference.graphs import Draft
+from tests.unit.inference.graphs import FLOAT, Draft
 
 
 def _merged(g: Draft, predicate: Ref, *, true_first: bool = False, name: str = "cond", kind: str = "") -> Ref:
@@ -194,3 +196,39 @@ def test_inlined_names_say_where_they_come_from() -> None:
     rewriter, inliner = g.inliner()
     resolve_flags(rewriter, inliner, [second], Findings())
     assert [node.name for node in rewriter.order([second])] == ["x", "a/y", "b/y"]
+
+
+def test_a_loop_on_a_side_that_is_not_taken_makes_no_step() -> None:
+    """Its condition holds only where its side is taken, that of a condition around it too: it need not even end."""
+    g, cond, body, inner, outer, other = Draft(), Draft(), Draft(), Draft(), Draft(), Draft()
+    cond.add("less", "Less", Ref("a"), cond.const("limit", 10.0), T=FLOAT)
+    body.add("more", "AddV2", Ref("a"), body.const("one", 1.0), T=FLOAT)
+    functions: dict[str, Any] = {
+        "cond": inner.function("c", ["a"], [Ref("less")], cond),
+        "body": inner.function("b", ["a"], [Ref("more")], body),
+    }
+    inner.add("while", "StatelessWhile", Ref("v"), T=(FLOAT,), **functions)
+    other.add("same", "Identity", Ref("v"), T=FLOAT)
+    loop, same = (
+        outer.function("loop", ["v"], [Ref("while")], inner),
+        outer.function("same", ["v"], [Ref("same")], other),
+    )
+    outer.add("positive", "Greater", Ref("v"), outer.const("zero", 0.0), T=FLOAT)
+    outer.add("choice", "If", Ref("positive"), Ref("v"), then_branch=loop, else_branch=same, Tout=(FLOAT,))
+    nested = g.function("nested", ["v"], [Ref("choice")], outer)
+    x = g.placeholder("x", ())
+    large = g.add("large", "Greater", x, g.const("hundred", 100.0), T=FLOAT)
+    y = g.add("y", "If", large, x, then_branch=g.function("plain", ["v"], [Ref("same")], other), else_branch=nested)
+    g.functions |= {**outer.functions, **inner.functions}
+    found = g.infer(y.node)
+    (node,) = [node for node in found.model.graph if node.op == "Loop"]
+    nodes = {inside.name: inside for inside in (*found.model.graph, *node.attribute("body").nodes)}
+    needed, pending = set[str](), [node.attribute("body").condition.node]
+    while pending:
+        name = pending.pop()
+        if name in nodes and name not in needed:
+            needed.add(name)
+            pending += [ref.node for ref in nodes[name].inputs]
+    assert "large" in needed
+    assert [nodes[name].op for name in sorted(needed)].count("LogicalAnd") == 2
+    assert [nodes[name].op for name in sorted(needed)].count("Greater") == 2

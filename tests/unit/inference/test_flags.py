@@ -198,3 +198,26 @@ def test_data_is_no_flag() -> None:
     found = g.infer(_normalised(g, x, predicate).node)
     assert found.decided("flag") == {}
     assert "SelectV2" in found.ops
+
+
+@pytest.mark.parametrize("shaped_by_flag", [True, False])
+def test_a_random_mask_is_no_flag(shaped_by_flag: bool) -> None:
+    """Dropout chooses by a mask that depends on a rate, and in its shape on a flag; neither makes it a condition."""
+    g = Draft()
+    x = _normalised(g, g.placeholder("x"), g.flag("flag"))
+    shape: Ref = g.const("shape", np.array([8, 4]))
+    if shaped_by_flag:
+        _, shape = g.switch("shape/Switch", shape, Ref("flag"))
+    rate = g.add("rate", "PlaceholderWithDefault", g.const("rate/default", 0.3), dtype=FLOAT, shape=())
+    mask = g.add("mask", "GreaterEqual", g.add("random", "RandomUniform", shape, dtype=FLOAT), rate)
+    kept = g.add(
+        "kept",
+        "Mul",
+        x,
+        g.add("factor", "RealDiv", g.const("one", 1.0), g.add("keep", "Sub", g.const("whole", 1.0), rate)),
+    )
+    y = g.add("y", "SelectV2", mask, kept, g.const("zero", 0.0))
+    found = g.infer(y.node)
+    assert "mask" not in found.decided("flag")
+    assert "y" not in found.decided("flag") and "RandomUniform" not in found.ops
+    assert found.batch_norms

@@ -483,3 +483,14 @@ def test_a_picture_judged_by_a_second_network() -> None:
         features.append(g.add(f"{name}/relu", "Relu", g.add(f"{name}/MatMul", "MatMul", centred, kernel)))
     g.mean("loss", g.add("square", "SquaredDifference", *features), (0, 1))
     assert "made" in _found(g)
+
+
+def test_a_check_by_a_condition_hides_no_output() -> None:
+    """`tf.Assert` of control flow v2 gives the result to a condition that returns but a truth value."""
+    g, side = Draft(), Draft()
+    y = _classifier(g)
+    side.add("value", "Identity", Ref("a"), T=10)
+    call = g.function("check", ["a", "b"], [Ref("value")], side)
+    fine = g.add("all", "All", g.add("finite", "IsFinite", y), g.const("axes", [0, 1]))
+    g.add("Assert/AssertGuard/If", "If", fine, fine, y, then_branch=call, else_branch=call, Tout=(10,))
+    assert _found(g) == ["softmax"]

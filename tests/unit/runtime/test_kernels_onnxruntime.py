@@ -168,6 +168,18 @@ CASES = [
     ),
     *(Case("OneHot", [i64([1, -1], [9, 0]), scalar(4), f32(2)], {"axis": axis}) for axis in (-1, 0, 1)),
     Case("Where", [np.array([[T], [F]]), f32(2, 3), f32(3, seed=1)]),
+    *(
+        Case("NonMaxSuppression", [np.abs(f32(2, 20, 4)), f32(2, 3, 20, seed=1), *limits], {"center_point_box": centre})
+        for centre in (0, 1)
+        for limits in (
+            [i64(5), scalar(0.3, np.float32), scalar(0.1, np.float32)],
+            [i64(30), scalar(0.6, np.float32)],
+            [i64(4)],
+        )
+    ),
+    Case("Det", [f32(2, 4, 4)], noise=8),
+    *(Case("Unique", [np.array([3, 1, 3, 2, 1], np.float32)], {"sorted": s}, outputs=4) for s in (0, 1)),
+    Case("Unique", [np.array([[3, 1], [2, 2], [3, 1]], np.int64)], {"axis": 0, "sorted": 0}, outputs=4),
     Case("NonZero", [np.array([[1, 0, 2], [0, 0, 3]], np.float32)]),
     *(
         Case("TopK", [WITH_TIES, i64(4)], {"axis": axis, "largest": largest}, outputs=2)

@@ -187,7 +187,6 @@ def test_command_reports_errors(tmp_path: Path, capsys: pytest.CaptureFixture[st
     "arguments",
     [
         ["m.npz"],
-        ["m.npz", "in.npz"],
         ["m.npz", "-o", "o.npz"],
         ["m.npz", "--che"],
         [],

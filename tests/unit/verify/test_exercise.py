@@ -234,3 +234,13 @@ def test_the_sets_that_are_kept_wake_up_the_most_channels() -> None:
     for one in exercise(model).sets:
         awake |= evaluate(model, one.feeds)["y"].max(0) > 0
     assert awake.sum() >= 8
+
+
+def test_sizes_are_small() -> None:
+    """What says how large a tensor becomes is not drawn from all integers: that would take all memory."""
+    b = Builder("sizes")
+    size = b.input("size", INT, [2])
+    more = b.op("Add", size, b.constant(np.array([1, 1])))
+    model = b.finish({"y": b.op("ConstantOfShape", more), "z": b.op("Tile", b.constant(np.ones((1, 1))), size)})
+    (spec,) = specs_of(model)
+    assert (spec.role, spec.indices) == ("index", 4)

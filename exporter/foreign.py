@@ -1,0 +1,75 @@
+"""What libraries raise on foreign data, as errors of the input; what our own code raises stays a bug.
+
+The two are told apart by where an exception comes from: a type that a library defines, a frame of a library or of the
+runtime's kernels (which compute with what a file says), or a call from our code into C, as into NumPy. A `raise` in our
+own code that isn't an `ExportError`, a failed assertion, a missing key or attribute is a bug.
+"""
+
+from __future__ import annotations
+
+import dis
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from exporter.errors import CorruptError, ExportError, LimitError
+
+__all__ = ["on_foreign_data"]
+
+_OWN = str(Path(__file__).parent)
+_COMPUTING = (ArithmeticError, ValueError)
+"""What arithmetic, NumPy and struct raise for what can't be; other types that come out of our own code are bugs."""
+
+
+@contextmanager
+def on_foreign_data(stage: str) -> Iterator[None]:
+    """Makes errors of the input out of what libraries raise; also a decorator.
+
+    Args:
+        stage: What is done, for people: `reading it`.
+
+    Raises:
+        LimitError: For a MemoryError or RecursionError.
+        CorruptError: For another exception that comes from a library; the original is its cause, and a note on it.
+    """
+    try:
+        yield
+    except ExportError:
+        raise
+    except (MemoryError, RecursionError) as error:
+        what = "more memory than there is" if isinstance(error, MemoryError) else "deeper nesting than can be followed"
+        raise _noted(LimitError(f"{stage} takes {what}"), error) from error
+    except Exception as error:
+        if not _is_foreign(error):
+            raise
+        text = " ".join(str(error).split())[:300]
+        raise _noted(CorruptError(f"{stage} fails: its contents can't be meant: {text}"), error) from error
+
+
+def _noted(ours: ExportError, original: Exception) -> ExportError:
+    ours.add_note(f"{type(original).__module__}.{type(original).__name__}: {str(original)[:1000]}")
+    return ours
+
+
+def _is_foreign(error: Exception) -> bool:
+    """Whether an exception comes from a library, or from C that our code called."""
+    if isinstance(error, OSError | ImportError):  # the machine's, not the data's
+        return False
+    module = type(error).__module__
+    if module not in ("builtins", "exporter") and not module.startswith("exporter."):
+        return True
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None:
+        return False
+    if not last.tb_frame.f_code.co_filename.startswith(_OWN):
+        return True
+    return isinstance(error, _COMPUTING) and not _raises(last)
+
+
+def _raises(last: TracebackType) -> bool:
+    """Whether the innermost frame raised by itself."""
+    code = last.tb_frame.f_code.co_code
+    return dis.opname[code[last.tb_lasti]] in ("RAISE_VARARGS", "RERAISE")

@@ -1,0 +1,1 @@
+"""A model as C99 that needs no library but libm: `folder.c_files`."""

@@ -1,0 +1,342 @@
+"""A model as C: where each value is, one function for each layer, and the call of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exporter.errors import UnsupportedError
+from exporter.targets.c_program.call import Call
+from exporter.targets.c_program.elementwise import is_elementwise
+from exporter.targets.c_program.generic import GENERIC
+from exporter.targets.c_program.layers import VIEWS, Layer, frame_of, is_linear, layers_of
+from exporter.targets.c_program.linear import linear_code
+from exporter.targets.c_program.specialise import Fixed, Op
+from exporter.targets.c_program.tensors import Buffer, Frame, Tensor, place
+from exporter.targets.c_program.weights import PANEL, Weights
+from exporter.targets.numpy_program.names import Names
+
+__all__ = ["Function", "Program", "program"]
+
+_Array = npt.NDArray[Any]
+_RESERVED = frozenset(
+    [
+        "auto",
+        "break",
+        "case",
+        "char",
+        "const",
+        "continue",
+        "default",
+        "do",
+        "double",
+        "else",
+        "enum",
+        "extern",
+        "float",
+        "for",
+        "goto",
+        "if",
+        "inline",
+        "int",
+        "long",
+        "register",
+        "restrict",
+        "return",
+        "short",
+        "signed",
+        "sizeof",
+        "static",
+        "struct",
+        "switch",
+        "typedef",
+        "union",
+        "unsigned",
+        "void",
+        "volatile",
+        "while",
+    ]
+)
+_KERNELS = frozenset(
+    [
+        "bin",
+        "conv",
+        "convolve",
+        "crc32",
+        "depth",
+        "depthwise",
+        "example_bin",
+        "frame",
+        "inside",
+        "load",
+        "mask",
+        "mask4",
+        "run",
+        "tile",
+        "tile_narrow",
+        "tile_wide",
+        "tiles",
+        "tiles_1",
+        "tiles_2",
+        "tiles_3",
+        "tiles_4",
+        "tiles_5",
+        "tiles_6",
+        "tiles_7",
+        "tiles_8",
+        "tiles_9",
+        "vector",
+        "vector4",
+        "weights",
+    ]
+)
+"""What the program's own functions and types are called, after the prefix."""
+
+_MOST_PIXELS = 9
+
+
+@dataclass(frozen=True)
+class Function:
+    """A layer: its name in C, what to say of it, its multiply-adds and weights, its text, and its call."""
+
+    name: str
+    about: str
+    macs: int
+    floats: int
+    text: str
+    call: str
+
+
+@dataclass
+class Program:
+    """All that the files are made of.
+
+    Attributes:
+        functions: In the order in which they run.
+        kernels: The shared code that they need.
+        arena: Floats of working memory; `live` is the largest set of values that exist at the same time.
+        weights: What the functions read.
+    """
+
+    functions: list[Function] = field(default_factory=list)
+    kernels: str = ""
+    arena: int = 0
+    live: int = 0
+    weights: Weights = field(default_factory=Weights)
+
+
+def program(fixed: Fixed, prefix: str) -> Program:
+    """The program of a model at fixed sizes.
+
+    Raises:
+        UnsupportedError: There are ops without a kernel; it names all.
+    """
+    layers = _with_frames(fixed, _with_outputs(fixed, layers_of(fixed)))
+    _refuse(fixed, layers)
+    homes = _Homes(fixed, layers)
+    made = Program()
+    made.arena, made.live = place(homes.arena())
+    names = Names(_RESERVED | _KERNELS, [layer.output for layer in layers])
+    used: set[str] = set()
+    for number, layer in enumerate(layers):
+        if number not in homes.views:
+            made.functions.append(
+                _function(fixed, homes, made.weights, layer, f"{prefix}_{names.variable(layer.output)}", used, prefix)
+            )
+    made.kernels = "\n".join(_kernel(name, prefix) for name in ("vectors", "convolution", "depthwise") if name in used)
+    return made
+
+
+def _kernel(name: str, prefix: str) -> str:
+    text = resources.files("exporter.targets.c_program").joinpath(f"kernels/{name}.c").read_text("utf-8")
+    for key, value in (("P", prefix), ("U", prefix.upper()), ("PANEL", str(PANEL)), ("MOST", str(_MOST_PIXELS))):
+        text = text.replace(f"@{key}@", value)
+    return text
+
+
+def _with_outputs(fixed: Fixed, layers: list[Layer]) -> list[Layer]:
+    """A copy for each output that no layer makes, or that has zeros around it in the arena."""
+    framed = {layer.inputs[0] for layer in layers if frame_of(layer, fixed)}
+    made = {layer.output for layer in layers} - framed
+    for name in fixed.outputs:
+        if name not in made and name in fixed.constants:
+            raise UnsupportedError(f"a C program can't hold this model: the output {name} is a constant")
+        if name not in made:
+            layers.append(Layer(Op("Copy", name, (name,), (name,), {}), (name,), name, names=(name,)))
+    return layers
+
+
+def _with_frames(fixed: Fixed, layers: list[Layer]) -> list[Layer]:
+    """Inputs of the model that need zeros around are copied first."""
+    framed = {layer.inputs[0] for layer in layers if frame_of(layer, fixed)} & set(fixed.inputs)
+    copies = []
+    for name in sorted(framed):
+        new = f"{name}/framed"
+        shapes, types = dict(fixed.shapes), dict(fixed.types)
+        shapes[new], types[new] = shapes[name], types[name]
+        object.__setattr__(fixed, "shapes", shapes)
+        object.__setattr__(fixed, "types", types)
+        copies.append(Layer(Op("Identity", new, (name,), (new,), {}), (name,), new, names=(new,)))
+        layers = [
+            replace(each, inputs=(new,), op=replace(each.op, inputs=(new, *each.op.inputs[1:])))
+            if frame_of(each, fixed) and each.inputs[0] == name
+            else each
+            for each in layers
+        ]
+    return [*copies, *layers]
+
+
+def _refuse(fixed: Fixed, layers: list[Layer]) -> None:
+    problems = {
+        layer.op.op
+        for layer in layers
+        if not is_linear(layer.op, fixed) and layer.op.op not in GENERIC and layer.op.op != "Copy"
+    }
+    names = {*fixed.inputs, *(layer.output for layer in layers)}
+    problems |= {f"element type {fixed.types[name]}" for name in names if fixed.types[name] != "float32"}
+    if problems:
+        raise UnsupportedError(
+            f"a C program can't hold this model: {', '.join(sorted(problems))}", hint="Use --to numpy or --to pyz"
+        )
+
+
+class _Homes:
+    """Where every value is.
+
+    Attributes:
+        tensors: By value; an output that is a copy is under its name with a `>`.
+        views: The numbers of the layers that do nothing.
+    """
+
+    def __init__(self, fixed: Fixed, layers: list[Layer]) -> None:
+        self._fixed = fixed
+        self._last: dict[str, int] = {}
+        self._values: dict[int, list[str]] = {}
+        self._buffers: list[Buffer] = []
+        self.views: set[int] = set()
+        self.tensors: dict[str, Tensor] = {}
+        self._copied = {layer.output for layer in layers if layer.op.op == "Copy"}
+        frames: dict[str, Frame] = {}
+        for number, layer in enumerate(layers):
+            for name in (*layer.inputs, *([layer.residual] if layer.residual else [])):
+                self._last[name] = number
+            if frame := frame_of(layer, fixed):
+                frames[layer.inputs[0]] = frames.get(layer.inputs[0], Frame()) | frame
+        for i, name in enumerate(fixed.inputs):
+            self._keep(name, Tensor.new(fixed.shapes[name], Frame(), f"in{i}"), -1)
+        for number, layer in enumerate(layers):
+            frame = frames.get(layer.output, Frame())
+            self._keep(layer.output, self._home(number, layer, frame), number)
+        for buffer in self._buffers:
+            buffer.last = max(self._last.get(name, buffer.first) for name in self._values[id(buffer)])
+
+    def arena(self) -> list[Buffer]:
+        """The buffers that share the arena."""
+        return [buffer for buffer in self._buffers if buffer.base == "a"]
+
+    def _keep(self, name: str, tensor: Tensor, number: int) -> None:
+        if id(tensor.buffer) not in self._values:
+            tensor.buffer.first = number
+            self._buffers.append(tensor.buffer)
+            self._values[id(tensor.buffer)] = []
+        self._values[id(tensor.buffer)].append(name)
+        self.tensors[name if name not in self.tensors else f"{name}>"] = tensor
+
+    def _home(self, number: int, layer: Layer, frame: Frame) -> Tensor:
+        shape = self._fixed.shapes[layer.output]
+        if layer.op.op == "Copy" or (layer.output in self._fixed.outputs and layer.output not in self._copied):
+            return Tensor.new(shape, Frame(), f"out{self._fixed.outputs.index(layer.output)}")
+        source = self.tensors.get(layer.inputs[0]) if layer.inputs else None
+        if layer.op.op in VIEWS and not frame and source is not None and source.is_whole:
+            self.views.add(number)
+            return source.viewed(shape)
+        for name in self._candidates(layer):
+            if (taken := self._taken_over(number, layer, name, shape, frame)) is not None:
+                return taken
+        return Tensor.new(shape, frame)
+
+    def _candidates(self, layer: Layer) -> tuple[str, ...]:
+        """The values whose memory the result may take."""
+        if layer.residual is not None:
+            return (layer.residual,)
+        return tuple(name for name in layer.inputs if name in self.tensors) if is_elementwise(layer.op) else ()
+
+    def _taken_over(self, number: int, layer: Layer, name: str, shape: tuple[int, ...], frame: Frame) -> Tensor | None:
+        tensor = self.tensors[name]
+        free = all(self._last.get(value, -1) <= number for value in self._values[id(tensor.buffer)])
+        others = [self.tensors[other].buffer for other in layer.inputs if other != name and other in self.tensors]
+        alike = tensor.shape == shape and tensor.frame == frame and (bool(frame) or tensor.is_whole)
+        apart = tensor.buffer.base == "a" and all(buffer is not tensor.buffer for buffer in others)
+        return tensor if free and alike and apart else None
+
+
+def _function(
+    fixed: Fixed, homes: _Homes, weights: Weights, layer: Layer, name: str, used: set[str], prefix: str
+) -> Function:
+    before = weights.floats
+
+    def store(array: _Array) -> str:
+        place = weights.add(array)
+        return f"w + {place}" if place else "w"
+
+    y = homes.tensors.get(f"{layer.output}>") or homes.tensors[layer.output]
+    parameters = {f"x{i}": homes.tensors[value] for i, value in enumerate(layer.inputs) if value not in fixed.constants}
+    macs = 0
+    if is_linear(layer.op, fixed):
+        residual = homes.tensors[layer.residual] if layer.residual else None
+        parameters |= {"r": residual} if residual is not None else {}
+        code = linear_code(layer, fixed, parameters["x0"], y, residual, store, prefix)
+        lines, macs = code.lines, code.macs
+        used |= {"vectors", code.kernel}
+    else:
+        lines = _generic(fixed, layer, parameters, y, store)
+    if y.frame:
+        lines += _frame_lines(y)
+        used.add("frame")
+    reads = weights.floats > before or any("w +" in line or "(w)" in line or " w," in line for line in lines)
+    given = [*(["const float *w"] if reads else []), *(f"const float *{key}" for key in parameters), "float *y"]
+    about = _about(fixed, layer, macs)
+    text = "\n".join([f"/* {about} */", f"static void {name}({', '.join(given)})", "{", *lines, "}"])
+    call = ", ".join([*(["w"] if reads else []), *(tensor.pointer for tensor in parameters.values()), y.pointer])
+    return Function(name, about, macs, weights.floats - before, text, f"{name}({call});")
+
+
+def _generic(
+    fixed: Fixed, layer: Layer, parameters: dict[str, Tensor], y: Tensor, store: Callable[[_Array], str]
+) -> list[str]:
+    op = layer.op if layer.op.op != "Copy" else replace(layer.op, op="Identity")
+    positions = [i for i, value in enumerate(op.inputs) if value]
+    x = {i: (f"x{k}", parameters[f"x{k}"]) for k, i in enumerate(positions) if f"x{k}" in parameters}
+    try:
+        return GENERIC[op.op](Call(op, fixed, x, y, store))
+    except NotImplementedError:
+        raise UnsupportedError(
+            f"a C program can't hold this model: {op.op} in this form (node {op.name})", hint="Use --to numpy"
+        ) from None
+
+
+def _frame_lines(y: Tensor) -> list[str]:
+    """Zeros around each image."""
+    n, h, w, c = y.shape if len(y.shape) == 4 else (y.shape[0], 1, *y.shape[1:])
+    f = y.frame
+    row = (w + f.left + f.right) * c
+    image = (h + f.top + f.bottom) * row
+    where = f"y - {y.offset}" + (f" + i * {image}" if n > 1 else "")
+    call = f"frame({where}, {h}, {row}, {f.top * row}, {f.left * c}, {f.right * c}, {f.bottom * row});"
+    return [f"    for (int i = 0; i < {n}; i++) @FRAME@_{call}" if n > 1 else f"    @FRAME@_{call}"]
+
+
+def _about(fixed: Fixed, layer: Layer, macs: int) -> str:
+    shapes = ", ".join(str(list(fixed.shapes[name])) for name in layer.inputs if name not in fixed.constants)
+    bounds = f", clamped to {layer.low:g} .. {layer.high:g}" if layer.low > -np.inf or layer.high < np.inf else ""
+    work = f"; {macs} multiply-adds" if macs else ""
+    added = f" + {layer.residual}" if layer.residual else ""
+    text = (
+        f"{layer.op.op}{added}{bounds}: {shapes} to {list(fixed.shapes[layer.output])}{work}; {', '.join(layer.names)}"
+    )
+    return text.replace("*/", "* /").replace("\\", "/")

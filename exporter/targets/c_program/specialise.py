@@ -1,0 +1,150 @@
+"""A plan with all sizes fixed: run once on an example, which tells every shape and what doesn't depend on the input."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exporter.errors import UnsupportedError, UsageError
+from exporter.targets.npz_bundle import ModelPlan
+from runtime.kernels import KERNELS
+
+__all__ = ["Fixed", "Op", "example_feeds", "specialise"]
+
+_Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Op:
+    """A node that depends on the input, with its attributes decoded."""
+
+    op: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A model at fixed sizes.
+
+    Attributes:
+        inputs, outputs: Their names, in order.
+        ops: In the order in which they run.
+        shapes: Of every value that an op reads or makes.
+        types: The element type of each.
+        constants: The values that don't depend on the input.
+        example: An input and the output that belongs to it, by name.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    ops: tuple[Op, ...]
+    shapes: Mapping[str, tuple[int, ...]]
+    types: Mapping[str, str]
+    constants: Mapping[str, _Array]
+    example: tuple[Mapping[str, _Array], Mapping[str, _Array]]
+
+
+def example_feeds(plan: ModelPlan) -> dict[str, _Array]:
+    """Random inputs, of batch size 1 where the size of the batch is open.
+
+    Raises:
+        UsageError: Another size is open.
+    """
+    feeds: dict[str, _Array] = {}
+    random = np.random.default_rng(0)
+    for value in plan.inputs:
+        sizes = [1 if axis == 0 and not isinstance(n, int) else n for axis, n in enumerate(value["shape"] or [None])]
+        if any(not isinstance(size, int) for size in sizes):
+            raise UsageError(
+                f"a C program needs all sizes, and those of the input {value['name']} are {value['shape']}",
+                hint=f"Give them, as in --input {value['name']}=1,32,32,3",
+            )
+        feeds[value["name"]] = random.uniform(-1, 1, sizes).astype(value["dtype"])
+    return feeds
+
+
+def specialise(plan: ModelPlan, feeds: Mapping[str, _Array]) -> Fixed:
+    """Runs the plan on an example; what is calculated from constants and shapes alone becomes constant itself.
+
+    Raises:
+        UnsupportedError: There are loops or conditions in it.
+    """
+    flow = sorted({node["op"] for node in plan.nodes if node["op"] in ("If", "Loop", "Scan")})
+    if flow:
+        raise UnsupportedError(f"a C program can't hold this model: {', '.join(flow)}", hint="Use --to numpy")
+    constants = {name: held if isinstance(held, np.ndarray) else held.numpy() for name, held in plan.arrays.items()}
+    scope: dict[str, _Array] = {**constants, **feeds}
+    outputs = tuple(value["name"] for value in plan.outputs)
+    reads = Counter([*outputs, *(name for node in plan.nodes for name in node["inputs"])])
+    shapes = {name: array.shape for name, array in scope.items()}
+    types = {name: array.dtype.name for name, array in scope.items()}
+    ops: list[Op] = []
+    for node in plan.nodes:
+        attributes = {key: _decoded(value, plan) for key, value in node["attributes"].items()}
+        given = [scope[name] if name else None for name in node["inputs"]]
+        results = dict(zip(node["outputs"], KERNELS[node["op"]](given, attributes), strict=False))
+        scope.update(results)
+        shapes.update((name, array.shape) for name, array in results.items())
+        types.update((name, array.dtype.name) for name, array in results.items())
+        if node["op"] in ("Shape", "Size") or all(name in constants for name in node["inputs"] if name):
+            constants.update(results)
+        else:
+            op = Op(node["op"], node["name"], tuple(node["inputs"]), tuple(node["outputs"]), attributes)
+            ops += _plainer(op, constants, shapes)
+        _forget(node["inputs"], reads, scope, constants)
+    found = {name: scope[name] for name in outputs}
+    inputs = tuple(value["name"] for value in plan.inputs)
+    return Fixed(inputs, outputs, tuple(ops), shapes, types, constants, (dict(feeds), found))
+
+
+def _plainer(op: Op, constants: dict[str, _Array], shapes: dict[str, tuple[int, ...]]) -> list[Op]:
+    """A Split as slices, a Gemm with constant weights as a dense layer; anything else as it is."""
+
+    def held(name: str, array: _Array) -> str:
+        constants[name], shapes[name] = array, array.shape
+        return name
+
+    if op.op == "Split":
+        axis, at, slices = int(op.attributes.get("axis", 0)), 0, []
+        for output in op.outputs:
+            end = at + shapes[output][axis]
+            bounds = [held(f"{output}/{key}", np.array([n])) for key, n in (("from", at), ("to", end), ("axis", axis))]
+            slices.append(Op("Slice", op.name, (op.inputs[0], *bounds), (output,), {}))
+            at = end
+        return slices
+    constant = op.op == "Gemm" and all(name in constants for name in op.inputs[1:] if name)
+    if constant and not op.attributes.get("transA") and len(op.inputs) > 1:
+        w = constants[op.inputs[1]] * np.float32(op.attributes.get("alpha", 1.0))
+        weights = held(f"{op.name}/kernel", w.T if op.attributes.get("transB") else w)
+        if len(op.inputs) < 3 or not op.inputs[2]:
+            return [Op("Dense", op.name, (op.inputs[0], weights), op.outputs, {})]
+        c = constants[op.inputs[2]] * np.float32(op.attributes.get("beta", 1.0))
+        if c.size == 1 or c.shape[-1] == c.size:
+            bias = held(f"{op.name}/bias", np.broadcast_to(c.reshape(-1), shapes[op.outputs[0]][-1:]).copy())
+            return [Op("Dense", op.name, (op.inputs[0], weights, bias), op.outputs, {})]
+    return [op]
+
+
+def _decoded(value: Any, plan: ModelPlan) -> Any:
+    if isinstance(value, dict) and "array" in value:
+        held = plan.arrays[value["array"]]
+        return held if isinstance(held, np.ndarray) else held.numpy()
+    return float(value["float"]) if isinstance(value, dict) and "float" in value else value
+
+
+def _forget(
+    names: Sequence[str], reads: Counter[str], scope: dict[str, _Array], constants: Mapping[str, _Array]
+) -> None:
+    """Lets go of what nobody reads any more."""
+    reads.subtract(name for name in names if name)
+    for name in names:
+        if name and reads[name] <= 0 and name not in constants:
+            scope.pop(name, None)

@@ -1,0 +1,348 @@
+"""The parts of the files that are the same for every model. @P@ is the prefix, @U@ the same in capitals."""
+
+from __future__ import annotations
+
+__all__ = ["BASICS", "CMAKE", "MAIN", "MAKEFILE", "README", "TEST", "WEIGHTS_S"]
+
+BASICS = """\
+/* Written by ckpt2onnx. */
+#include "@P@.h"
+
+#include <math.h>
+#include <string.h>
+
+#ifndef @U@_VECTOR
+#if defined(__GNUC__) && (defined(__SSE2__) || defined(__ARM_NEON) || defined(__riscv_vector))
+#define @U@_VECTOR 1
+#else
+#define @U@_VECTOR 0
+#endif
+#endif
+
+int @P@_load(@P@_weights *weights, const void *content, size_t bytes)
+{
+    static const char magic[16] = "ckpt2onnx C 1";
+    uint32_t checksum;
+    if (bytes != @U@_WEIGHTS_BYTES || memcmp(content, magic, sizeof magic) != 0) return 1;
+    memcpy(&checksum, (const char *)content + 20, sizeof checksum);
+    if (checksum != @U@_CHECKSUM) return 2;
+    weights->data = (const float *)(const void *)((const char *)content + 64);
+    return 0;
+}
+
+uint32_t @P@_crc32(const void *bytes, size_t count)
+{
+    const unsigned char *p = (const unsigned char *)bytes;
+    uint32_t crc = 0xffffffffu;
+    for (size_t i = 0; i < count; i++) {
+        crc ^= p[i];
+        for (int k = 0; k < 8; k++) crc = (crc >> 1) ^ (0xedb88320u & (0u - (crc & 1u)));
+    }
+    return ~crc;
+}
+"""
+
+FRAME = """\
+/* Zeros around an image of `rows` rows of `row` floats. */
+static void @P@_frame(float *y, int rows, int row, int top, int left, int right, int bottom)
+{
+    memset(y, 0, (size_t)top * sizeof(float));
+    y += top;
+    for (int i = 0; i < rows; i++, y += row) {
+        if (left) memset(y, 0, (size_t)left * sizeof(float));
+        if (right) memset(y + row - right, 0, (size_t)right * sizeof(float));
+    }
+    memset(y, 0, (size_t)bottom * sizeof(float));
+}
+"""
+
+WEIGHTS_S = """\
+/* Written by ckpt2onnx: the weights and the example as an object: @P@.bin, @P@_example.bin. */
+#if defined(__APPLE__)
+#define NAME(x) _##x
+    .section __TEXT,__const
+#else
+#define NAME(x) x
+    .section .rodata
+#endif
+    .globl NAME(@P@_bin)
+    .balign 64
+NAME(@P@_bin):
+    .incbin "@P@.bin"
+    .globl NAME(@P@_example_bin)
+    .balign 64
+NAME(@P@_example_bin):
+    .incbin "@P@_example.bin"
+    .balign 64
+#if defined(__ELF__) && defined(__linux__)
+    .section .note.GNU-stack,"",%progbits
+#endif
+"""
+
+TEST = """\
+/* Written by ckpt2onnx: runs the stored example in arenas full of garbage, and looks at the bytes around them. */
+#include "@P@.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define GUARD 64
+
+extern const unsigned char @P@_bin[], @P@_example_bin[];
+
+static struct {
+    unsigned char before[GUARD];
+    union {
+        float floats[(@U@_ARENA_BYTES + 3) / 4 + 1];
+        unsigned char bytes[@U@_ARENA_BYTES + 1];
+    } arena;
+    unsigned char after[GUARD];
+} memory;
+
+@BUFFERS@
+static void fill(unsigned char *bytes, unsigned char value, size_t count)
+{
+    for (size_t i = 0; i < count; i++) bytes[i] = value;
+}
+
+static int guards(void)
+{
+    for (int i = 0; i < GUARD; i++)
+        if (memory.before[i] != 0x5a || memory.after[i] != 0x5a) return 0;
+    return memory.arena.bytes[@U@_ARENA_BYTES] == 0x5a;
+}
+
+static int compare(const char *name, const float *found, const float *expected, int count, float limit)
+{
+    float worst = 0.0f;
+    int good = 1;
+    for (int i = 0; i < count; i++) {
+        const float off = fabsf(found[i] - expected[i]);
+        if (found[i] == expected[i] || (found[i] != found[i] && expected[i] != expected[i])) continue;
+        if (!(off <= limit)) good = 0;
+        if (!(off <= worst)) worst = off;
+    }
+    printf("%s: %s, %g of %g allowed\\n", name, good ? "good" : "OFF", (double)worst, (double)limit);
+    return good;
+}
+
+int main(void)
+{
+    static const unsigned char garbage[2] = {0x00, 0xff};
+    const float *example = (const float *)(const void *)(@P@_example_bin + 64);
+    @P@_weights weights;
+    int good = 1;
+    if (@P@_load(&weights, @P@_bin, @U@_WEIGHTS_BYTES) != 0) {
+        printf("the weights are not those of this program\\n");
+        return 1;
+    }
+    if (@P@_crc32(weights.data, @U@_WEIGHTS_BYTES - 64) != @U@_CHECKSUM) {
+        printf("the weights are damaged\\n");
+        return 1;
+    }
+    for (int run = 0; run < 2; run++) {
+        memset(&memory, 0x5a, sizeof memory);
+        fill(memory.arena.bytes, garbage[run], @U@_ARENA_BYTES);
+        @CALL@
+        if (!guards()) {
+            printf("something was written outside the arena\\n");
+            good = 0;
+        }
+@COMPARISONS@
+    }
+    printf("arena %lu bytes, weights %lu bytes: %s\\n", (unsigned long)@U@_ARENA_BYTES,
+           (unsigned long)@U@_WEIGHTS_BYTES, good ? "passed" : "FAILED");
+    return good ? 0 : 1;
+}
+"""
+
+MAIN = """\
+/* @P@_run IN.npy... -o OUT.npy...: runs the model on a computer with files. Written by ckpt2onnx. */
+#include "@P@.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+extern const unsigned char @P@_bin[];
+
+static float arena[@U@_ARENA_BYTES / 4 + 1];
+@BUFFERS@
+static const struct {
+    const char *name, *shape;
+    int count;
+    float *data;
+} inputs[] = {@INPUTS@}, outputs[] = {@OUTPUTS@};
+
+#define INPUTS ((int)(sizeof inputs / sizeof inputs[0]))
+#define OUTPUTS ((int)(sizeof outputs / sizeof outputs[0]))
+
+static int fail(const char *file, const char *why)
+{
+    fprintf(stderr, "%s: %s\\n", file, why);
+    return 3;
+}
+
+static int read_npy(const char *path, const char *shape, float *data, int count)
+{
+    unsigned char head[10];
+    char text[1024];
+    size_t length;
+    FILE *file = fopen(path, "rb");
+    if (!file) return fail(path, "can't be opened");
+    if (fread(head, 1, 10, file) != 10 || memcmp(head, "\\x93NUMPY\\x01", 7) != 0 ||
+        (length = (size_t)head[8] + 256 * (size_t)head[9]) >= sizeof text || fread(text, 1, length, file) != length) {
+        fclose(file);
+        return fail(path, "is no .npy file of version 1");
+    }
+    text[length] = 0;
+    if (!strstr(text, "'<f4'") || !strstr(text, "'fortran_order': False") || !strstr(text, shape)) {
+        fclose(file);
+        fprintf(stderr, "%s: expected little-endian float32 %s in C order, found %s\\n", path, shape, text);
+        return 3;
+    }
+    length = fread(data, sizeof(float), (size_t)count, file);
+    fclose(file);
+    return length == (size_t)count ? 0 : fail(path, "ends too early");
+}
+
+static int write_npy(const char *path, const char *shape, const float *data, int count)
+{
+    char text[1024];
+    unsigned char head[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, 0, 0};
+    int length, good;
+    FILE *file = fopen(path, "wb");
+    if (!file) return fail(path, "can't be written");
+    length = snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': %s, }", shape);
+    while ((length + 11) % 64) text[length++] = ' ';
+    text[length++] = '\\n';
+    head[8] = (unsigned char)(length % 256);
+    head[9] = (unsigned char)(length / 256);
+    good = fwrite(head, 1, 10, file) == 10 && fwrite(text, 1, (size_t)length, file) == (size_t)length &&
+           fwrite(data, sizeof(float), (size_t)count, file) == (size_t)count;
+    return fclose(file) == 0 && good ? 0 : fail(path, "can't be written");
+}
+
+int main(int count, char **arguments)
+{
+    @P@_weights weights;
+    const int repeats = getenv("@U@_REPEAT") ? atoi(getenv("@U@_REPEAT")) : 1;
+    if (count != INPUTS + OUTPUTS + 2 || strcmp(arguments[INPUTS + 1], "-o") != 0) {
+        fprintf(stderr, "usage: %s", arguments[0]);
+        for (int i = 0; i < INPUTS; i++) fprintf(stderr, " %s.npy", inputs[i].name);
+        fprintf(stderr, " -o");
+        for (int i = 0; i < OUTPUTS; i++) fprintf(stderr, " %s.npy", outputs[i].name);
+        fprintf(stderr, "\\n");
+        return 2;
+    }
+    if (@P@_load(&weights, @P@_bin, @U@_WEIGHTS_BYTES) != 0) return fail("@P@.bin", "is not of this program");
+    for (int i = 0; i < INPUTS; i++) {
+        const int status = read_npy(arguments[1 + i], inputs[i].shape, inputs[i].data, inputs[i].count);
+        if (status) return status;
+    }
+    for (int i = 0; i < repeats; i++) {
+        const clock_t begin = clock();
+        @CALL@
+        if (repeats > 1) printf("%.4f ms\\n", (double)(clock() - begin) * 1e3 / CLOCKS_PER_SEC);
+    }
+    for (int i = 0; i < OUTPUTS; i++) {
+        const int status = write_npy(arguments[INPUTS + 2 + i], outputs[i].shape, outputs[i].data, outputs[i].count);
+        if (status) return status;
+    }
+    return 0;
+}
+"""
+
+MAKEFILE = """\
+# Written by ckpt2onnx.
+# make test: builds and runs the stored example. make @P@_run: a tool that reads and writes .npy files.
+CFLAGS ?= -O3 -march=native
+WARNINGS = -std=c99 -ffp-contract=fast -Wall -Wextra -Wpedantic -Wconversion
+RUN ?=
+
+all: @P@.o
+
+@P@.o: @P@.c @P@.h
+	$(CC) $(WARNINGS) $(CFLAGS) -c -o $@ @P@.c
+
+@P@_weights.o: @P@_weights.S @P@.bin @P@_example.bin
+	$(CC) -c -o $@ @P@_weights.S
+
+@P@_test: @P@_test.c @P@.o @P@_weights.o
+	$(CC) $(WARNINGS) $(CFLAGS) $(LDFLAGS) -o $@ @P@_test.c @P@.o @P@_weights.o -lm
+
+@P@_run: @P@_main.c @P@.o @P@_weights.o
+	$(CC) $(WARNINGS) $(CFLAGS) $(LDFLAGS) -o $@ @P@_main.c @P@.o @P@_weights.o -lm
+
+test: @P@_test
+	$(RUN) ./@P@_test
+
+clean:
+	rm -f @P@.o @P@_weights.o @P@_test @P@_run
+
+.PHONY: all test clean
+"""
+
+CMAKE = """\
+# Written by ckpt2onnx.
+cmake_minimum_required(VERSION 3.13)
+project(@P@ C ASM)
+set(CMAKE_C_STANDARD 99)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+add_library(@P@ STATIC @P@.c @P@_weights.S)
+target_include_directories(@P@ PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+set_source_files_properties(@P@_weights.S PROPERTIES
+  COMPILE_OPTIONS "-I${CMAKE_CURRENT_SOURCE_DIR}"
+  OBJECT_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/@P@.bin;${CMAKE_CURRENT_SOURCE_DIR}/@P@_example.bin")
+target_compile_options(@P@ PRIVATE $<$<COMPILE_LANGUAGE:C>:-ffp-contract=fast -Wall -Wextra -Wpedantic -Wconversion>)
+target_link_libraries(@P@ PUBLIC m)
+
+add_executable(@P@_test @P@_test.c)
+target_link_libraries(@P@_test @P@)
+add_executable(@P@_run @P@_main.c)
+target_link_libraries(@P@_run @P@)
+
+enable_testing()
+add_test(NAME @P@ COMMAND @P@_test)
+"""
+
+README = """\
+# @P@ in C
+
+Written by @PRODUCER@. C99, float32, no allocation, no state: `@P@_run` may be called from several threads, each with an
+arena of its own.
+
+| | |
+|---|---|
+@VALUES@
+| working memory (`@U@_ARENA_BYTES`) | @ARENA@ bytes; the largest values alive at one time are @LIVE@ |
+| weights (`@U@_WEIGHTS_BYTES`) | @WEIGHTS@ bytes, `@P@.bin`: 64 of header (with a CRC-32), then float32 |
+| multiply-adds (`@U@_MACS`) | @MACS@ |
+
+All tensors are float32, row by row, channels last.
+
+```c
+#include "@P@.h"
+
+static float arena[@U@_ARENA_BYTES / 4 + 1];
+extern const unsigned char @P@_bin[];   /* @P@_weights.S links @P@.bin */
+
+@P@_weights weights;
+@P@_load(&weights, @P@_bin, @U@_WEIGHTS_BYTES);
+@EXAMPLE@
+```
+
+`make test` builds and runs the stored example, between guard bytes. `make @P@_run` builds a tool: `./@P@_run @TOOL@`.
+For another processor: `make test CC=aarch64-linux-gnu-gcc CFLAGS=-O2 LDFLAGS=-static RUN=qemu-aarch64`. Inner loops use
+the vectors that `-march` allows (AVX-512, AVX, NEON, SSE), plain C where there are none: `-D@U@_VECTOR=0` asks for it.
+
+| layer | multiply-adds | weights, bytes |
+|---|---|---|
+@LAYERS@
+"""

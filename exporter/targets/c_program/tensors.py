@@ -1,0 +1,116 @@
+"""Where values are: strided views of buffers, which share one arena."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+__all__ = ["Buffer", "Frame", "Tensor", "contiguous", "place"]
+
+_ALIGNMENT = 16
+"""Floats: buffers begin at multiples of 64 bytes."""
+
+
+@dataclass
+class Buffer:
+    """Memory of its own.
+
+    Attributes:
+        floats: Its size.
+        base: What it is called in the C program: `a` is the arena; others aren't placed.
+        first, last: The layers between which its contents are needed.
+        offset: Where it begins in the arena.
+    """
+
+    floats: int
+    base: str = "a"
+    first: int = -1
+    last: int = -1
+    offset: int = 0
+
+    @property
+    def room(self) -> int:
+        """Its size rounded up to the alignment."""
+        return -(-self.floats // _ALIGNMENT) * _ALIGNMENT
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Zeros around an image [N, H, W, C]: how many rows and columns."""
+
+    top: int = 0
+    left: int = 0
+    bottom: int = 0
+    right: int = 0
+
+    def __or__(self, other: Frame) -> Frame:
+        return Frame(*(max(getattr(self, side), getattr(other, side)) for side in ("top", "left", "bottom", "right")))
+
+    def __bool__(self) -> bool:
+        return any((self.top, self.left, self.bottom, self.right))
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A view of a buffer: element [i, j, ...] is at offset + i * strides[0] + j * strides[1] + ..."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    buffer: Buffer
+    offset: int = 0
+    frame: Frame = field(default_factory=Frame)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of its buffer, in order."""
+        return self.offset == 0 and self.strides == contiguous(self.shape) and prod(self.shape) == self.buffer.floats
+
+    @property
+    def pointer(self) -> str:
+        """The address of its first element, in C."""
+        if self.buffer.base == "a":
+            return f"a + {self.buffer.offset + self.offset}"
+        return self.buffer.base + (f" + {self.offset}" if self.offset else "")
+
+    def viewed(self, shape: tuple[int, ...]) -> Tensor:
+        """The same elements in another shape; for tensors that are whole."""
+        return Tensor(shape, contiguous(shape), self.buffer)
+
+    @classmethod
+    def new(cls, shape: tuple[int, ...], frame: Frame, base: str = "a") -> Tensor:
+        """A tensor in a buffer of its own; of an image [N, W, C] or [N, H, W, C], with zeros around."""
+        if not frame:
+            return cls(shape, contiguous(shape), Buffer(prod(shape), base))
+        n, h, w, c = shape if len(shape) == 4 else (shape[0], 1, *shape[1:])
+        row = (w + frame.left + frame.right) * c
+        image = (h + frame.top + frame.bottom) * row
+        strides = (image, row, c, 1) if len(shape) == 4 else (image, c, 1)
+        return cls(shape, strides, Buffer(n * image, base), frame.top * row + frame.left * c, frame)
+
+
+def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
+    """The strides of a tensor whose elements lie one after another."""
+    return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def place(buffers: Iterable[Buffer]) -> tuple[int, int]:
+    """Gives each buffer a place in the arena, the largest first, none over another that lives at the same time.
+
+    Returns:
+        The floats of the arena, and of the largest set of buffers that live at the same time, which no plan can beat.
+    """
+    placed: list[Buffer] = []
+    ordered = sorted(buffers, key=lambda buffer: (-buffer.room, buffer.first))
+    for buffer in ordered:
+        others = [o for o in placed if o.first <= buffer.last and buffer.first <= o.last]
+        at = 0
+        for other in sorted(others, key=lambda o: o.offset):
+            if at + buffer.room <= other.offset:
+                break
+            at = max(at, other.offset + other.room)
+        buffer.offset = at
+        placed.append(buffer)
+    steps = {step for buffer in placed for step in (buffer.first, buffer.last)}
+    live = max((sum(b.room for b in placed if b.first <= step <= b.last) for step in steps), default=0)
+    return max((buffer.offset + buffer.room for buffer in placed), default=0), live

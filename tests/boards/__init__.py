@@ -1,0 +1,1 @@
+"""What it takes to run a program on emulated boards with Cortex-M processors."""
