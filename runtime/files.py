@@ -46,7 +46,7 @@ def read_feeds(inputs: Sequence[Value], path: str, pixels: str = "0..255") -> di
         return _read_image(inputs, path, pixels)
     with Path(path).open("rb") as file:
         if not file.read(6).startswith((b"PK", b"\x93NUMPY")):
-            raise InputError(f"{path}: neither an .npz nor an .npy file; numpy.savez writes one, of the image's pixels")
+            raise InputError(f"{path}: neither an .npz nor an .npy file; numpy.savez writes one")
     try:
         found = np.load(path, allow_pickle=False)
         if isinstance(found, np.ndarray):

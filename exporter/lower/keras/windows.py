@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from exporter.lower.gaps import without_last_gap
+from exporter.ir.gaps import without_last_gap
 from exporter.lower.keras.ops import Ops
 
 __all__ = ["padding_attributes", "window_input"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from exporter.ir.dims import Dim, Dims
-from exporter.lower.gaps import without_last_gap
+from exporter.ir.gaps import without_last_gap
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 from exporter.lower.tf.layout import Layout, layout_of
 from exporter.lower.tf.padding import extents, padding_attributes

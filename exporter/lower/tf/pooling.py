@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from exporter.lower.gaps import without_last_gap
+from exporter.ir.gaps import without_last_gap
 from exporter.lower.tf.context import NodeContext, OpFunction
 from exporter.lower.tf.layout import Layout, layout_of
 from exporter.lower.tf.padding import padding_attributes
