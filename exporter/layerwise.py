@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from exporter.formats.records import Array
@@ -55,7 +56,7 @@ def verify_layers(
     still = independent(model, references)
     work = _work(model, feeds[0])
     run_passes(model, fold=fold)
-    located = [locate_layers(model, reference) for reference in references]
+    located = [locate_layers(model, reference, np.float64 if work <= _MUCH else np.float32) for reference in references]
     layers = located[0].layers
     verdict = verify_references(
         onnx_path, npz_path, truth, references, given=data is not None, layers=layers, wide=work <= _MUCH
@@ -64,6 +65,8 @@ def verify_layers(
         f"output {output} doesn't depend on input {name}, as far as these inputs tell; give others with --data"
         for output, name in still
     )
+    seen = {check.layer for check in verdict.layers}
+    layers = tuple(layer for layer in layers if layer.name in seen)
     return replace(
         verdict,
         layers=tuple(_with_front(check, front, verdict.layers) for check in verdict.layers),

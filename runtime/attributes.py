@@ -50,6 +50,10 @@ def _is_int(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and abs(int(value)) <= _LARGEST
 
 
+def _is_int64(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and -(1 << 63) <= int(value) < 1 << 63
+
+
 def _is_float(value: Any) -> bool:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
@@ -65,6 +69,8 @@ def _each(test: _Test) -> _Test:
 _TYPES: dict[str, _Test] = {
     "Array": lambda value: isinstance(value, np.ndarray),
     "Body": lambda value: hasattr(value, "nodes") or callable(value),
+    "Int64": _is_int64,
+    "Sequence[Int64]": _each(_is_int64),
     "Sequence[float]": _each(_is_float),
     "Sequence[int]": _each(_is_int),
     "Sequence[str]": _each(_is_text),
@@ -79,6 +85,8 @@ _TYPES: dict[str, _Test] = {
 _WORDS = {
     "Array": "an array",
     "Body": "a graph",
+    "Int64": "an int64",
+    "Sequence[Int64]": "a list of int64",
     "Sequence[float]": "a list of numbers",
     "Sequence[int]": f"a list of integers up to {_LARGEST}",
     "Sequence[str]": "a list of strings",

@@ -15,7 +15,7 @@ import numpy as np
 from runtime.document import ArrayInfo, Document, Value, parse
 from runtime.errors import BundleError
 from runtime.kernels.base import Array
-from runtime.npy import escape, header
+from runtime.npy import TEXT, escape, header
 from runtime.plan import Graph
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def _plan(file: BinaryIO, info: ZipInfo) -> bytes:
 
 def _array(file: BinaryIO, info: ZipInfo, expected: ArrayInfo, empty: Empty) -> Array:
     """A member's elements; its header, size and checksum must be those that the plan says."""
-    head = header(expected.dtype, expected.shape)
+    head = header(expected.dtype, expected.shape, expected.width)
     where = f"member {info.filename!r}"
     if info.file_size != len(head) + expected.nbytes:
         raise BundleError(f"{where} has {info.file_size} bytes, the plan says {len(head) + expected.nbytes}")
@@ -223,7 +223,7 @@ def _array(file: BinaryIO, info: ZipInfo, expected: ArrayInfo, empty: Empty) -> 
     _seek(file, info)
     if file.read(len(head)) != head:
         raise BundleError(f"{where} has another header than {expected.dtype} {list(expected.shape)}")
-    dtype = np.dtype(expected.dtype).newbyteorder("<")
+    dtype = np.dtype(f"S{expected.width}" if expected.dtype == TEXT else expected.dtype).newbyteorder("<")
     array = empty(expected.shape, dtype)
     content = array.reshape(-1).view(np.uint8).data
     if file.readinto(content) != len(content):  # type: ignore[attr-defined]  # BinaryIO leaves it out
@@ -231,4 +231,14 @@ def _array(file: BinaryIO, info: ZipInfo, expected: ArrayInfo, empty: Empty) -> 
     checksum = zlib.crc32(content, zlib.crc32(head))
     if checksum != expected.crc32 or checksum != info.CRC:
         raise BundleError(f"{where} is damaged: crc32 {checksum:08x}, the plan says {expected.crc32:08x}")
-    return array.astype(expected.dtype, copy=False)
+    return _texts(array, where) if expected.dtype == TEXT else array.astype(expected.dtype, copy=False)
+
+
+def _texts(array: Array, where: str) -> Array:
+    """Strings as `str` objects."""
+    found = np.empty(array.size, object)
+    try:
+        found[:] = [item.decode("utf-8") for item in array.reshape(-1).tolist()]
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{where} has a string that isn't UTF-8: {error}") from error
+    return found.reshape(array.shape)

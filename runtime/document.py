@@ -10,13 +10,15 @@ from runtime.attributes import problem
 from runtime.errors import BundleError, UnknownOpError
 from runtime.kernels import KERNELS
 from runtime.kernels.base import Array, signature
-from runtime.npy import DTYPES, unescape
+from runtime.npy import DTYPES, TEXT, unescape
 from runtime.plan import Graph, Node
 
-__all__ = ["FORMAT", "VERSION", "ArrayInfo", "Document", "ProbeInfo", "Value", "parse"]
+__all__ = ["FORMAT", "VERSION", "VERSION_WITH_TEXT", "ArrayInfo", "Document", "ProbeInfo", "Value", "parse"]
 
 FORMAT = "ckpt2onnx bundle"
 VERSION = 1
+VERSION_WITH_TEXT = 2
+"""Of a bundle with strings among its inputs, outputs and arrays."""
 
 _MAX_RANK = 32
 _MAX_DEPTH = 32
@@ -38,17 +40,21 @@ class Value(NamedTuple):
 
 
 class ArrayInfo(NamedTuple):
-    """A stored array: its member is its name escaped; crc32 is of the whole member, header included."""
+    """A stored array: its member is its name escaped; crc32 is of the whole member, header included.
+
+    `width` is the bytes of an element of strings, 0 for numbers.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     crc32: int
+    width: int = 0
 
     @property
     def nbytes(self) -> int:
         """Bytes of the elements."""
-        return prod(self.shape) * int(DTYPES[self.dtype][2:])
+        return prod(self.shape) * (self.width or int(DTYPES[self.dtype][2:]))
 
 
 class ProbeInfo(NamedTuple):
@@ -88,15 +94,17 @@ def parse(text: bytes) -> Document:
     document = _object(_load(text), "the plan")
     if document.get("format") != FORMAT:
         _refuse(f"the plan's format is {document.get('format')!r}, expected {FORMAT!r}")
-    if document.get("version") != VERSION:
-        _refuse(f"the plan's version is {document.get('version')!r}; this runtime reads version {VERSION}")
-    arrays = [_array(member, info) for member, info in _object(document.get("arrays"), "arrays").items()]
+    version = document.get("version")
+    if isinstance(version, bool) or version not in (VERSION, VERSION_WITH_TEXT):
+        _refuse(f"the plan's version is {version!r}; this runtime reads versions {VERSION} and {VERSION_WITH_TEXT}")
+    types = (*DTYPES, TEXT) if version == VERSION_WITH_TEXT else tuple(DTYPES)
+    arrays = [_array(member, info, types) for member, info in _object(document.get("arrays"), "arrays").items()]
     by_name = {info.name: info for info in arrays}
     probes = [_probe(_object(entry, "probes"), by_name) for entry in _list(document.get("probes"), "probes")]
     return Document(
         _text(document.get("producer"), "producer"),
-        _values(document.get("inputs"), "inputs"),
-        _values(document.get("outputs"), "outputs"),
+        _values(document.get("inputs"), "inputs", types),
+        _values(document.get("outputs"), "outputs", types),
         by_name,
         tuple(probes),
         _object(document.get("metadata"), "metadata"),
@@ -123,24 +131,24 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _values(entries: Any, what: str) -> tuple[Value, ...]:
-    values = tuple(_value(_object(entry, what)) for entry in _list(entries, what))
+def _values(entries: Any, what: str, types: Sequence[str]) -> tuple[Value, ...]:
+    values = tuple(_value(_object(entry, what), types) for entry in _list(entries, what))
     if len({value.name for value in values}) != len(values):
         _refuse(f"two {what} of the same name")
     return values
 
 
-def _value(entry: Mapping[str, Any]) -> Value:
+def _value(entry: Mapping[str, Any], types: Sequence[str]) -> Value:
     name = _text(entry.get("name"), "a value's name")
     shape = entry.get("shape")
     if shape is not None:
         for size in _list(shape, f"the shape of {name!r}"):
             if not (size is None or isinstance(size, str) or _is_size(size)):
                 _refuse(f"{size!r} in the shape of {name!r}")
-    return Value(name, _dtype(entry.get("dtype"), name), None if shape is None else tuple(shape))
+    return Value(name, _dtype(entry.get("dtype"), name, types), None if shape is None else tuple(shape))
 
 
-def _array(member: str, entry: Any) -> ArrayInfo:
+def _array(member: str, entry: Any, types: Sequence[str]) -> ArrayInfo:
     entry = _object(entry, f"array {member!r}")
     try:
         name = unescape(member)
@@ -152,7 +160,10 @@ def _array(member: str, entry: Any) -> ArrayInfo:
     crc32 = entry.get("crc32")
     if not _is_size(crc32) or crc32 >= 1 << 32:
         _refuse(f"array {name!r} has no usable crc32: {crc32!r}")
-    return ArrayInfo(name, _dtype(entry.get("dtype"), name), tuple(shape), crc32)
+    dtype, width = _dtype(entry.get("dtype"), name, types), entry.get("width") if entry.get("dtype") == TEXT else 0
+    if dtype == TEXT and (not _is_size(width) or not 0 < width <= _MAX_BYTES):
+        _refuse(f"array {name!r} of strings has no usable width: {str(width)[:100]}")
+    return ArrayInfo(name, dtype, tuple(shape), crc32, width)
 
 
 def _probe(entry: Mapping[str, Any], arrays: Mapping[str, ArrayInfo]) -> ProbeInfo:
@@ -271,9 +282,9 @@ def _is_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _dtype(value: Any, name: str) -> str:
-    if not isinstance(value, str) or value not in DTYPES:
-        _refuse(f"{name!r} has the element type {value!r}, expected one of {', '.join(DTYPES)}")
+def _dtype(value: Any, name: str, types: Sequence[str]) -> str:
+    if not isinstance(value, str) or value not in types:
+        _refuse(f"{name!r} has the element type {value!r}, expected one of {', '.join(types)}")
     return value
 
 

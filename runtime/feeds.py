@@ -11,6 +11,7 @@ from runtime.budget import FREE_BYTES
 from runtime.document import Value
 from runtime.errors import FAILURES, InputError
 from runtime.kernels.base import Array
+from runtime.npy import TEXT
 
 __all__ = ["converted", "in_order"]
 
@@ -50,11 +51,13 @@ def _convert(value: Value, given: Any) -> Array:
         array = np.asarray(given)
     except FAILURES as error:
         raise InputError(f"input {value.name!r} is no array: {error}") from error
-    wanted = np.dtype(value.dtype)
     if array.nbytes > FREE_BYTES and any(not step and size > 1 for step, size in zip(array.strides, array.shape)):
         raise InputError(
             f"input {value.name!r} repeats elements, {array.nbytes} bytes in all: pass a copy if it is meant"
         )
+    if value.dtype == TEXT:
+        return _texts(value, array)
+    wanted = np.dtype(value.dtype)
     if array.dtype == wanted:
         return array
     if array.dtype.kind not in "biuf":
@@ -70,6 +73,18 @@ def _convert(value: Value, given: Any) -> Array:
             f"if that is meant, pass x.astype({wanted.name!r})"
         )
     return converted
+
+
+def _texts(value: Value, array: Array) -> Array:
+    """Strings, given as `str` or as UTF-8, as `str` objects."""
+    found = np.empty(array.size, object)
+    try:
+        found[:] = [item.decode("utf-8") if isinstance(item, bytes) else item for item in array.reshape(-1).tolist()]
+    except UnicodeDecodeError as error:
+        raise InputError(f"input {value.name!r} has a string that isn't UTF-8: {error}") from error
+    if array.dtype.kind not in "OSU" or not all(isinstance(item, str) for item in found):
+        raise InputError(f"input {value.name!r} is {array.dtype}, expected strings")
+    return found.reshape(array.shape)
 
 
 def _check_shapes(values: Sequence[Value], arrays: Sequence[Array]) -> None:

@@ -202,6 +202,8 @@ def _distance(found: Array, expected: Array) -> float:
     """The largest |difference|; equal infinities and NaN in the same places have none, anything else is infinite."""
     if found.shape != expected.shape or found.dtype != expected.dtype:
         return float("inf")
+    if found.dtype == object:
+        return 0.0 if np.array_equal(found, expected) else float("inf")
     with np.errstate(all="ignore"):
         a, b = found.astype(np.float64), expected.astype(np.float64)
         alike = (a == b) | (np.isnan(a) & np.isnan(b))

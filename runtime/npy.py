@@ -1,11 +1,14 @@
-"""The two byte-level pieces that a bundle's writer and reader share: member names and .npy headers."""
+"""The byte-level pieces that a bundle's writer and reader share: member names and .npy headers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
-__all__ = ["DTYPES", "escape", "header", "unescape"]
+import numpy as np
+
+__all__ = ["DTYPES", "TEXT", "escape", "header", "numpy_type", "unescape"]
 
 DTYPES: dict[str, str] = {
     "bool": "|b1",
@@ -22,6 +25,10 @@ DTYPES: dict[str, str] = {
     "uint64": "<u8",
 }
 """The element types that a bundle may hold, with their descriptions in .npy headers."""
+
+TEXT = "string"
+"""The element type of strings: UTF-8, filled up with zero bytes to one width (`|S<width>`) in a file, and `str` objects
+in memory."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.\-/ +=,@()\[\]]|^/|/$|(?<=/)/|(?:(?<=^)|(?<=/))\.(?=\.?(?:/|$))|^__(?=plan__$)")
 _ESCAPED = re.compile(r"%([0-9A-F]{2})")
@@ -48,9 +55,18 @@ def unescape(member: str) -> str:
     return name
 
 
-def header(dtype: str, shape: Sequence[int]) -> bytes:
-    """The .npy header, version 1.0, C order, padded with spaces so that the data begin at a multiple of 64."""
+def numpy_type(dtype: str) -> np.dtype[Any]:
+    """The NumPy type of an element type in memory."""
+    return np.dtype(object if dtype == TEXT else dtype)
+
+
+def header(dtype: str, shape: Sequence[int], width: int = 0) -> bytes:
+    """The .npy header, version 1.0, C order, padded with spaces so that the data begin at a multiple of 64.
+
+    `width` is the bytes of an element of strings.
+    """
+    description = f"|S{width}" if dtype == TEXT else DTYPES[dtype]
     sizes = f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(map(str, shape))})"
-    text = f"{{'descr': '{DTYPES[dtype]}', 'fortran_order': False, 'shape': {sizes}, }}"
+    text = f"{{'descr': '{description}', 'fortran_order': False, 'shape': {sizes}, }}"
     room = -(-(10 + len(text) + 1) // _ALIGNMENT) * _ALIGNMENT
     return b"\x93NUMPY\x01\x00" + (room - 10).to_bytes(2, "little") + text.ljust(room - 11).encode("ascii") + b"\n"

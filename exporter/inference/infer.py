@@ -34,6 +34,7 @@ from exporter.inference.settings import apply_values
 from exporter.inference.signatures import choose_signature
 from exporter.inference.states import states
 from exporter.inference.statistics import KEPT, Checkpoint, use_moving_statistics
+from exporter.inference.tables import bind_tables
 from exporter.inference.updates import Updates
 from exporter.inference.variables import refuse_lost, used_variables
 from exporter.report import BatchNorm
@@ -94,6 +95,7 @@ class _Inference:
         drop_noise(rewriter, outputs, findings)
         use_defaults(rewriter, outputs, given, findings)
         self._keep_conditions_on_data(inliner, outputs)
+        bind_tables(rewriter, outputs, self.source)
         self._use_averages(updates, outputs)
         parameters = recognise(rewriter, outputs, self._channels)
         inputs = self._named_inputs(find_inputs(rewriter, outputs, given, findings))

@@ -20,8 +20,6 @@ from exporter.sources.graph import Node, Ref
 
 __all__ = ["cut_input", "find_inputs", "use_defaults"]
 
-_STRING = 7
-
 _WRITTEN = "written_for_batch"
 """The attribute of a placeholder in the place of another tensor: the first size of that."""
 
@@ -102,10 +100,11 @@ def find_inputs(
 def _is_source(rewriter: Rewriter, node: Node) -> bool:
     """A placeholder, what queues and decoders give out, and what a loop over decoders has collected."""
     if node.op in COLLECTORS:
-        return any(other.op in DATA_SOURCES for other in rewriter.order([Ref(node.name)]))
+        needed = rewriter.order([Ref(node.name)])
+        return any(other.op in DATA_SOURCES and STEPWISE in other.attributes for other in needed)
     if STEPWISE in node.attributes:
         return False
-    return node.op in DATA_SOURCES or (node.op in PLACEHOLDERS and node.attribute("dtype") != _STRING)
+    return node.op in DATA_SOURCES or node.op in PLACEHOLDERS
 
 
 def _randomness(drawn: list[Node]) -> UnsupportedError:

@@ -30,6 +30,8 @@ def loop_leftovers(search: EndSearch, ends: Sequence[End]) -> Iterator[tuple[End
         used = {loop for end in kept if plain[end.ref] is None for loop in _loops_before(search.rewriter, end.ref)}
         yield from ((end, _UNUSED) for end in kept if plain[end.ref] in used)
         kept = [end for end in kept if plain[end.ref] not in used]
+    if not any(node.op == LOOP_STATE for node in search.rewriter.order(end.ref for end in kept)):
+        return
     for end in kept:
         if _is_trial(search.rewriter, end, [other for other in kept if other is not end]):
             yield end, "a step of a loop, before the loop, which nothing uses"

@@ -211,8 +211,13 @@ def _without_auxiliary(search: EndSearch, ends: list[End], findings: Findings) -
 
 
 def _one_feeds_another(search: EndSearch, ends: list[End]) -> bool:
-    pairs = [(a.ref, b.ref) for a in ends for b in ends if a is not b]
-    return any(_feeds(search, a, b) for a, b in pairs if search.rewriter.node(b.node).op not in CHOICES)
+    rewriter = search.rewriter
+    users = [end for end in ends if rewriter.node(end.ref.node).op not in CHOICES]
+    needed = {
+        node.name for node in rewriter.order(r for end in users for r in rewriter.inputs(rewriter.node(end.ref.node)))
+    }
+    fed = [end for end in ends if end.ref.node in needed]  # by others; or by itself, where it is in a loop
+    return any(_feeds(search, a.ref, b.ref) for a in fed for b in users if a is not b)
 
 
 def _feeds(search: EndSearch, a: Ref, b: Ref) -> bool:

@@ -5,6 +5,7 @@ What only losses read is a result as a whole: several pieces of one tensor give 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from exporter.inference.ends import End, EndSearch
@@ -118,12 +119,12 @@ def dead_ends(search: EndSearch, ends: Iterable[End]) -> list[End]:
     """Ends with layers of their own that backpropagation never reaches, in a graph that trains all the others."""
     found = list(ends)
     weights = {end: search.weights_before(end.ref) for end in found}
+    counts = Counter(name for end in found for name in weights[end])
     trained = _trained_weights(search)
     dead = []
     for end in found:
-        others = set[str]().union(*(weights[other] for other in found if other is not end))
-        own = weights[end] - others
-        if own and not own & trained and others & trained and not end.only_loss:
+        own = {name for name in weights[end] if counts[name] == 1}
+        if own and not own & trained and trained & counts.keys() and not end.only_loss:
             dead.append(end)
     return dead if len(dead) < len(found) else []
 

@@ -14,7 +14,8 @@ from exporter.ir import edit, elements, shapes
 from exporter.ir.dims import UNKNOWN, Dim, Dims, dims_of, product, same_dim, to_shape
 from exporter.ir.elements import Elements
 from exporter.ir.known import Known, Result, ShapeError
-from exporter.ir.ops import CHANNELS_LAST, OPSET, domain_of
+from exporter.ir.ops import CHANNELS_LAST, ML, ML_OPSET, OPSET, domain_of
+from exporter.ir.text import tensor_of
 from runtime.attributes import problem
 from runtime.extent import nbytes
 from runtime.kernels import KERNELS
@@ -49,7 +50,7 @@ class Builder:
     """
 
     def __init__(self, name: str) -> None:
-        self.graph = ir.Graph([], [], nodes=[], opset_imports={"": OPSET, CHANNELS_LAST: 1}, name=name)
+        self.graph = ir.Graph([], [], nodes=[], opset_imports={"": OPSET, CHANNELS_LAST: 1, ML: ML_OPSET}, name=name)
         self._into = [self.graph]
         self._names_before: dict[ir.Graph, frozenset[str]] = {}
         self._elements: dict[ir.Value, Elements] = {}
@@ -89,16 +90,17 @@ class Builder:
             sizes = self.constant(np.array(plain.shape, np.int64))
             return self.op("Expand", self.constant(np.full(1, plain.flat[0], plain.dtype)), sizes)
         self._splats += 0 if any(plain.strides) else plain.nbytes
-        key = (str(plain.dtype), plain.shape, plain.tobytes()) if plain.size <= _LARGEST_ELEMENTS else None
+        content = repr(plain.tolist()).encode() if plain.dtype == object else plain.tobytes()
+        key = (str(plain.dtype), plain.shape, content) if plain.size <= _LARGEST_ELEMENTS else None
         if key is not None and key in self._constants:
             return self._constants[key]
         unique = self._unique(name or f"{self._source}/const")
-        tensor = ir.tensor(plain, name=unique)
+        tensor = tensor_of(plain, unique)
         value = ir.Value(name=unique, shape=ir.Shape(plain.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
         self.graph.register_initializer(value)
         if key is not None:
             self._constants[key] = value
-        if plain.size <= _LARGEST_ELEMENTS and (plain.dtype.kind in "iub" or plain.size == 1):
+        if plain.dtype != object and plain.size <= _LARGEST_ELEMENTS and (plain.dtype.kind in "iub" or plain.size == 1):
             self._elements[value] = plain
         elif plain.size <= _MOST_SCALES and plain.dtype.kind == "f":
             self._floats[value] = plain
@@ -214,24 +216,27 @@ class Builder:
 
     def finish(self, outputs: Mapping[str, ir.Value]) -> ir.Model:
         """The model with these outputs; what they don't need is removed."""
+        holders = {str(value.name): value for value in self._all_values()}
         for name, value in outputs.items():
-            self.graph.outputs.append(self._as_output(name, value))
+            self.graph.outputs.append(self._as_output(name, value, holders))
         model = ir.Model(self.graph, ir_version=8)
         edit.remove_dead(model)
         edit.check(model)
         return model
 
-    def _as_output(self, name: str, value: ir.Value) -> ir.Value:
+    def _as_output(self, name: str, value: ir.Value, holders: dict[str, ir.Value]) -> ir.Value:
         """An input, a constant or a value that is an output already gets an Identity, to have a name of its own."""
-        if value.producer() is None or value in self.graph.outputs:
+        if value.producer() is None or value.is_graph_output():
             with self.source(name):
                 results = [(value.dtype, self.shape(value))]
                 value = self._append("Identity", [value], {}, results)[0]
-        holder = next((other for other in self._all_values() if other.name == name and other is not value), None)
-        if holder is not None:
+        holder = holders.get(name)
+        if holder is not None and holder is not value:
             holder.name = self._unique(f"{name}/inner")
+            holders[holder.name] = holder
             self._names.discard(name)
-        value.name = name
+        holders.pop(str(value.name), None)
+        value.name, holders[name] = name, value
         return value
 
     def _all_values(self) -> Iterator[ir.Value]:

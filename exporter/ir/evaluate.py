@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import prod
 from typing import Any
 
@@ -12,7 +12,9 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from exporter.errors import CorruptError, LimitError, UnsupportedError, UsageError
+from exporter.ir.edit import subgraphs
 from exporter.ir.order import is_as_written
+from exporter.ir.text import array_of
 from runtime.budget import Budget, Limits, TooMuchError
 from runtime.errors import FAILURES
 from runtime.kernels import KERNELS
@@ -177,7 +179,7 @@ def _bytes_made(node: ir.Node) -> int:
     """Bytes of a node's results as far as their shapes are known."""
     shapes = [(output.shape, output.dtype) for output in node.outputs]
     return sum(
-        prod(dim if isinstance(dim, int) else 1 for dim in shape.dims) * max(1, dtype.bitwidth // 8)
+        prod(dim if isinstance(dim, int) else 1 for dim in shape.dims) * dtype.numpy().itemsize
         for shape, dtype in shapes
         if shape is not None and dtype is not None
     )
@@ -212,7 +214,7 @@ def _producers(value: ir.Value, known: Mapping[ir.Value, _Array]) -> list[ir.Nod
 
 def _initial(value: ir.Value, dtype: np.dtype[Any] | None) -> _Array:
     assert value.const_value is not None
-    array = value.const_value.numpy()
+    array = array_of(value.const_value)
     return array if dtype is None else _in_type(array, dtype)
 
 
@@ -295,11 +297,17 @@ def _use_counts(graph: ir.Graph) -> Counter[ir.Value]:
     """How often each value of a graph is read; one that a subgraph reads is never counted down to 0."""
     uses = Counter(value for node in graph for value in node.inputs if value is not None)
     uses.update(graph.outputs)
-    for node in graph:
-        for value in {v for v in node.inputs if v is not None}:
-            if any(user.graph is not graph for user, _ in value.uses()):
-                uses[value] += 1
+    uses.update({value for node in graph for inner in subgraphs(node) for value in _read_in(inner)} & uses.keys())
     return uses
+
+
+def _read_in(graph: ir.Graph) -> Iterator[ir.Value]:
+    """All values that a subgraph and those in it read."""
+    yield from graph.outputs
+    for node in graph:
+        yield from (value for value in node.inputs if value is not None)
+        for inner in subgraphs(node):
+            yield from _read_in(inner)
 
 
 def _body(

@@ -20,9 +20,16 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-__all__ = ["CHANNELS_LAST", "CHANNELS_LAST_OPS", "OPSET", "domain_of", "is_op"]
+__all__ = ["CHANNELS_LAST", "CHANNELS_LAST_OPS", "ML", "ML_OPS", "ML_OPSET", "OPSET", "domain_of", "is_op"]
 
 CHANNELS_LAST = "channels_last"
+
+ML = "ai.onnx.ml"
+"""ONNX's own domain for tables of text and classes."""
+
+ML_OPS = frozenset({"LabelEncoder"})
+
+ML_OPSET = 2
 
 OPSET = 18
 
@@ -42,7 +49,9 @@ CHANNELS_LAST_OPS = frozenset(
 
 
 def domain_of(op_type: str) -> str:
-    """The domain that an op type of the IR lives in: `channels_last`, or "" for standard ONNX."""
+    """The domain that an op type of the IR lives in: `channels_last`, `ai.onnx.ml`, or "" for standard ONNX."""
+    if op_type in ML_OPS:
+        return ML
     return CHANNELS_LAST if op_type in CHANNELS_LAST_OPS else ""
 
 

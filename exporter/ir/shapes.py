@@ -28,7 +28,7 @@ def infer(op_type: str, inputs: _Inputs, attributes: _Attributes, outputs: int) 
     if rule is not None:
         first = inputs[0] if inputs else None
         if op_type not in {"Range", "ConstantOfShape"} and first is not None and first.shape is None:
-            return [(first.dtype, None)] * outputs
+            return [(_dtype(op_type, inputs, attributes), None)] * outputs
         shape = rule(inputs, attributes)
         return [(_dtype(op_type, inputs, attributes), shape)] * outputs
     return infer_by_onnx(op_type, inputs, attributes, outputs)
@@ -40,8 +40,19 @@ def _dtype(op_type: str, inputs: _Inputs, attributes: _Attributes) -> ir.DataTyp
         return ir.DataType.FLOAT if value is None else ir.DataType.from_numpy(value.dtype)
     if op_type == "Shape":
         return ir.DataType.INT64
+    if op_type == "LabelEncoder":
+        return next(dtype for key, dtype in _LABELS.items() if key in attributes)
+    if op_type == "RegexFullMatch":
+        return ir.DataType.BOOL
     assert inputs[0] is not None
     return inputs[0].dtype
+
+
+_LABELS = {
+    "values_int64s": ir.DataType.INT64,
+    "values_floats": ir.DataType.FLOAT,
+    "values_strings": ir.DataType.STRING,
+}
 
 
 def _x(inputs: _Inputs) -> Dims:
@@ -144,6 +155,15 @@ def _matmul(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
 
 def _same(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
     return _x(inputs)
+
+
+def _joined(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
+    a, b = _x(inputs), inputs[1].shape if inputs[1] else None
+    if b is None:
+        return None
+    rank = max(len(a), len(b))
+    padded = [(*[1] * (rank - len(dims)), *dims) for dims in (a, b)]
+    return tuple(_broadcast(p, q) for p, q in zip(*padded, strict=True))
 
 
 def _depth_to_space(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
@@ -338,13 +358,17 @@ RULES: dict[str, Callable[[_Inputs, _Attributes], Dims | None]] = {
     "DepthToSpace": _depth_to_space,
     "Expand": _expand,
     "LRN": _same,
+    "LabelEncoder": _same,
     "MatMul": _matmul,
     "MaxPool": _pool,
     "Pad": _pad,
+    "RegexFullMatch": _same,
     "Reshape": _reshape,
     "Resize": _resize,
     "Shape": _shape,
     "Slice": _slice,
     "SpaceToDepth": _space_to_depth,
+    "StringConcat": _joined,
+    "StringNormalizer": _same,
     "Tile": _tile,
 }

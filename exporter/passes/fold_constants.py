@@ -142,7 +142,7 @@ def _size(value: ir.Value) -> int | None:
     """Bytes; None if the shape isn't known."""
     if value.shape is None or value.dtype is None or not all(isinstance(dim, int) for dim in value.shape.dims):
         return None
-    return prod(dim for dim in value.shape.dims if isinstance(dim, int)) * max(1, value.dtype.bitwidth // 8)
+    return prod(dim for dim in value.shape.dims if isinstance(dim, int)) * value.dtype.numpy().itemsize
 
 
 def _is_exact(node: ir.Node) -> bool:

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from exporter.ir.text import tensor_of
+
 __all__ = ["Namer", "bias_name"]
 
 _BIAS_OF = {"weights": "biases", "kernel": "bias", "depthwise_kernel": "bias", "depthwise_weights": "biases"}
@@ -45,7 +47,7 @@ class Namer:
     def constant(self, name: str, array: npt.NDArray[Any]) -> ir.Value:
         """A new initializer of the model's graph, which its subgraphs see."""
         unique = self.value(name)
-        tensor = ir.tensor(np.require(array, requirements="C"), name=unique)
+        tensor = tensor_of(np.require(array, requirements="C"), unique)
         value = ir.Value(name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
         self._graph.register_initializer(value)
         return value

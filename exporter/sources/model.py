@@ -62,6 +62,7 @@ class SourceModel:
         missing: Variable nodes of the graph whose key is not in the checkpoint: node name to key.
         signatures: By name; empty where the file has none.
         notes: What was resolved or assumed on the way, for the report.
+        assets: Files that belong to the model, as vocabularies, by the name of the tensor that names each.
     """
 
     path: Path
@@ -72,3 +73,4 @@ class SourceModel:
     missing: Mapping[str, str] = field(default_factory=dict)
     signatures: Mapping[str, Signature] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    assets: Mapping[str, Path] = field(default_factory=dict)

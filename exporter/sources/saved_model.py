@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from exporter.formats.records import TensorStore
 from exporter.formats.tensor_bundle import open_bundle
 from exporter.formats.tf_protos import SavedModel, parse, parse_text
 from exporter.sources.checkpoint import bound, read_signatures
+from exporter.sources.graph import parse_ref
 from exporter.sources.graph_def import read_graph
 from exporter.sources.model import SourceModel
 
 __all__ = ["SERVE", "is_saved_model", "read_saved_model"]
 
+_ASSETS = "assets"
 _NAMES = ("saved_model.pb", "saved_model.pbtxt")
 SERVE = "serve"
 """The tag of the meta graph that is meant for inference."""
@@ -43,9 +46,14 @@ def read_saved_model(path: Path) -> SourceModel:
     signatures = read_signatures(meta)
     store = _variables(folder)
     kind = f"SavedModel, written by TensorFlow {meta.meta_info_def.tensorflow_version or 'of unknown version'}"
+    assets = {
+        parse_ref(asset.tensor_info.name).node: folder / _ASSETS / Path(asset.filename).name
+        for asset in meta.asset_file_def
+    }
     if store is None:
-        return SourceModel(path, kind, graph, None, signatures=signatures, notes=notes)
-    return bound(path, kind, graph, signatures, meta.saver_def.restore_op_name or None, store, notes)
+        return SourceModel(path, kind, graph, None, signatures=signatures, notes=notes, assets=assets)
+    model = bound(path, kind, graph, signatures, meta.saver_def.restore_op_name or None, store, notes)
+    return replace(model, assets=assets)
 
 
 def _variables(folder: Path) -> TensorStore | None:

@@ -17,12 +17,13 @@ import onnx_ir as ir
 from exporter._version import __version__
 from exporter.errors import UnsupportedError
 from exporter.foreign import on_foreign_data
+from exporter.ir.text import array_of
 from runtime import Probe
 from runtime.bundle import PLAN
-from runtime.document import FORMAT, VERSION
+from runtime.document import FORMAT, VERSION, VERSION_WITH_TEXT
 from runtime.kernels import KERNELS
 from runtime.kernels.base import signature
-from runtime.npy import DTYPES, escape, header
+from runtime.npy import DTYPES, TEXT, escape, header
 
 __all__ = ["ModelPlan", "content_id", "plan_of", "shape_of", "write_bundle"]
 
@@ -110,7 +111,7 @@ def content_id(model: ir.Model, probes: Sequence[Probe], metadata: Mapping[str, 
     content = hashlib.blake2b(_text(plan.document(model, probes, metadata)), digest_size=16)
     for name, held in plan.arrays.items():
         array = _plain(held)
-        content.update(_text([name, array.dtype.name, array.shape]))
+        content.update(_text([name, array.dtype.str if array.dtype.kind == "S" else array.dtype.name, array.shape]))
         content.update(_elements(array))
     return content.hexdigest()
 
@@ -131,19 +132,33 @@ def _text(document: Any) -> bytes:
 def _write_array(archive: zipfile.ZipFile, name: str, held: _Array | ir.TensorProtocol) -> tuple[str, Any]:
     """Writes one array; returns its entry in the plan."""
     array, member = _plain(held), escape(name)
+    if array.dtype.kind == "S":
+        width = array.dtype.itemsize
+        crc32 = _write_member(archive, member, header(TEXT, array.shape, width), _elements(array))
+        return member, {"dtype": TEXT, "shape": list(array.shape), "crc32": crc32, "width": width}
     dtype = array.dtype.name
     crc32 = _write_member(archive, member, header(dtype, array.shape), _elements(array))
     return member, {"dtype": dtype, "shape": list(array.shape), "crc32": crc32}
 
 
 def _plain(held: _Array | ir.TensorProtocol) -> _Array:
-    array = held if isinstance(held, np.ndarray) else held.numpy()
+    """The array as it is stored: strings as UTF-8 of one width."""
+    array = held if isinstance(held, np.ndarray) else array_of(held)
+    if array.dtype == object:
+        texts = [item.encode("utf-8") for item in array.reshape(-1)]
+        if any(item.endswith(b"\0") for item in texts):
+            raise UnsupportedError(
+                "a bundle can't hold a string that ends with a zero byte", hint="Export to ONNX alone: --to onnx"
+            )
+        width = max([1, *map(len, texts)])
+        return np.array(texts, f"S{width}").reshape(array.shape)
     return np.ascontiguousarray(array).reshape(array.shape)
 
 
 def _elements(array: _Array) -> memoryview:
     """The bytes of the elements as they are stored."""
-    return array.astype(DTYPES[array.dtype.name], copy=False).reshape(-1).view(np.uint8).data
+    stored = array if array.dtype.kind == "S" else array.astype(DTYPES[array.dtype.name], copy=False)
+    return np.ascontiguousarray(stored).reshape(-1).view(np.uint8).data
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, head: bytes, content: bytes | memoryview) -> int:
@@ -176,7 +191,7 @@ class _Plan:
             self.name(value)
         return {
             "format": FORMAT,
-            "version": VERSION,
+            "version": VERSION_WITH_TEXT if _has_text(model) else VERSION,
             "producer": f"ckpt2onnx {__version__}",
             "metadata": dict(metadata),
             "inputs": [_describe(value, self.name(value)) for value in model.graph.inputs],
@@ -291,7 +306,14 @@ def _problems(model: ir.Model) -> Iterator[str]:
     yield from _bad_types((value.name, value.dtype) for value in (*model.graph.inputs, *model.graph.outputs))
 
 
+def _has_text(model: ir.Model) -> bool:
+    """Whether an input, an output or a stored array is of strings."""
+    held = (value for node in model.graph.all_nodes() for value in node.inputs if value is not None)
+    stored = (value for value in held if value.is_initializer())
+    return any(value.dtype == ir.DataType.STRING for value in (*model.graph.inputs, *model.graph.outputs, *stored))
+
+
 def _bad_types(values: Iterable[tuple[str | None, ir.DataType | None]]) -> Iterator[str]:
     for name, dtype in values:
-        if _dtype_name(dtype) not in DTYPES:
+        if _dtype_name(dtype) not in (*DTYPES, TEXT):
             yield f"element type {_dtype_name(dtype)} of {name!r}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,16 @@ class Engine:
         outputs: The names of the outputs.
         run: All outputs; EngineError if it fails.
         channels_last: Whether all results inside are laid out as in TensorFlow.
+        input_shapes: Of an ONNX file, its inputs' sizes by name; what is no number is open.
+        output_shapes: The same of its outputs.
     """
 
     name: str
     outputs: tuple[str, ...]
     run: Callable[[Feeds], dict[str, Array]]
     channels_last: bool = False
+    input_shapes: Mapping[str, Sequence[object]] = field(default_factory=dict)
+    output_shapes: Mapping[str, Sequence[object]] = field(default_factory=dict)
 
 
 def onnx_engine(path: Path, *, optimised: bool, also: Sequence[str] = ()) -> Engine:
@@ -77,7 +81,8 @@ def onnx_engine(path: Path, *, optimised: bool, also: Sequence[str] = ()) -> Eng
         except _ORT_ERRORS as error:
             raise EngineError(f"{name} can't run {path.name}: {_first_line(error)}") from error
 
-    return Engine(name, outputs, run)
+    shapes = [{end.name: tuple(end.shape) for end in ends} for ends in (session.get_inputs(), session.get_outputs())]
+    return Engine(name, outputs, run, input_shapes=shapes[0], output_shapes=shapes[1])
 
 
 def _with_outputs(path: Path, tensors: Sequence[str], options: ort.SessionOptions) -> bytes:

@@ -14,6 +14,7 @@ from exporter.verify.compare import FLOOR, Array, disagreement, error, limit
 from exporter.verify.data import nudged
 from exporter.verify.engines import Engine, EngineError, Feeds, bundle_engine, onnx_engine
 from exporter.verify.layers import Layer, check_layers
+from exporter.verify.pairing import paired
 from exporter.verify.reference import Reference
 from exporter.verify.truth import Truth
 from exporter.verify.verdict import LayerCheck, OutputCheck, Verdict
@@ -77,16 +78,29 @@ def verify_references(
         makers: Make other engines, whose outputs are compared, too.
     """
     engines, problems = _engines(onnx_path, npz_path, makers)
+    if layers and engines and onnx_path is not None:
+        with suppress(EngineError):  # without optimisations, further outputs change nothing
+            inner_too = _remembering(onnx_engine(onnx_path, optimised=False, also=[layer.tensor for layer in layers]))
+            inner_too.run(references[0].inputs)
+            engines[0] = inner_too
+    first, renamed = references[0], dict[str, None]()
+    for i, engine in enumerate(engines):
+        if engine.output_shapes:
+            engines[i], other = paired(engine, first.inputs, first.outputs)
+            renamed.update(dict.fromkeys(other))
     checks: list[OutputCheck] = []
     inside: list[LayerCheck] = []
     compared = {name for reference in references for name in reference.outputs}
-    skipped: dict[str, None] = {}
+    skipped, inner = dict[str, None](), {layer.tensor for layer in layers}
     for engine in engines:
-        skipped.update((name, None) for name in engine.outputs if name not in compared)
+        skipped.update((name, None) for name in engine.outputs if name not in compared and name not in inner)
         try:
             checks.extend(_check(engine, references))
         except EngineError as failure:
             problems.append(str(failure))
+    if layers and engines and onnx_path is not None:
+        with suppress(EngineError):
+            inside += check_layers(engines[0], layers, references, (engines[0].run(one.inputs) for one in references))
     for make in _inner_engines(onnx_path, npz_path, [layer.tensor for layer in layers], wide) if layers else ():
         with suppress(EngineError):  # what can't give its inner results has been judged by its outputs
             engine = make()
@@ -103,17 +117,27 @@ def verify_references(
         tuple(skipped),
         layers=tuple(inside),
         doubts=(*doubts, *_loose(references)),
-        remarks=tuple(remarks),
+        remarks=(*renamed, *remarks),
     )
+
+
+def _remembering(engine: Engine) -> Engine:
+    """An engine that runs the same inputs once."""
+    known: dict[int, dict[str, Array]] = {}
+
+    def run(feeds: Feeds) -> dict[str, Array]:
+        if id(feeds) not in known:
+            known[id(feeds)] = engine.run(feeds)
+        return known[id(feeds)]
+
+    return replace(engine, run=run)
 
 
 def _inner_engines(
     onnx_path: Path | None, npz_path: Path | None, tensors: Sequence[str], wide: bool
 ) -> Iterator[Callable[[], Engine]]:
-    if onnx_path is not None:
-        yield lambda: onnx_engine(onnx_path, optimised=False, also=tensors)
-        if wide:
-            yield lambda: onnx_engine(onnx_path, optimised=True, also=tensors)
+    if onnx_path is not None and wide:
+        yield lambda: onnx_engine(onnx_path, optimised=True, also=tensors)
     if npz_path is not None and (wide or onnx_path is None):
         yield lambda: bundle_engine(npz_path, also=tensors)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
 from exporter.ir.evaluate import Constants, evaluate
@@ -80,8 +81,8 @@ def in_front(model: ir.Model) -> dict[str, tuple[str, ...]]:
     }
 
 
-def locate_layers(folded: ir.Model, reference: Reference) -> Located:
-    """Where the results of a reference are in the same model after the passes."""
+def locate_layers(folded: ir.Model, reference: Reference, dtype: npt.DTypeLike = np.float64) -> Located:
+    """Where the results of a reference are in the same model after the passes, computed in a float type."""
     left, ordered = dict(reference.layers), set[str]()
     by_shape: dict[tuple[int, ...], list[str]] = {}
     for name, yardstick in left.items():
@@ -104,7 +105,7 @@ def locate_layers(folded: ir.Model, reference: Reference) -> Located:
                 del left[name]
                 return
 
-    evaluate(folded, reference.inputs, dtype=np.float64, see=see)
+    evaluate(folded, reference.inputs, dtype=dtype, see=see)
     layers = [Layer(name, tensors[name], name in ordered) for name in reference.layers if name in tensors]
     return Located(tuple(layers), results)
 

@@ -59,11 +59,13 @@ def power(
             continue
         alive = np.any(kernel.reshape(-1, kernel.shape[-1]) != 0, axis=0)
         zeroed, scaled, met = np.zeros(0, np.bool_), np.zeros(0, np.bool_), False
+        awake = np.zeros(0, np.bool_)
         for reference, known in zip(references, results, strict=True):
             yardsticks = {tensor: reference.layers[name] for tensor, name in compared.items()}
             look = _Look(node, known, yardsticks)
             a, b = look.noticed()
             met |= look.met
+            awake = look.awake if not awake.size else awake | look.awake
             zeroed, scaled = (a, b) if not zeroed.size else (zeroed | a, scaled | b)
         if zeroed.size != alive.size:  # a transposed convolution with groups, or a product of another layout
             alive = np.ones(zeroed.size, np.bool_)
@@ -74,8 +76,9 @@ def power(
             if tried is not None:
                 found.append(WeightPower(str(value.name), int(alive.sum()), tried))
             continue
-        missed = tuple(int(c) for c in np.flatnonzero(alive & ~(zeroed & scaled)))
-        found.append(WeightPower(str(value.name), int(alive.sum()), missed))
+        missed = tuple(int(c) for c in np.flatnonzero(alive & awake & ~(zeroed & scaled)))
+        asleep = tuple(int(c) for c in np.flatnonzero(alive & ~awake))
+        found.append(WeightPower(str(value.name), int((alive & awake).sum()), missed, asleep))
     return tuple(found)
 
 
@@ -128,10 +131,16 @@ def _differs(folded: ir.Model, reference: Reference, compared: Mapping[str, str]
 
 
 class _Look:
-    """One kernel in one run; `met` tells whether anything that is compared was met."""
+    """One kernel in one run.
+
+    Attributes:
+        met: Whether anything that is compared was met.
+        awake: Of each channel whether it computes anything but 0.
+    """
 
     def __init__(self, node: ir.Node, results: Mapping[str, Array], yardsticks: Mapping[str, Yardstick]) -> None:
         self.met = False
+        self.awake = np.zeros(0, np.bool_)
         self._node, self._results, self._yardsticks = node, results, yardsticks
 
     def noticed(self) -> tuple[Array, Array]:
@@ -142,6 +151,7 @@ class _Look:
             return np.zeros(0, np.bool_), np.zeros(0, np.bool_)
         bias = constant_array(self._node.inputs[2]) if len(self._node.inputs) > 2 else None
         rest = np.zeros(1) if bias is None else np.asarray(bias, np.float64).reshape(-1)
+        self.awake = np.any(whole != rest, axis=0)
         changed = [rest + 0 * whole, rest + SCALED * (whole - rest)]
         seen = [np.zeros(whole.shape[-1], np.bool_) for _ in changed]
         for yardstick, before, after in self._carried(output, whole, changed):

@@ -28,7 +28,6 @@ _ROOM = 1 << 17
 _MOST_ROOM = 1 << 26
 
 
-@on_foreign_data("computing an example")
 def probes(model: ir.Model) -> tuple[Probe, ...]:
     """One run of an unfolded model on a few examples, or one: their inputs, outputs, and how far noise may move these.
 
@@ -43,6 +42,7 @@ def probes(model: ir.Model) -> tuple[Probe, ...]:
     return () if found is None else (as_probe(found, model),)
 
 
+@on_foreign_data("computing an example")
 def example(model: ir.Model) -> Reference | None:
     """The run that probes are made of; None if there is none."""
     try:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 __all__ = ["STRONG", "WEAK", "LayerCheck", "OutputCheck", "SiteCheck", "Verdict", "WeightPower"]
 
+_OFTEN_ASLEEP, _MOSTLY_ASLEEP = 0.25, 0.6
 STRONG, WEAK = 0.99, 0.9
 """The share of channels of which a fault would have been noticed, from which on a verdict is strong; or is one."""
 
@@ -73,13 +74,15 @@ class WeightPower:
 
     Attributes:
         weight: Its name.
-        channels: How many of its channels do something: they aren't 0 altogether.
-        missed: Those that could be 0, or 1.02 times what they are, without being noticed.
+        channels: How many of its channels do something: they and what they are multiplied with aren't 0 altogether.
+        missed: Those of them that could be 0, or 1.02 times what they are, without being noticed.
+        asleep: The channels that only see zeros, in all inputs that were tried.
     """
 
     weight: str
     channels: int
     missed: tuple[int, ...]
+    asleep: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,10 +158,16 @@ class Verdict:
         judged = [one.ok for one in self.checks] + [one.ok for one in self.sites] + [one.ok for one in self.layers]
         if not all(judged):
             return "off"
-        share = self.share
-        if not self.checks or self.problems or self.doubts or (share is not None and share < WEAK):
+        share = 1.0 if self.share is None else self.share
+        if not self.checks or self.problems or self.doubts or share < WEAK or self.asleep > _MOSTLY_ASLEEP:
             return "none"
-        return "weak" if share is not None and share < STRONG else "good"
+        return "weak" if share < STRONG or self.asleep > _OFTEN_ASLEEP else "good"
+
+    @property
+    def asleep(self) -> float:
+        """The share of channels that only see zeros, in all inputs that were tried."""
+        count = sum(len(one.asleep) for one in self.power)
+        return count / max(sum(one.channels for one in self.power) + count, 1)
 
     @property
     def share(self) -> float | None:
@@ -175,7 +184,7 @@ class Verdict:
         """The same as plain values; an infinite error is a string, since JSON has no such number."""
         lists = {name: list(getattr(self, name)) for name in ("problems", "skipped", "doubts", "remarks")}
         checks = {name: _plain(getattr(self, name)) for name in ("checks", "sites", "layers")}
-        power = [{**asdict(one), "missed": list(one.missed)} for one in self.power]
+        power = [{**asdict(one), "missed": list(one.missed), "asleep": list(one.asleep)} for one in self.power]
         words = {"ok": self.ok, "state": self.state, "share": self.share}
         return {**asdict(self), **lists, **checks, "power": power, "inputs": dict(self.inputs), **words}
 
@@ -230,13 +239,19 @@ def _power_lines(verdict: Verdict) -> list[str]:
     channels = sum(one.channels for one in verdict.power)
     power = f"{100 * share:.4g} % of the {channels} channels of {len(verdict.power)} weight tensors"
     lines = [f"A channel that is 0, or 1.02 times what it should be, would be noticed in {power}."]
-    if share < STRONG:
+    if share < STRONG or verdict.asleep > _OFTEN_ASLEEP:
         lines.append("That is weak.")
     missed = sorted((one for one in verdict.power if one.missed), key=lambda one: -len(one.missed))
     if missed:
         named = ", ".join(f"{one.weight} ({len(one.missed)} of {one.channels})" for one in missed[:8])
         lines.append(f"  not exercised: {named}{f' and {len(missed) - 8} more' if len(missed) > 8 else ''}")
-    if share < WEAK:
+    asleep = sorted((one for one in verdict.power if one.asleep), key=lambda one: -len(one.asleep))
+    if asleep:
+        count = sum(len(one.asleep) for one in asleep)
+        named = ", ".join(f"{one.weight} ({len(one.asleep)})" for one in asleep[:4])
+        more = f" and {len(asleep) - 4} more" if len(asleep) > 4 else ""
+        lines.append(f"  {count} channels more only see zeros, in the best of five kinds of inputs: {named}{more}")
+    if share < WEAK or verdict.asleep > _MOSTLY_ASLEEP:
         lines.append("No verdict: too little of the model was exercised. Give inputs that it was made for with --data.")
     return lines
 

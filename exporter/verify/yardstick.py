@@ -2,7 +2,7 @@
 
 A difference is measured against the element's own size or what is usual in its channel (the last axis), whichever is
 larger; elements that are larger than all that is usual, such as the -1e9 of a mask, don't count for what is usual.
-Where an op makes every element exact to the last digits by itself, however small it is (`softmax`, `sigmoid`, `exp`),
+Where an op makes every element exact to the last digits by itself, however small it is (`softmax`, `exp`),
 each is measured against its own size alone as well.
 
 Noise is measured likewise: the largest error of some runs in the model's own float type, in each channel, and never
@@ -25,7 +25,7 @@ __all__ = ["LOOSE", "Deviation", "Yardstick"]
 LOOSE = 1e-2
 _UNUSUAL = 1e3
 _FEW = 8
-_LEAST = 1e-2
+_LEAST = 0.1
 _SMALLEST = 1e-30
 
 
@@ -152,8 +152,9 @@ def _channel_scale(wide: Array) -> Array:
     if not flat.size:
         return size
     usual = _usual(flat)
-    if len(flat) < _FEW:
-        usual = np.maximum(usual, _LEAST * float(np.median(usual)))
+    few = (np.count_nonzero(flat, axis=0) < _FEW) & (usual > 0)
+    if few.any():  # what an activation leaves of a channel may be as small as the noise before it
+        usual = np.where(few, np.maximum(usual, _LEAST * float(np.median(usual[usual > 0]))), usual)
     overall = float(np.max(usual, initial=0.0))
     usual = np.where(usual > 0, usual, overall or 1.0)
     return np.maximum(size, usual)

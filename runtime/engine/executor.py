@@ -19,6 +19,9 @@ from runtime.engine.programs import Programs
 from runtime.engine.weights import WORTH_DROPPING, Weights
 from runtime.executor import Layer, Plain, Times
 from runtime.kernels.base import Array
+from runtime.kernels.cast import TEXT_TYPE
+from runtime.kernels.text import OPS as TEXT_OPS
+from runtime.npy import TEXT
 
 __all__ = ["Compiled", "load"]
 
@@ -27,7 +30,7 @@ class Compiled:
     """Runs a bundle by programs that are made ahead of time.
 
     For each combination of input shapes a program is made at its first use and kept, the latest few of them; a model
-    whose shapes depend on the numbers in its input runs one operator after the other.
+    whose shapes depend on the numbers in its input, or which works on strings, runs one operator after the other.
 
     Attributes:
         bundle: The model; weights that are kept in another form are read again where they are needed.
@@ -42,6 +45,9 @@ class Compiled:
         self.bundle = bundle._replace(weights=Weights(bundle.weights, bundle.reread))
         self.policy = policy
         self._programs = Programs(self.bundle, policy)
+        self._has_text = any(value.dtype == TEXT for value in (*bundle.inputs, *bundle.outputs)) or any(
+            node.op in TEXT_OPS or node.attributes.get("to") == TEXT_TYPE for node in bundle.graph.nodes
+        )
         self._plain = Plain(self.bundle, limits)
 
     def accepts(self, arrays: Sequence[Any]) -> bool:
@@ -50,6 +56,8 @@ class Compiled:
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """Return the outputs, in order; RunError if the sizes that were left open don't go together."""
+        if self._has_text:
+            return self._plain.run(arrays)
         program, idle = self._programs.take(arrays, _kinds(arrays), self._plain.budget(arrays))
         if program is None:
             return self._plain.run(arrays)
@@ -64,6 +72,8 @@ class Compiled:
 
     def timed(self, arrays: Sequence[Array]) -> Times:
         """Run once, and return how long each step took, and which kernel it was."""
+        if self._has_text:
+            return self._plain.timed(arrays)
         program, idle = self._programs.take(arrays, _kinds(arrays), self._plain.budget(arrays))
         if program is None:
             return self._plain.timed(arrays)

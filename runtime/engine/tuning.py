@@ -24,6 +24,7 @@ from runtime.engine.resolve import resolve
 from runtime.errors import InputError
 from runtime.kernels.base import Array
 from runtime.kernels.window import Window, window
+from runtime.npy import numpy_type
 from runtime.plan import Graph, Node
 
 __all__ = ["example", "machine", "measured", "saved", "store"]
@@ -89,7 +90,7 @@ def example(bundle: Bundle) -> dict[str, Spec]:
         given = bundle.probes[0].inputs[value.name].shape if bundle.probes else (1,) * len(value.shape or ())
         sizes = value.shape or given
         shape = [size if isinstance(size, int) else 1 if axis == 0 else given[axis] for axis, size in enumerate(sizes)]
-        specs[value.name] = Spec(tuple(shape), np.dtype(value.dtype))
+        specs[value.name] = Spec(tuple(shape), numpy_type(value.dtype))
     return specs
 
 

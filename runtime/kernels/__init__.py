@@ -24,6 +24,7 @@ from runtime.kernels import (
     reduction,
     resize,
     shape,
+    text,
 )
 from runtime.kernels.base import Array, Function, Kernel, exact, in_float
 
@@ -66,6 +67,7 @@ KERNELS: dict[str, Kernel] = merge(
         _moving(control.OPS),
         _moving(indexing.OPS),
         _moving(shape.OPS),
+        _moving(text.OPS),
     ]
 )
 """Every operator that a plan may name."""

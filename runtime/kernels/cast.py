@@ -8,7 +8,7 @@ import numpy as np
 
 from runtime.kernels.base import Array, Function
 
-__all__ = ["DTYPES", "OPS"]
+__all__ = ["DTYPES", "OPS", "TEXT_TYPE"]
 
 DTYPES: dict[int, np.dtype[Any]] = {
     1: np.dtype(np.float32),
@@ -24,11 +24,20 @@ DTYPES: dict[int, np.dtype[Any]] = {
     12: np.dtype(np.uint32),
     13: np.dtype(np.uint64),
 }
-"""ONNX's numbers for element types."""
+"""ONNX's numbers for element types, but for strings, which are arrays of `str` objects."""
+
+TEXT_TYPE = 8
+_WRITTEN = frozenset({1, 6, 7, 11})
+"""What strings may be read as."""
 
 
 def cast(x: Array, *, to: int, saturate: int = 1) -> Array:
-    """x in another element type; floats are cut off to integers, anything but 0 is true."""
+    """x in another element type; floats are cut off to integers, anything but 0 is true; strings are numbers written
+    out."""
+    if to == TEXT_TYPE and x.dtype.kind in "iu":
+        return _texts(x)
+    if x.dtype.kind == "O":
+        return _numbers(x, to)
     if to not in DTYPES:
         raise ValueError(f"element type {to} is not one of {sorted(DTYPES)}")
     return x.astype(DTYPES[to], copy=False)
@@ -37,6 +46,19 @@ def cast(x: Array, *, to: int, saturate: int = 1) -> Array:
 def cast_like(x: Array, target: Array, *, saturate: int = 1) -> Array:
     """x in the element type of target."""
     return x.astype(target.dtype, copy=False)
+
+
+def _texts(x: Array) -> Array:
+    found = np.empty(x.size, object)
+    found[:] = [str(item) for item in x.reshape(-1).tolist()]
+    return found.reshape(x.shape)
+
+
+def _numbers(x: Array, to: int) -> Array:
+    if to not in _WRITTEN:
+        raise ValueError(f"strings as element type {to}")
+    read = float if DTYPES[to].kind == "f" else int
+    return np.array([read(item) for item in x.reshape(-1).tolist()], DTYPES[to]).reshape(x.shape)
 
 
 OPS: dict[str, Function] = {"Cast": cast, "CastLike": cast_like}

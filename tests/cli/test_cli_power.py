@@ -44,7 +44,9 @@ def _network(*, shift: float = 0.0, factor: float = 1.0) -> ir.Model:
     return b.finish({"y": y})
 
 
-def _verified(build: Callable[[], ir.Model], folder: Path, change: Callable[[onnx.ModelProto], None]) -> Verdict:
+def _verified(
+    build: Callable[[], ir.Model], folder: Path, change: Callable[[onnx.ModelProto], None], *, bundle: bool = True
+) -> Verdict:
     """What is said of an export of a model, after its ONNX file was changed."""
     model, path = build(), folder / "m.onnx"
     recorded = probes(model)
@@ -54,7 +56,7 @@ def _verified(build: Callable[[], ir.Model], folder: Path, change: Callable[[onn
     write_bundle(model, folder / "m.npz", probes=recorded)
     with _changing(path) as proto:
         change(proto)
-    return verify_layers(path, folder / "m.npz", UnfoldedModel(build()), None, fold=True)
+    return verify_layers(path, folder / "m.npz" if bundle else None, UnfoldedModel(build()), None, fold=True)
 
 
 @contextmanager
@@ -91,6 +93,32 @@ def test_a_right_export_is_good_with_all_of_its_power(tmp_path: Path) -> None:
     }
     assert verdict.inputs["inputs"][0]["offset"][0] > 60
     assert repr(verdict).startswith("<Verdict: good;")
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_file_with_other_names_is_judged(wrong: bool, tmp_path: Path) -> None:
+    """As another exporter writes it: `x:0`, an output of another name; no layer has a counterpart."""
+
+    def rename(proto: onnx.ModelProto) -> None:
+        names = {"x": "x:0", "y": "result", **{name: f"t{i}" for i, name in enumerate(_inner(proto))}}
+        for node in proto.graph.node:
+            node.input[:] = [names.get(name, name) for name in node.input]
+            node.output[:] = [names.get(name, name) for name in node.output]
+        for end in (*proto.graph.input, *proto.graph.output):
+            end.name = names[end.name]
+        del proto.graph.value_info[:]
+        if wrong:
+            _zero("first", [3])(proto)
+
+    verdict = _verified(_network, tmp_path, rename, bundle=False)
+    assert verdict.state == ("off" if wrong else "good")
+    assert set(verdict.remarks) == {"x:0 is taken for x", "result is taken for y"}
+    assert {check.layer for check in verdict.layers} <= {"y"}
+    assert verdict.share == 1
+
+
+def _inner(proto: onnx.ModelProto) -> list[str]:
+    return [name for node in proto.graph.node for name in node.output if name != "y"]
 
 
 def test_filters_of_the_first_layer_set_to_zero_are_noticed(tmp_path: Path) -> None:

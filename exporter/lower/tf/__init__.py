@@ -8,6 +8,7 @@ from exporter.lower.tf import (
     bits,
     blocks,
     casts,
+    cells,
     colours,
     convolution,
     counting,
@@ -36,6 +37,8 @@ from exporter.lower.tf import (
     sources,
     sparse,
     special,
+    tables,
+    text,
     transposed,
 )
 from exporter.lower.tf.context import OpFunction, merge
@@ -56,6 +59,7 @@ OPS: dict[str, OpFunction] = merge(
     arithmetic.OPS,
     blocks.OPS,
     casts.OPS,
+    cells.OPS,
     convolution.OPS,
     dense.OPS,
     diagonal.OPS,
@@ -76,6 +80,8 @@ OPS: dict[str, OpFunction] = merge(
     shapes.OPS,
     slicing.OPS,
     sources.OPS,
+    tables.OPS,
+    text.OPS,
     transposed.OPS,
 )
 """Every op type that has a translation."""

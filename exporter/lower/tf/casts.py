@@ -14,7 +14,10 @@ def cast(ctx: NodeContext) -> ir.Value:
     """`Cast`: floats are cut off towards zero to integers, all but 0 is true."""
     if ctx.flag("Truncate", False):
         raise RefusalError("Truncate is set")
-    return cast_to(ctx, ctx.inputs[0], ctx.element_type("DstT"))
+    wanted = ctx.element_type("DstT")
+    if ir.DataType.STRING in (wanted, ctx.inputs[0].dtype):
+        raise RefusalError("it has strings, which Cast doesn't take")
+    return cast_to(ctx, ctx.inputs[0], wanted)
 
 
 OPS: dict[str, OpFunction] = {"Cast": cast}

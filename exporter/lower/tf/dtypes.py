@@ -18,6 +18,7 @@ _KINDS: dict[str, ir.DataType] = {
     "int32": ir.DataType.INT32,
     "int64": ir.DataType.INT64,
     "int8": ir.DataType.INT8,
+    "string": ir.DataType.STRING,
     "uint16": ir.DataType.UINT16,
     "uint32": ir.DataType.UINT32,
     "uint64": ir.DataType.UINT64,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction
-from exporter.lower.tf.simple import chain, same
+from exporter.lower.tf.simple import same
+from exporter.lower.tf.text import is_text, same_text
 
 __all__ = ["OPS", "choose"]
 
@@ -39,9 +40,19 @@ def approximate_equal(ctx: NodeContext) -> ir.Value:
     return ctx.op("Less", difference, ctx.scalar(ctx.number("tolerance", 1e-5), difference))
 
 
+def equal(ctx: NodeContext) -> ir.Value:
+    """`Equal`, of numbers or strings."""
+    return same_text(ctx) if is_text(ctx.inputs[0]) else ctx.op("Equal", *ctx.inputs)
+
+
+def not_equal(ctx: NodeContext) -> ir.Value:
+    """`NotEqual`."""
+    return ctx.op("Not", equal(ctx))
+
+
 OPS: dict[str, OpFunction] = {
     "ApproximateEqual": approximate_equal,
-    "Equal": same("Equal"),
+    "Equal": equal,
     "Greater": same("Greater"),
     "GreaterEqual": same("GreaterOrEqual"),
     "Less": same("Less"),
@@ -49,7 +60,7 @@ OPS: dict[str, OpFunction] = {
     "LogicalAnd": same("And"),
     "LogicalNot": same("Not"),
     "LogicalOr": same("Or"),
-    "NotEqual": chain("Equal", "Not"),
+    "NotEqual": not_equal,
     "Select": select,
     "SelectV2": select_v2,
 }

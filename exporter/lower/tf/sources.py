@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 from exporter.lower.tf.dtypes import dtype_of_kind
+from exporter.lower.tf.texts import texts
 
 __all__ = ["OPS"]
 
@@ -14,6 +15,8 @@ __all__ = ["OPS"]
 def constant(ctx: NodeContext) -> ir.Value:
     """`Const`."""
     array = np.asarray(ctx.attribute("value"))
+    if array.dtype == object:
+        return ctx.builder.constant(texts(array), ctx.node.name)
     if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
         raise RefusalError(f"a constant of element type {array.dtype}")
     return ctx.builder.constant(array, ctx.node.name)

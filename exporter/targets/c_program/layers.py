@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from exporter.targets.c_program.specialise import Fixed, Op
 from exporter.targets.c_program.tensors import Frame
+from exporter.targets.c_program.winograd import is_winograd
 from runtime.kernels.window import Window, window
 
 __all__ = ["VIEWS", "Layer", "frame_of", "layers_of", "window_of"]
@@ -142,6 +143,8 @@ def frame_of(layer: Layer, fixed: Fixed) -> Frame:
     """The zeros that a convolution wants around its input."""
     if layer.op.op != "Conv" or not is_linear(layer.op, fixed):
         return Frame()
-    pads = window_of(layer.op, fixed).pads
-    (top, bottom), (left, right) = pads if len(pads) == 2 else ((0, 0), *pads)
+    win = window_of(layer.op, fixed)
+    (top, bottom), (left, right) = win.pads if len(win.pads) == 2 else ((0, 0), *win.pads)
+    if is_winograd(layer.op, win, fixed):
+        return Frame(top, left, bottom - win.out[0] % -4, right - win.out[1] % -4)
     return Frame(top, left, bottom, right)

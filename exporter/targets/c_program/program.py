@@ -14,11 +14,12 @@ from exporter.errors import UnsupportedError
 from exporter.targets.c_program.call import Call
 from exporter.targets.c_program.elementwise import is_elementwise
 from exporter.targets.c_program.generic import GENERIC
-from exporter.targets.c_program.layers import VIEWS, Layer, frame_of, is_linear, layers_of
+from exporter.targets.c_program.layers import VIEWS, Layer, frame_of, is_linear, layers_of, window_of
 from exporter.targets.c_program.linear import linear_code
 from exporter.targets.c_program.specialise import Fixed, Op
 from exporter.targets.c_program.tensors import Buffer, Frame, Tensor, place
 from exporter.targets.c_program.weights import PANEL, Weights
+from exporter.targets.c_program.winograd import is_winograd, scratch_floats
 from exporter.targets.numpy_program.names import Names
 
 __all__ = ["Function", "Program", "program"]
@@ -69,6 +70,7 @@ _KERNELS = frozenset(
         "convolve",
         "crc32",
         "depth",
+        "depth_row",
         "depthwise",
         "example_bin",
         "frame",
@@ -91,7 +93,11 @@ _KERNELS = frozenset(
         "tiles_8",
         "tiles_9",
         "vector",
+        "gather",
+        "spread",
         "vector4",
+        "wino",
+        "winograd",
         "weights",
     ]
 )
@@ -148,7 +154,8 @@ def program(fixed: Fixed, prefix: str) -> Program:
             made.functions.append(
                 _function(fixed, homes, made.weights, layer, f"{prefix}_{names.variable(layer.output)}", used, prefix)
             )
-    made.kernels = "\n".join(_kernel(name, prefix) for name in ("vectors", "convolution", "depthwise") if name in used)
+    kernels = ("vectors", "convolution", "winograd", "depthwise")
+    made.kernels = "\n".join(_kernel(name, prefix) for name in kernels if name in used)
     return made
 
 
@@ -211,6 +218,7 @@ class _Homes:
     Attributes:
         tensors: By value; an output that is a copy is under its name with a `>`.
         views: The numbers of the layers that do nothing.
+        scratch: Working memory of the layers that make these values.
     """
 
     def __init__(self, fixed: Fixed, layers: list[Layer]) -> None:
@@ -220,6 +228,7 @@ class _Homes:
         self._buffers: list[Buffer] = []
         self.views: set[int] = set()
         self.tensors: dict[str, Tensor] = {}
+        self.scratch: dict[str, Buffer] = {}
         self._copied = {layer.output for layer in layers if layer.op.op == "Copy"}
         frames: dict[str, Frame] = {}
         for number, layer in enumerate(layers):
@@ -232,12 +241,17 @@ class _Homes:
         for number, layer in enumerate(layers):
             frame = frames.get(layer.output, Frame())
             self._keep(layer.output, self._home(number, layer, frame), number)
+            if is_linear(layer.op, fixed) and layer.op.op == "Conv":
+                win = window_of(layer.op, fixed)
+                if is_winograd(layer.op, win, fixed):
+                    floats = scratch_floats(layer.op, win, fixed)
+                    self.scratch[layer.output] = Buffer(floats, first=number, last=number)
         for buffer in self._buffers:
             buffer.last = max(self._last.get(name, buffer.first) for name in self._values[id(buffer)])
 
     def arena(self) -> list[Buffer]:
         """The buffers that share the arena."""
-        return [buffer for buffer in self._buffers if buffer.base == "a"]
+        return [*(buffer for buffer in self._buffers if buffer.base == "a"), *self.scratch.values()]
 
     def _keep(self, name: str, tensor: Tensor, number: int) -> None:
         if id(tensor.buffer) not in self._values:
@@ -292,17 +306,21 @@ def _function(
         parameters |= {"r": residual} if residual is not None else {}
         code = linear_code(layer, fixed, parameters["x0"], y, residual, store, prefix)
         lines, macs = code.lines, code.macs
-        used |= {"vectors", code.kernel}
+        used |= {"vectors", code.kernel, *(["convolution"] if code.kernel == "winograd" else [])}
     else:
         lines = _generic(fixed, layer, parameters, y, store)
     if y.frame:
         lines += _frame_lines(y)
         used.add("frame")
     reads = weights.floats > before or any("w +" in line or "(w)" in line or " w," in line for line in lines)
+    scratch = homes.scratch.get(layer.output)
     given = [*(["const float *w"] if reads else []), *(f"const float *{key}" for key in parameters), "float *y"]
+    given += ["float *s"] if scratch is not None else []
     about = _about(fixed, layer, macs)
     text = "\n".join([f"/* {about} */", f"static void {name}({', '.join(given)})", "{", *lines, "}"])
-    call = ", ".join([*(["w"] if reads else []), *(tensor.pointer for tensor in parameters.values()), y.pointer])
+    pointers = [*(tensor.pointer for tensor in parameters.values()), y.pointer]
+    pointers += [f"a + {scratch.offset}"] if scratch is not None else []
+    call = ", ".join([*(["w"] if reads else []), *pointers])
     return Function(name, about, macs, weights.floats - before, text, f"{name}({call});")
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from exporter.ir.dims import Dim
+from exporter.ir.ops import ML, ML_OPS
 from exporter.targets.call import Call, Spec
 from exporter.targets.layout.axes import Order, identity, moves_only_ones, sizes_of
 from exporter.targets.older_opsets import rule_for
@@ -131,7 +132,9 @@ class Emitter:
             inputs.pop()
         values = [new_value(*output) for output in call.outputs]
         attributes = dict(sorted(call.attributes.items()))
-        node = ir.node(call.op_type, inputs, attributes, outputs=values, name=self.unique_node(call.name))
+        domain = ML if call.op_type in ML_OPS else ""
+        name = self.unique_node(call.name)
+        node = ir.node(call.op_type, inputs, attributes, domain=domain, outputs=values, name=name)
         self.nodes.append(node)
         return values
 

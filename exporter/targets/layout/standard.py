@@ -13,7 +13,7 @@ from typing import Literal
 
 import onnx_ir as ir
 
-from exporter.ir.ops import is_op
+from exporter.ir.ops import ML, ML_OPSET, is_op
 from exporter.targets.layout.any_layout import ANY_LAYOUT
 from exporter.targets.layout.assignment import Layout, choose_layout
 from exporter.targets.layout.axes import Order, identity
@@ -73,6 +73,8 @@ def in_standard_ops(
         opset_imports={"": opset},
         name=model.graph.name,
     )
+    if any(node.domain == ML for node in graph.all_nodes()):
+        graph.opset_imports[ML] = ML_OPSET
     return ir.Model(graph, ir_version=ir_version(opset)), changed
 
 

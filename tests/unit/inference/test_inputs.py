@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from exporter.errors import UsageError
+from exporter.inference.markers import STEPWISE
 from exporter.sources.graph import Ref
 from tests.unit.inference.graphs import BOOL, FLOAT, INT32, STRING, Draft
 
@@ -221,3 +222,19 @@ def test_what_is_no_value(dtype: int, text: str) -> None:
     y = g.add("y", "Mul", g.dense("layer", g.placeholder("x")), g.placeholder("scale", (), dtype))
     with pytest.raises(UsageError, match="--set scale="):
         g.infer(y.node, values={"scale": text})
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_a_loop_has_collected(inside: bool) -> None:
+    """Where decoders run in the loop it begins with numbers; where a loop only works on data these are the input."""
+    g = Draft()
+    content = g.placeholder("content", (), STRING)
+    attributes = {STEPWISE: "loop"} if inside else {}
+    image = g.add("decode", "DecodeJpeg", content, channels=3, **attributes)
+    element = g.add("cast", "Cast", image, SrcT=4, DstT=FLOAT)
+    handle = g.add("array", "TensorArrayV3", g.const("size", 1), dtype=FLOAT)
+    written = g.add("write", "TensorArrayWriteV3", handle, g.const("index", 0), element, Ref("array", 1), T=FLOAT)
+    all_of_it = g.add("range", "Range", g.const("start", 0), g.const("limit", 1), g.const("delta", 1))
+    collected = g.add("collected", "TensorArrayGatherV3", handle, all_of_it, written, dtype=FLOAT)
+    found = g.infer(g.add("y", "Relu", collected).node)
+    assert [entry.name for entry in found.model.inputs] == ["collected" if inside else "decode"]

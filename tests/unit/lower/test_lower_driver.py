@@ -145,10 +145,10 @@ def test_a_variable_without_value() -> None:
         lower([node("lost", "VariableV2"), node("y", "Identity", "lost")], {"x": X}, ["y"])
 
 
-def test_strings_are_refused() -> None:
-    """Constants and inputs of strings have no translation."""
-    with pytest.raises(UnsupportedError, match="Const"):
-        lower([const("c", np.array([b"a"], object)), node("y", "Identity", "c")], {"x": X}, ["y"])
+def test_bytes_that_are_no_text_are_refused() -> None:
+    """ONNX's strings are UTF-8; a constant of other bytes has no translation."""
+    with pytest.raises(UnsupportedError, match=r"Const \(c\): a string that isn't UTF-8"):
+        lower([const("c", np.array([b"\xff"], object)), node("y", "Identity", "c")], {"x": X}, ["y"])
 
 
 def test_an_output_may_be_an_input_or_a_constant() -> None:

@@ -1,5 +1,9 @@
 /* Vectors of the width that the processor has, and tiles that its registers hold. */
-#if @U@_VECTOR
+#if !@U@_VECTOR
+#define @U@_WIDE 1
+typedef float @P@_vector;
+#define @U@_CLAMP(V, M, v, low, high) ((v) = (v) < (low) ? (low) : (v) > (high) ? (high) : (v))
+#else
 #if defined(__AVX512F__)
 #define @U@_WIDE 16
 #define @U@_PIXELS 9
