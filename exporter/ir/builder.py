@@ -32,6 +32,8 @@ _LARGEST_ELEMENTS = 1024
 _LARGEST_RESULT = 1 << 20
 """Bytes that computing with known elements may make."""
 
+_MOST_OUTPUTS = 1 << 16
+
 _MOST_SCALES = 8
 """Small float vectors may be the scales of a Resize, which its shape follows from."""
 
@@ -121,7 +123,9 @@ class Builder:
         return self.op_n(op_type, 1, *inputs, **attributes)[0]
 
     def op_n(self, op_type: str, outputs: int, *inputs: ir.Value | None, **attributes: Any) -> tuple[ir.Value, ...]:
-        """One node with several outputs."""
+        """One node with several outputs. ShapeError for more of them than any op can be meant to have."""
+        if outputs > _MOST_OUTPUTS:
+            raise ShapeError(f"{op_type} with {outputs} results")
         if op_type == "Reshape" and not attributes.get("allowzero"):
             inputs = (inputs[0], self._static_shape(inputs[0], inputs[1]))
         known = [self._known(value) for value in inputs]
