@@ -350,7 +350,7 @@ def test_wide_and_deep(tmp_path: Path) -> None:
         vocabulary = columns.categorical_column_with_vocabulary_list("colour", ["red", "green", "blue"])
         features = [columns.indicator_column(vocabulary), columns.embedding_column(vocabulary, 4)]
         x = v1.feature_column.input_layer({"colour": colour, "age": age}, [*features, columns.numeric_column("age")])
-        y = tf.matmul(x, v1.get_variable("kernel", [8, 2]))
+        y = tf.matmul(x, v1.get_variable("kernel", [8, 2]), name="scores")
         session.run([v1.global_variables_initializer(), v1.tables_initializer()])
         init = v1.tables_initializer(name="fill")
         ends = {"colour": colour, "age": age}, {"scores": y}
