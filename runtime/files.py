@@ -44,6 +44,9 @@ def read_feeds(inputs: Sequence[Value], path: str, pixels: str = "0..255") -> di
         raise InputError(f"{path}: {'not a regular file' if Path(path).exists() else 'no such file'}")
     if Path(path).suffix.lower() in _IMAGES:
         return _read_image(inputs, path, pixels)
+    with Path(path).open("rb") as file:
+        if not file.read(6).startswith((b"PK", b"\x93NUMPY")):
+            raise InputError(f"{path}: neither an .npz nor an .npy file; numpy.savez writes one")
     try:
         found = np.load(path, allow_pickle=False)
         if isinstance(found, np.ndarray):

@@ -33,6 +33,14 @@ class Kind(enum.Enum):
     HDF5 = "an HDF5 file"
     KERAS_ZIP = "a Keras v3 archive"
     ZIP = "a zip archive"
+    CUT_ZIP = "a zip archive that is cut short"
+    CUT_KERAS = "a Keras v3 archive that is cut short"
+    BUNDLE = "a bundle for the NumPy runtime, which an export has written"
+    ARRAYS = "NumPy arrays"
+    PYTORCH = "a PyTorch checkpoint"
+    PICKLE = "a Python pickle, as older PyTorch checkpoints are"
+    SAFETENSORS = "a safetensors file"
+    IMAGE = "an image"
     JSON = "JSON text"
     ONNX = "an ONNX model"
     TFLITE = "a TensorFlow Lite model"
@@ -49,6 +57,11 @@ _MAGIC = (
     (0, b"version https://git-lfs.github.com/spec/", Kind.LFS_POINTER),
     (0, b"\x1f\x8b", Kind.GZIP),
     (4, b"TFL3", Kind.TFLITE),
+    (0, b"\x93NUMPY", Kind.ARRAYS),
+    (0, b"\x89PNG\r\n", Kind.IMAGE),
+    (0, b"\xff\xd8\xff", Kind.IMAGE),
+    (8, b'{"', Kind.SAFETENSORS),
+    *((0, bytes([0x80, protocol]), Kind.PICKLE) for protocol in (2, 3, 4, 5)),
     (257, b"ustar", Kind.TAR),
 )
 
@@ -87,7 +100,7 @@ def sniff(path: Path) -> Kind:
         if head.startswith(magic, offset):
             return kind
     if head.startswith(b"PK"):
-        return _zip(path)
+        return _zip(path, head)
     return _text(head) or _proto(head) or Kind.UNKNOWN
 
 
@@ -97,13 +110,21 @@ def _table(file: RegularFile) -> Kind:
     return Kind.V1_CHECKPOINT if key == b"" and value.tobytes()[:1] == b"\x0a" else Kind.V2_INDEX
 
 
-def _zip(path: Path) -> Kind:
+def _zip(path: Path, head: bytes) -> Kind:
+    """By the names of what is in it; where the list at its end is missing, by the names at the beginning."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, OverflowError, struct.error, MemoryError):
-        return Kind.ZIP
-    return Kind.KERAS_ZIP if "config.json" in names and "metadata.json" in names else Kind.ZIP
+        keras = any(name in head for name in (b"metadata.json", b"config.json", b"model.weights.h5"))
+        return Kind.CUT_KERAS if keras else Kind.CUT_ZIP
+    if "config.json" in names and "metadata.json" in names:
+        return Kind.KERAS_ZIP
+    if any(name.rpartition("/")[2] == "data.pkl" for name in names):
+        return Kind.PYTORCH
+    if names and all(name.endswith(".npy") for name in names):
+        return Kind.BUNDLE if "__plan__.npy" in names else Kind.ARRAYS
+    return Kind.ZIP
 
 
 def _text(head: bytes) -> Kind | None:

@@ -226,6 +226,8 @@ def _bound_loops(rewriter: Rewriter, condition: Condition, then: list[Ref], othe
     outer = condition.node.attribute(_TAKEN_IF)
     for side, nodes in enumerate(one_sided(rewriter, then, other)):
         bounded = [node for node in nodes if node.op == LOOP_RESULT or node.op in IFS]
+        shared = _shared_loops(rewriter, nodes) if bounded else set()
+        bounded = [node for node in bounded if node.op in IFS or loop_of(node) not in shared]
         if not bounded:
             continue
         taken = condition.predicate
@@ -244,6 +246,20 @@ def _bound_loops(rewriter: Rewriter, condition: Condition, then: list[Ref], othe
                 going[loop] = rewriter.add(f"{loop}/allowed", "LogicalAnd", (node.inputs[1], taken))
             inputs = (node.inputs[0], going[loop])
             rewriter.put(Node(node.name, node.op, inputs, node.controls, node.attributes))
+
+
+def _shared_loops(rewriter: Rewriter, side: list[Node]) -> set[str]:
+    """The loops of which something outside of a side uses a result, too."""
+    inside = {node.name for node in side}
+    found: set[str] = set()
+    for name in dict.fromkeys((*rewriter.graph.nodes, *rewriter.added())):
+        if name in inside:
+            continue
+        for ref in rewriter.inputs(rewriter.node(name)):
+            made = rewriter.node(ref.node) if ref.node in rewriter else None
+            if made is not None and made.op == LOOP_RESULT and made.name not in inside:
+                found.add(loop_of(made))
+    return found
 
 
 def _guard(rewriter: Rewriter, then: list[Ref], other: list[Ref]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from exporter.errors import UsageError
 from exporter.inference.inline import CALLS, Inliner
 from exporter.inference.rewriter import Rewriter
 from exporter.inference.rounds import rounds
-from exporter.sources.graph import Ref, parse_ref
+from exporter.sources.graph import Node, Ref, parse_ref
 
 __all__ = ["find_tensor", "open_calls"]
 
@@ -48,7 +48,7 @@ def find_tensor(rewriter: Rewriter, name: str, *, what: str, openers: Iterable[C
                 f"{len(inside)} functions have a tensor {name!r}, given as {what}",
                 hint=f"Give its whole name: {' or '.join(inside[:_SHOWN_AT_MOST])}",
             )
-    near = _near(ref.node, (*rewriter.graph.nodes, *rewriter.added()))
+    near = _results_of(rewriter, ref.node) or _near(ref.node, (*rewriter.graph.nodes, *rewriter.added()))
     hint = f"Did you mean {' or '.join(near)}?" if near else "`inspect` lists the graph's inputs and outputs"
     raise UsageError(f"there is no tensor {name!r} in the graph, given as {what}", hint=hint)
 
@@ -64,6 +64,28 @@ def open_calls(rewriter: Rewriter, inliner: Inliner) -> None:
         for node in calls:
             inliner.expand(node)
         names = [name for name in rewriter.added() if name not in before]
+
+
+_MOST_ENDS = 50
+_STATE = ("Assign", "Const", "NoOp", "Placeholder", "ReadVariable", "VarHandle", "VarIs", "Variable")
+
+
+def _results_of(rewriter: Rewriter, scope: str) -> list[str]:
+    """What a scope of that name computes: its tensors that nothing in it takes, those of most nodes first."""
+    nodes = {name: rewriter.node(name) for name in rewriter.graph.nodes if name.startswith(f"{scope}/")}
+    taken = {ref.node for node in nodes.values() for ref in node.inputs}
+    ends = [name for name, node in nodes.items() if name not in taken and not node.op.startswith(_STATE)]
+    return sorted(ends[-_MOST_ENDS:], key=lambda name: -_count(nodes, name))[:3]
+
+
+def _count(nodes: Mapping[str, Node], end: str) -> int:
+    """How many of the nodes a tensor is computed from."""
+    seen, pending = {end}, [end]
+    while pending:
+        new = {ref.node for ref in nodes[pending.pop()].inputs if ref.node in nodes} - seen
+        seen |= new
+        pending += new
+    return len(seen)
 
 
 def _near(name: str, names: Iterable[str]) -> list[str]:

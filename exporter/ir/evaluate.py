@@ -20,7 +20,7 @@ from runtime.errors import FAILURES
 from runtime.kernels import KERNELS
 from runtime.kernels.control import complete
 
-__all__ = ["Constants", "attributes_of", "evaluate", "evaluate_node"]
+__all__ = ["MADE_OF", "Constants", "attributes_of", "evaluate", "evaluate_node"]
 
 _Array = npt.NDArray[Any]
 _DType = npt.DTypeLike
@@ -120,6 +120,10 @@ class Constants:
                 pending.pop()
         return self._constant[value]
 
+    def made_of(self, value: ir.Value) -> int:
+        """Bytes of the largest tensor that a constant is made of, as it was stored in the source."""
+        return self._largest[value] if self.is_constant(value) else 0
+
     def array(self, value: ir.Value) -> _Array:
         """The value of a constant, kept for the next call. UsageError if it isn't one."""
         if value not in self._arrays:
@@ -156,7 +160,8 @@ class Constants:
     def _decide(self, value: ir.Value) -> bool:
         node = value.producer()
         if node is None:
-            self._largest[value] = 0 if value.const_value is None else value.const_value.nbytes
+            stored = 0 if value.const_value is None else value.const_value.nbytes
+            self._largest[value] = value.meta.get(MADE_OF, stored)
             return value.is_initializer() and not value.is_graph_input() and value.const_value is not None
         self._largest[value] = max((self._largest[v] for v in node.inputs if v is not None), default=0)
         if node.op_type not in KERNELS:
@@ -167,6 +172,9 @@ class Constants:
             return False
         return all(v is None or self._constant[v] for v in node.inputs)
 
+
+MADE_OF = "made_of"
+"""Entry of the `meta` of what was folded, its `Constants.made_of`: folding again allows no more than folding once."""
 
 _FREE = 1 << 27
 """Bytes that a constant may take whatever it is made of."""

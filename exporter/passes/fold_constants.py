@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.ir import edit
-from exporter.ir.evaluate import Constants
+from exporter.ir.evaluate import MADE_OF, Constants
 from exporter.ir.order import is_as_written
 from exporter.passes.naming import Namer
 
@@ -115,6 +115,7 @@ def _fold(graph: ir.Graph, constants: Constants, namer: Namer, value: ir.Value) 
     array = constants.compute(value)
     with np.errstate(over="ignore"):
         constant = namer.constant(str(value.name), array.astype(value.dtype.numpy(), copy=False))
+    constant.meta[MADE_OF] = constants.made_of(value)
     if value.is_graph_output():
         edit.replace(graph, value, constant)
         return constant

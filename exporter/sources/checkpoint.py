@@ -11,6 +11,7 @@ from exporter.errors import FormatError, MissingError
 from exporter.formats import limits
 from exporter.formats.checkpoint_v1 import open_v1
 from exporter.formats.files import RegularFile
+from exporter.formats.prefix import prefix_of
 from exporter.formats.records import TensorStore
 from exporter.formats.sniff import Kind, sniff
 from exporter.formats.state_file import read_state_file
@@ -51,11 +52,16 @@ def locate(path: Path) -> Located | None:
         return _from_state(path / "checkpoint") or _only_one(path)
     if path.name == "checkpoint" and path.is_file():
         return _from_state(path)
-    for prefix in (path, Path(_PART.sub("", str(path)))):
+    for prefix in (path, _prefix_of(path)):
         version = _version(prefix)
         if version is not None:
             return Located(prefix, version)
     return None
+
+
+def _prefix_of(path: Path) -> Path:
+    """The prefix that a file belongs to; one that is empty, as of `run/.index`, is the directory and a slash."""
+    return prefix_of(_PART.sub("", str(path)))
 
 
 def _version(prefix: Path) -> int | None:
@@ -77,8 +83,8 @@ def _from_state(state: Path) -> Located | None:
     if not state.is_file():
         return None
     written = re.sub(r"-\?{5}-of-\d{5}$", "", read_state_file(state).latest)
-    asked = Path(written) if Path(written).is_absolute() else state.parent / written
-    beside = state.parent / Path(written).name
+    asked = prefix_of(written if Path(written).is_absolute() else f"{state.parent}/{written}")
+    beside = prefix_of(f"{state.parent}/{asked.name}")
     for prefix in (asked, beside):
         version = _version(prefix)
         if version is not None:
@@ -92,7 +98,7 @@ def _from_state(state: Path) -> Located | None:
 
 def _only_one(folder: Path) -> Located | None:
     """Without a state file: the checkpoint, if the directory has just one."""
-    prefixes = sorted({Path(str(index).removesuffix(".index")) for index in folder.glob("*.index")})
+    prefixes = sorted({prefix_of(str(index).removesuffix(".index")) for index in folder.glob("*.index")})
     if not prefixes:
         return None
     if len(prefixes) > 1:

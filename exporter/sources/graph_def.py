@@ -67,8 +67,10 @@ def _check_expansion(graph_def: Any) -> None:
 
 
 def _check_count(message: Any, count: int, op_defs: OpDefs) -> None:
-    """CorruptError for a node with more or fewer inputs than its op takes."""
+    """CorruptError for a node with more or fewer inputs than its op takes, or a constant without its value."""
     definition = op_defs[message.op]
+    if message.op == "Const" and "value" not in message.attr:
+        raise CorruptError("a constant has no value").within(f"node {message.name}")
     if not definition.takes(count):
         wanted = f"at least {definition.fewest}" if definition.has_lists else str(definition.fewest)
         raise CorruptError(f"{message.op} takes {wanted} inputs, and it has {count}").within(f"node {message.name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -191,6 +191,12 @@ def _names_in(file: Hdf5File) -> Callable[[str], str | None]:
 
 def _from_index(path: Path, graph_file: Path | None, custom: Custom) -> KerasSource:
     document = read_json(path)
+    if isinstance(document, Mapping) and "weightsManifest" in document:
+        raise FormatError(
+            "it is a TensorFlow.js model, which was converted before",
+            hint="Give the checkpoint, SavedModel or Keras file that it was made of; a layers-model is one again after "
+            "tensorflowjs_converter --input_format tfjs_layers_model --output_format keras",
+        ).within(f"file {path}")
     if not is_weight_map(document):
         raise FormatError(
             "it is a configuration without weights",

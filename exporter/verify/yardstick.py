@@ -2,7 +2,7 @@
 
 A difference is measured against the element's own size or what is usual in its channel (the last axis), whichever is
 larger; elements that are larger than all that is usual, such as the -1e9 of a mask, don't count for what is usual.
-Where an op makes every element exact to the last digits by itself, however small it is (`softmax`, `sigmoid`, `exp`),
+Where an op makes every element exact to the last digits by itself, however small it is (`softmax`, `exp`),
 each is measured against its own size alone as well.
 
 Noise is measured likewise: the largest error of some runs in the model's own float type, in each channel, and never

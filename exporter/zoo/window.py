@@ -54,7 +54,7 @@ class Window:
     def _total(self, size: int | None, extent: int) -> int | None:
         if self._padding == "valid":
             return 0
-        if self._padding == "fixed" or self._stride == 1:
+        if self._padding == "fixed" or self._stride == 1 or extent == 1:
             return extent - 1
         if size is None:
             return None

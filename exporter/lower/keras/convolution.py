@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from exporter.lower.keras.activations import activate
 from exporter.lower.keras.context import LayerContext, Lower
-from exporter.lower.keras.windows import padding_attributes
+from exporter.lower.keras.windows import padding_attributes, window_input
 
 __all__ = ["LAYERS", "convolve"]
 
@@ -25,6 +25,8 @@ def convolve(
     dilations = ctx.settings.integers("dilation_rate", rank, 1)
     padding = ctx.settings.choice("padding", _PADDINGS, "valid")
     pads = padding_attributes(ctx.ops, x, padding, size, strides, dilations)
+    reach = [(each - 1) * dilation + 1 for each, dilation in zip(size, dilations, strict=True)]
+    x = window_input(ctx.ops, x, pads, reach, strides)
     return ctx.ops("Conv", x, kernel, bias, strides=strides, dilations=dilations, group=group, **pads)
 
 
@@ -37,7 +39,22 @@ def conv(ctx: LayerContext, *, rank: int) -> ir.Value:
     if group < 1 or channels % group or filters % group:
         return ctx.refuse(f"{group} groups don't divide {channels} channels and {filters} filters")
     kernel = ctx.weight("kernel", (*size, channels // group, filters))
-    return _finished(ctx, convolve(ctx, x, kernel, _bias(ctx, filters), size=size, group=group))
+    if ctx.ops.rank(x) <= rank + 2:
+        return _finished(ctx, convolve(ctx, x, kernel, _bias(ctx, filters), size=size, group=group))
+    return _finished(ctx, _over_batches(ctx, x, kernel, _bias(ctx, filters), size=size, group=group))
+
+
+def _over_batches(
+    ctx: LayerContext, x: ir.Value, kernel: ir.Value, bias: ir.Value | None, *, size: Sequence[int], group: int
+) -> ir.Value:
+    """x[N, *more, *space, C]: Keras 2 takes all axes before the spatial ones as a batch."""
+    ops = ctx.ops
+    sizes = [ops.size(x, axis) for axis in range(ops.rank(x))]
+    first = len(sizes) - len(size) - 1
+    y = convolve(ctx, ops.reshape(x, [-1, *sizes[first:]]), kernel, bias, size=size, group=group)
+    after = [ops.size(y, axis) for axis in range(1, ops.rank(y))]
+    known = all(isinstance(each, int) for each in (*sizes[1:first], *after))
+    return ops.reshape(y, [-1 if known else sizes[0], *sizes[1:first], *after])
 
 
 def depthwise(ctx: LayerContext, *, rank: int) -> ir.Value:

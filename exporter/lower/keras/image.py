@@ -35,15 +35,18 @@ def resizing(ctx: LayerContext) -> ir.Value:
     ctx.settings.refuse("antialias")
     wanted = [ctx.settings.integer("height"), ctx.settings.integer("width")]
     x = ctx.ops.cast(ctx.x, ctx.dtype)
+    alone = ctx.ops.rank(x) == 3
+    x = ctx.ops.unsqueeze(x, 0) if alone else x
     x = ctx.ops.to_last(x) if ctx.channels_first else x
     y = _resized(ctx, x, wanted, ctx.settings.text("interpolation", "bilinear").lower())
-    return ctx.ops.to_first(y) if ctx.channels_first else y
+    y = ctx.ops.to_first(y) if ctx.channels_first else y
+    return ctx.ops.squeeze(y, 0) if alone else y
 
 
 def _resized(ctx: LayerContext, x: ir.Value, wanted: list[int], method: str) -> ir.Value:
-    if ctx.ops.rank(x) != 4:
-        return ctx.refuse("images without a batch axis")
     ops = ctx.ops
+    if ops.rank(x) != 4:
+        return ctx.refuse("images without a batch axis")
     sizes = ops.vector([ops.size(x, 0), *wanted, ops.size(x, 3)])
     return ops("Resize", x, None, None, sizes, **interpolation(ctx, method))
 

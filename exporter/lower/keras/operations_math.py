@@ -39,6 +39,17 @@ def binary(ctx: LayerContext, *, op_type: str, floats: bool = False, negated: bo
     return ctx.ops("Not", result) if negated else result
 
 
+def logical(ctx: LayerContext, *, op_type: str) -> ir.Value:
+    """One op on whether each of two operands is anything but 0."""
+    a, b = pair(ctx)
+    return ctx.ops(op_type, ctx.ops.cast(a, ir.DataType.BOOL), ctx.ops.cast(b, ir.DataType.BOOL))
+
+
+def inverted(ctx: LayerContext) -> ir.Value:
+    """Whether each element is 0."""
+    return ctx.ops("Not", ctx.ops.cast(tensor(ctx, 0, "x"), ir.DataType.BOOL))
+
+
 def floor_divide(ctx: LayerContext) -> ir.Value:
     """floor(a / b)."""
     a, b = pair(ctx)
@@ -227,9 +238,9 @@ OPERATIONS: dict[str, Lower] = {
     "log": partial(unary, op_type="Log"),
     "log1p": partial(composed, function=_log1p),
     "log_softmax": partial(softmax, op_type="LogSoftmax"),
-    "logical_and": partial(binary, op_type="And"),
-    "logical_not": partial(unary, op_type="Not"),
-    "logical_or": partial(binary, op_type="Or"),
+    "logical_and": partial(logical, op_type="And"),
+    "logical_not": inverted,
+    "logical_or": partial(logical, op_type="Or"),
     "logsumexp": partial(reduction, op_type="ReduceLogSumExp"),
     "max": partial(reduction, op_type="ReduceMax"),
     "maximum": partial(binary, op_type="Max"),

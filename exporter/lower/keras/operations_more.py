@@ -13,6 +13,7 @@ from exporter.lower.keras.activations import FUNCTIONS
 from exporter.lower.keras.context import LayerContext, Lower
 from exporter.lower.keras.dtypes import FLOATS
 from exporter.lower.keras.operands import argument, axes_of, numbers, pair, tensor, tensors
+from exporter.lower.keras.operations_math import logical
 
 __all__ = ["OPERATIONS"]
 
@@ -39,11 +40,6 @@ def remainder(ctx: LayerContext) -> ir.Value:
     if a.dtype not in FLOATS:
         return ctx.ops("Mod", a, b)
     return ctx.ops("Sub", a, ctx.ops("Mul", b, ctx.ops("Floor", ctx.ops("Div", a, b))))
-
-
-def exclusive_or(ctx: LayerContext) -> ir.Value:
-    """Whether one of two is true."""
-    return ctx.ops("Xor", *pair(ctx))
 
 
 def running_sum(ctx: LayerContext) -> ir.Value:
@@ -248,7 +244,7 @@ OPERATIONS: dict[str, Lower] = {
     "hard_shrink": partial(shrink, soft=False),
     "log10": partial(logarithm, base=10),
     "log2": partial(logarithm, base=2),
-    "logical_xor": exclusive_or,
+    "logical_xor": partial(logical, op_type="Xor"),
     "matmul": matrix_product,
     "mod": remainder,
     "moveaxis": moved_axis,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from exporter.lower.keras.context import LayerContext, Lower
-from exporter.lower.keras.windows import padding_attributes
+from exporter.lower.keras.windows import padding_attributes, window_input
 
 __all__ = ["LAYERS"]
 
@@ -43,6 +43,7 @@ def _compared(ctx: LayerContext, part: str) -> ir.Value:
     padding = ctx.settings.choice("padding", {"valid": "valid", "same": "same"}, "valid")
     pads = padding_attributes(ops, row, padding, [length], [stride], [1])
     kernel = ctx.weight(f"{part}_kernel", (length, 1, frequencies))
+    row = window_input(ops, row, pads, [length], [stride])
     y = ops("Conv", row, kernel, None, strides=[stride], **pads)
     return ops.reshape(y, [-1, channels, ops.size(y, 1), frequencies])
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnx_ir as ir
 
+from exporter.ir.gaps import without_last_gap
 from exporter.lower.keras.ops import Ops
 
-__all__ = ["padding_attributes"]
+__all__ = ["padding_attributes", "window_input"]
+
+
+def window_input(
+    ops: Ops, x: ir.Value, pads: Mapping[str, Any], reach: Sequence[int], strides: Sequence[int]
+) -> ir.Value:
+    """What windows with these attributes go over: where it is padded at run time, without what lies in the last gap."""
+    return without_last_gap(ops.builder, x, reach, strides) if "auto_pad" in pads else x
 
 
 def padding_attributes(
@@ -34,7 +42,7 @@ def padding_attributes(
 
 def _same_total(size: object, reach: int, stride: int) -> int | None:
     """How many zeros there are along one axis; None where that depends on an unknown size."""
-    if stride == 1:
+    if stride == 1 or reach == 0:
         return reach
     if not isinstance(size, int):
         return None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from exporter.ir.dims import Dim, Dims
+from exporter.ir.gaps import without_last_gap
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 from exporter.lower.tf.layout import Layout, layout_of
 from exporter.lower.tf.padding import extents, padding_attributes
@@ -35,6 +36,7 @@ def _convolve(ctx: NodeContext, x: ir.Value, kernel: ir.Value, layout: Layout, g
     assert dims is not None
     padding = padding_attributes(ctx, layout, [dims[axis] for axis in layout.space], reach, strides)
     last = layout.channels_last(ctx, x)
+    last = without_last_gap(ctx.builder, last, reach, strides) if "auto_pad" in padding else last
     y = ctx.op("Conv", last, kernel, strides=strides, dilations=dilations, group=group, **padding)
     return layout.restore(ctx, y)
 

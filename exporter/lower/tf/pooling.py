@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
+from exporter.ir.gaps import without_last_gap
 from exporter.lower.tf.context import NodeContext, OpFunction
 from exporter.lower.tf.layout import Layout, layout_of
 from exporter.lower.tf.padding import padding_attributes
@@ -32,7 +33,9 @@ def _pooled(ctx: NodeContext, op_type: str, layout: Layout, kernel: Sequence[int
     padding = padding_attributes(ctx, layout, [dims[axis] for axis in layout.space], window, steps)
     kind = ctx.dtype(x)
     wide = x if kind.is_floating_point() else cast(ctx, x, ir.DataType.DOUBLE)
-    y = ctx.op(op_type, layout.channels_last(ctx, wide), kernel_shape=window, strides=steps, **padding)
+    last = layout.channels_last(ctx, wide)
+    last = without_last_gap(ctx.builder, last, window, steps) if "auto_pad" in padding else last
+    y = ctx.op(op_type, last, kernel_shape=window, strides=steps, **padding)
     return layout.restore(ctx, cast(ctx, y, kind))
 
 

@@ -168,12 +168,12 @@ def _data_alone(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (_absent, r"model\.ckpt-2\.index.*there are model\.ckpt-1"),
+        (_absent, r"model\.ckpt-2\.index.*Did you mean .*model\.ckpt-1"),
         (_in_no_folder, "Check the path"),
         (_empty_folder, "no checkpoint in it"),
-        (_zip, "zip archive"),
+        (_zip, "NumPy arrays"),
         (_empty_file, "empty file"),
-        (_data_alone, "data files of a checkpoint"),
+        (_data_alone, "index is missing"),
     ],
 )
 def test_what_is_no_source(tmp_path: Path, make: Callable[[Path], Path], words: str) -> None:

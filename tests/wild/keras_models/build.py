@@ -46,11 +46,14 @@ def build(spec: Spec, folder: Path) -> Built:
             raise IllegalSpecError(str(error)) from error
         if not all(np.isfinite(value).all() and np.abs(value).max(initial=0) < _LARGEST for value in saved.outputs):
             raise IllegalSpecError("the numbers overflow")
+        if not all(value.size for value in saved.outputs):
+            raise IllegalSpecError("an output without elements")
         noise = _noise(model, feeds, saved.outputs, rng)
         if "float16" in spec["dtype"]:
             largest = [max(1.0, float(np.abs(array).max(initial=0))) for array in saved.outputs]
             noise = [value + _HALF * size for value, size in zip(noise, largest, strict=True)]
-    outputs = [_widened(value, spec["dtype"]) for value in saved.outputs]
+    in_graph = spec["saved"] in ("saved_model", "export")
+    outputs = saved.outputs if in_graph else [_widened(value, spec["dtype"]) for value in saved.outputs]
     expected = dict(zip(saved.output_names, outputs, strict=True))
     inputs = dict(zip(saved.input_names, feeds, strict=True))
     return Built(
