@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from exporter.errors import UsageError
+from exporter.errors import UnsupportedError, UsageError
 from exporter.targets.atomic import Writer
 from exporter.targets.c_program.folder import c_files, file_names, prefix_of
 from exporter.targets.npz_bundle import plan_of, write_bundle
@@ -79,6 +79,7 @@ def output_writers(
         embed: Put the weights into the NumPy program.
     """
     stored: dict[str, Any] = {"probes": probes, "metadata": metadata}
+    _refuse_text(to, model)
     name = onnx_path.stem
     writers: dict[Path, Writer] = dict(onnx_writers(standard, onnx_path)) if "onnx" in to else {}
     single: dict[str, Writer] = {
@@ -95,3 +96,14 @@ def output_writers(
 
 def _write_bytes(content: bytes, path: Path) -> None:
     path.write_bytes(content)
+
+
+def _refuse_text(to: Sequence[str], model: ir.Model) -> None:
+    """UnsupportedError for a program of a model that has strings anywhere."""
+    programs = [name for name in ("numpy", "c") if name in to]
+    made = (value for node in model.graph.all_nodes() for value in (*node.inputs, *node.outputs) if value is not None)
+    if programs and any(value.dtype == ir.DataType.STRING for value in (*model.graph.inputs, *made)):
+        raise UnsupportedError(
+            f"the model has strings, which --to {programs[0]} can't say",
+            hint="Leave that out: the ONNX file, the bundle and --to pyz hold strings",
+        )

@@ -327,3 +327,34 @@ def test_a_bundle_with_strings_says_so(tmp_path: Path) -> None:
     as_array = runtime.load(path).run({"word": np.array([["red", "x"]])})
     assert all(np.array_equal(as_bytes[name], as_array[name]) for name in as_array)
     assert zipfile.ZipFile(path).testzip() is None
+
+
+@pytest.mark.parametrize("target", ["numpy", "c"])
+def test_programs_have_no_strings(tmp_path: Path, target: str) -> None:
+    """A program of a model with strings is refused before anything is written; what the message names is written."""
+    table = static_table(["red"], ["rot"], "?")
+    model = saved(tmp_path / "model", lambda word: {"y": table.lookup(word)}, word(), t=table)
+    with pytest.raises(UnsupportedError, match="strings"):
+        exporter.export(model, tmp_path / "model.onnx", to=[target])
+    assert not (tmp_path / "model.onnx").exists()
+    exporter.export(model, tmp_path / "model.onnx", to=["pyz"])
+
+
+def test_wide_and_deep(tmp_path: Path) -> None:
+    """An estimator-style SavedModel, with a vocabulary as an indicator and as an embedding, exports without options."""
+    tf = tensorflow()
+    v1, columns = tf.compat.v1, tf.feature_column
+    with tf.Graph().as_default(), v1.Session() as session:
+        colour = v1.placeholder(tf.string, [None], name="colour")
+        age = v1.placeholder(tf.float32, [None, 1], name="age")
+        vocabulary = columns.categorical_column_with_vocabulary_list("colour", ["red", "green", "blue"])
+        features = [columns.indicator_column(vocabulary), columns.embedding_column(vocabulary, 4)]
+        x = v1.feature_column.input_layer({"colour": colour, "age": age}, [*features, columns.numeric_column("age")])
+        y = tf.matmul(x, v1.get_variable("kernel", [8, 2]), name="scores")
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        init = v1.tables_initializer(name="fill")
+        ends = {"colour": colour, "age": age}, {"scores": y}
+        v1.saved_model.simple_save(session, str(tmp_path / "model"), *ends, legacy_init_op=init)
+    words = texts("red", "blue", "nowhere", "", "green")
+    feeds = {"colour": words, "age": np.arange(5, dtype=np.float32)[:, None]}
+    check(tmp_path / "model", tmp_path / "model.onnx", feeds)
