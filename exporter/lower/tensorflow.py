@@ -23,6 +23,7 @@ from exporter.lower.tf.list_ops import LIST_OPS, PASSING, SELECTS, select
 from exporter.lower.tf.lists import Operand, TensorList
 from exporter.lower.tf.refusals import Refusals
 from exporter.lower.tf.spectra import SPECTRA
+from exporter.lower.tf.text import UNTRANSLATED
 from exporter.sources.graph import Node, Ref
 from exporter.sources.model import VARIABLE_OPS, Variable
 
@@ -94,7 +95,8 @@ class _Lowering:
             self._refuse(node, f"it runs in every step of the loop {node.attribute(STEPWISE)}")
             return
         if node.op not in TRANSLATED:
-            self._refuse(node, None)
+            why = UNTRANSLATED.get(node.op)
+            self._refuse(node, why and f"{why}; take its result as the input, by --input")
             return
         if any(ref.node in self.failed and ref not in self.values for ref in node.inputs):
             self.failed.add(node.name)

@@ -25,6 +25,7 @@ from exporter.inference.inline import CALLS
 from exporter.inference.loops import WHILES
 from exporter.inference.markers import ASSIGN_OPS, MERGES, RANDOM_OPS, SWITCHES
 from exporter.lower.tensorflow import TRANSLATED
+from exporter.lower.tf.text import UNTRANSLATED
 from exporter.sources.model import VARIABLE_OPS
 
 __all__ = ["PAGE", "main", "page", "state_of", "tensorflow_ops"]
@@ -91,6 +92,8 @@ def _unsupported(op: str) -> tuple[str, str]:
         return "set aside", "only training needs it"
     if any(word in op for word in _DATA):
         return "set aside", "the pipeline of inputs: what comes out of it is an input"
+    if op in UNTRANSLATED:
+        return "refused", f"{UNTRANSLATED[op]}; take its result as the input, by `--input`"
     if op in DECODERS:
         return "refused", f"{DECODERS[op]}; export up to the tensor before it with `--output`"
     for starts, reason in _REASONS:

@@ -25,4 +25,4 @@ def test_states() -> None:
     """One of each kind."""
     assert state_of("Conv2D") == ("translated", "")
     assert state_of("ResourceApplyAdam")[0] == "set aside"
-    assert state_of("StringJoin")[0] == "refused"
+    assert state_of("StringLength")[0] == "refused"

@@ -138,11 +138,11 @@ def test_an_error_is_a_paragraph(
 
 def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
     """A failed export doesn't touch the files of the last good one."""
-    for name in ("model.onnx", "model.npz"):
-        (tmp_path / name).write_bytes(b"the last good export")
+    assert _run("export", _SAMPLES / "one_neuron", "-o", "model.onnx", cwd=tmp_path).returncode == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     result = _run("export", _SAMPLES / "autoencoder_trainable_only", "-o", "model.onnx", cwd=tmp_path)
     assert result.returncode == 3
-    assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"the last good export"}
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_the_checkpoint_is_never_overwritten(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 
-__all__ = ["OPS", "is_text", "same_text"]
+__all__ = ["OPS", "UNTRANSLATED", "is_text", "same_text"]
 
 _NUMBERS = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.INT32, ir.DataType.INT64})
 _WHOLE = _NUMBERS - {ir.DataType.FLOAT, ir.DataType.DOUBLE} | {
@@ -75,6 +75,8 @@ def to_number(ctx: NodeContext) -> ir.Value:
 
 def join(ctx: NodeContext) -> ir.Value:
     """`StringJoin`: elementwise, scalars broadcast; the separator is between two."""
+    if not all(map(is_text, ctx.inputs)):
+        raise RefusalError("it joins something else than strings")
     separator = ctx.text("separator", "")
     joined = ctx.inputs[0]
     for value in ctx.inputs[1:]:
@@ -90,7 +92,7 @@ def full_match(ctx: NodeContext) -> ir.Value:
         pattern = ctx.text("pattern")
     else:
         known = ctx.inputs[1].const_value
-        if known is None or known.size != 1:
+        if known is None or known.size != 1 or known.dtype != ir.DataType.STRING:
             raise RefusalError("the pattern depends on the model's inputs")
         pattern = known.numpy().reshape(-1)[0].decode("utf-8")
     return ctx.op("RegexFullMatch", ctx.inputs[0], pattern=pattern)
@@ -104,30 +106,26 @@ def bucket(ctx: NodeContext) -> ir.Value:
     return ctx.op("ConstantOfShape", shape, value=np.zeros(1, np.int64))
 
 
-def _without(reason: str) -> OpFunction:
-    def lower(ctx: NodeContext) -> ir.Value:
-        """What ONNX has no op for."""
-        raise RefusalError(f"{reason}; take its result as the input, by --input")
-
-    return lower
-
-
 OPS: dict[str, OpFunction] = {
     "AsString": as_string,
     "RegexFullMatch": full_match,
-    "RegexReplace": _without("ONNX can't replace in strings"),
     "StaticRegexFullMatch": full_match,
-    "StaticRegexReplace": _without("ONNX can't replace in strings"),
     "StringJoin": join,
-    "StringLength": _without("ONNX can't tell the length of a string"),
     "StringLower": _cased("LOWER"),
-    "StringSplit": _without("ONNX splits strings into tensors without the places that TensorFlow gives"),
-    "StringSplitV2": _without("ONNX splits strings into tensors without the places that TensorFlow gives"),
-    "StringStrip": _without("ONNX can't strip strings"),
     "StringToHashBucket": bucket,
     "StringToHashBucketFast": bucket,
     "StringToHashBucketStrong": bucket,
     "StringToNumber": to_number,
     "StringUpper": _cased("UPPER"),
-    "Substr": _without("ONNX has no parts of strings"),
 }
+
+UNTRANSLATED = {
+    "RegexReplace": "ONNX can't replace in strings",
+    "StaticRegexReplace": "ONNX can't replace in strings",
+    "StringLength": "ONNX can't tell the length of a string",
+    "StringSplit": "ONNX splits strings into tensors without the places that TensorFlow gives",
+    "StringSplitV2": "ONNX splits strings into tensors without the places that TensorFlow gives",
+    "StringStrip": "ONNX can't strip strings",
+    "Substr": "ONNX has no parts of strings",
+}
+"""What has no translation, and why."""

@@ -206,7 +206,7 @@ _UNWRITTEN = node("y", "TensorArrayReadV3", "sums", "zero", "sums:1", dtype=FLOA
 
 _REFUSED = {
     "shape of the tensors in a TensorArray is not known": [*_summed(shape=None)[:-1], _UNWRITTEN],
-    "a TensorArray of TensorFlow's element type 7": [*_summed(dtype=7), node("y", "Identity", "loop:1")],
+    "a TensorArray of TensorFlow's element type 20": [*_summed(dtype=20), node("y", "Identity", "loop:1")],
     "it works on a TensorArray": [*_summed(), node("y", "Relu", "loop:2")],
     "it is a TensorArray": [*_summed(), node("y", "Identity", "loop:2")],
     "something else than a TensorArray op": [*_NUMBERS, node("y", "TensorArrayReadV3", "x", "zero", "x", dtype=FLOAT)],

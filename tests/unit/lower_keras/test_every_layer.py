@@ -34,7 +34,8 @@ _UNSEEN = {
     "Equalization": "does nothing at inference, and Keras itself can't connect a layer that gives back its very input",
     "GroupedQueryAttention": "the class's own name; configurations have the public one, GroupQueryAttention",
     "LayerScale": "of ConvNeXt; tested with keras.applications",
-    "StochasticDepth": "likewise",
+    "PruneLowMagnitude": "a wrapper of another package; tested with its files",
+    "StochasticDepth": "of ConvNeXt; tested with keras.applications",
 }
 """Translations that no case of these tests uses, and why."""
 
