@@ -18,6 +18,8 @@ __all__ = ["Elements", "of_shape", "symbolic"]
 
 Elements = npt.NDArray[Any]
 
+_TOO_LARGE = 1 << 63
+
 _Inputs = Sequence[Elements]
 _Attributes = Mapping[str, Any]
 
@@ -63,9 +65,16 @@ def _elementwise(function: Callable[[Any, Any], Any]) -> Callable[[_Inputs, _Att
     def rule(inputs: _Inputs, attributes: _Attributes) -> Elements:
         a, b = np.broadcast_arrays(*[array.astype(object) for array in inputs])
         pairs = zip(a.reshape(-1), b.reshape(-1), strict=True)
-        return _object([function(p, q) for p, q in pairs], a.shape)
+        return _object([_bounded(function(p, q)) for p, q in pairs], a.shape)
 
     return rule
+
+
+def _bounded(result: Any) -> Any:
+    """Return a result that a tensor may hold; ValueError for one that squaring again and again would make endless."""
+    if isinstance(result, int) and abs(result) >= _TOO_LARGE:
+        raise ValueError("an integer of more than 64 bits")
+    return result
 
 
 def _divide(a: Any, b: Any) -> Any:

@@ -29,7 +29,7 @@ from exporter.verify.statistics import Fit, fit
 
 __all__ = ["FAILURES", "Exercise", "InputSet", "InputUse", "exercise"]
 
-FAILURES = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, MemoryError)
+FAILURES = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, MemoryError, RuntimeError)
 """What kernels raise on sizes or values that a model doesn't take."""
 
 _BATCHES = ((16, 20_000_000), (3, 1_500_000_000), (1, 1 << 62))

@@ -62,8 +62,9 @@ def test_every_default_is_in_the_help(command: str) -> None:
     assert opset is None or str(opset.show_default).split()[0] == str(DEFAULT_OPSET)
 
 
-def test_how_much_is_said(terminal: Terminal) -> None:
+def test_how_much_is_said(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """-q: warnings alone, and the files all the same; -v: every parameter; before or after the command."""
+    monkeypatch.delenv("COLUMNS", raising=False)  # which would wrap lines; the workers of pytest-xdist set it
     for arguments in (("-q", "export", _ONE), ("export", _ONE, "-q")):
         ended = terminal(*arguments, "-o", "model.onnx")
         assert ended.status == 0

@@ -99,3 +99,10 @@ def test_positions_that_are_not_there_make_no_probe() -> None:
     rows = b.constant(np.eye(3, dtype=np.float32))
     positions = b.op("Add", b.input("length", ir.DataType.INT64, ("N",)), b.constant(np.array(1000)))
     assert probes(b.finish({"y": b.op("Gather", rows, positions, axis=0)})) == ()
+
+
+def test_a_shape_that_no_array_has_is_no_error() -> None:
+    """An input that says the sizes of a result may be drawn with more of them than NumPy has axes: no example then."""
+    b = Builder("m")
+    filled = b.op("ConstantOfShape", b.input("sizes", ir.DataType.INT64, ("N",)))
+    probes(b.finish({"y": b.op("Abs", filled)}))
