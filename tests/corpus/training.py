@@ -243,12 +243,12 @@ def _sampled_classes(training: bool) -> Model:
 
 
 def _recognised_text(training: bool) -> Model:
-    """Scores for each step of a line, which the graph also decodes to text."""
+    """Scores for each step of a line, for which the graph also searches a text."""
     x = tf.placeholder(tf.float32, [None, 5, 6], "x")
     y = tf.layers.dense(tf.nn.relu(_norm(training)(tf.layers.dense(x, 5))), 4)
     scores = tf.transpose(y, [1, 0, 2], name="scores")
     lengths = tf.fill([tf.shape(x)[0]], 5)
-    decoded, _ = tf.nn.ctc_greedy_decoder(scores, lengths)
+    decoded, _ = tf.nn.ctc_beam_search_decoder(scores, lengths)
     text = tf.sparse_tensor_to_dense(decoded[0], default_value=-1, name="text")
     target = tf.placeholder(tf.float32, [5, None, 4], "target")
     return Model(inputs=[x], outputs=[scores], train=[_step(tf.reduce_mean(tf.square(scores - target))), text])
