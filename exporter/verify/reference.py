@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 import onnx_ir as ir
@@ -18,6 +19,9 @@ from exporter.verify.yardstick import Yardstick
 __all__ = ["Reference", "float_type", "is_exact_for_its_size", "reference_run", "sampled"]
 
 _SAME_ELEMENTS = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
+
+_LINEAR = frozenset({"Conv", "Dense", "Gemm", "MatMul"})
+_FAR = 4
 
 _ENOUGH = 1000
 _SAMPLING_BUDGET = 20_000_000_000
@@ -71,6 +75,7 @@ def reference_run(
         with watching.another():
             runs.append(evaluate(model, feeds, dtype=own, see=watching.see) if own != np.float64 else truth)
         own_size = {str(value.name): is_exact_for_its_size(value) for value in model.graph.outputs}
+        depths = {str(value.name): _depth(value) for value in model.graph.outputs}
     errors = {name: max(error(run[name], truth[name]) for run in runs) for name in truth}
     doubtful = {
         name: np.logical_or.reduce([run[name] != truth[name] for run in runs])
@@ -89,7 +94,7 @@ def reference_run(
         {name: errors[name] for name in names},
         {name: mask for name, mask in doubtful.items() if name in names},
         {
-            name: Yardstick(truth[name], [run[name] for run in runs], own, own_size=own_size[name])
+            name: Yardstick(truth[name], [run[name] for run in runs], own, own_size=own_size[name], depth=depths[name])
             for name in names
             if truth[name].dtype.kind == "f"
         },
@@ -124,7 +129,7 @@ class _Watching:
     def yardsticks(self, dtype: np.dtype[np.floating]) -> dict[str, Yardstick]:
         """By name."""
         return {
-            str(value.name): Yardstick(truth, runs, dtype, own_size=is_exact_for_its_size(value))
+            str(value.name): Yardstick(truth, runs, dtype, own_size=is_exact_for_its_size(value), depth=_depth(value))
             for value, (truth, *runs) in self._kept.items()
         }
 
@@ -158,6 +163,20 @@ def is_exact_for_its_size(value: ir.Value) -> bool:
     while node is not None and node.op_type in _SAME_ELEMENTS and node.inputs[0] is not None:
         node = node.inputs[0].producer()
     return node is not None and node.op_type in {"Softmax", "Exp"}
+
+
+def _depth(value: ir.Value) -> int:
+    """How many products a linear op adds up for each element of a value, which may have passed elementwise ops."""
+    for _ in range(_FAR):
+        node = value.producer()
+        if node is None or not node.inputs or node.inputs[0] is None:
+            return 1
+        if node.op_type in _LINEAR:
+            kernel = node.inputs[1]
+            shape = None if kernel is None or kernel.shape is None else kernel.shape.dims
+            return 1 if shape is None else prod(size if isinstance(size, int) else 1 for size in shape[:-1])
+        value = node.inputs[0]
+    return 1
 
 
 def _samples(model: ir.Model, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> int:

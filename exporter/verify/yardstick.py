@@ -25,7 +25,7 @@ __all__ = ["LOOSE", "Deviation", "Yardstick"]
 LOOSE = 1e-2
 _UNUSUAL = 1e3
 _FEW = 8
-_LEAST = 0.1
+_SERIAL = 0.5
 _SMALLEST = 1e-30
 
 
@@ -59,15 +59,19 @@ class Yardstick:
         runs: The same tensor of runs in the model's own type.
         dtype: The type of what will be judged.
         own_size: Whether each element is exact for its size.
+        depth: How many products are added up for each element.
     """
 
-    def __init__(self, truth: Array, runs: Sequence[Array], dtype: npt.DTypeLike, *, own_size: bool = False) -> None:
+    def __init__(
+        self, truth: Array, runs: Sequence[Array], dtype: npt.DTypeLike, *, own_size: bool = False, depth: int = 1
+    ) -> None:
         self.truth = truth
         wide = _wide(truth)
         self._scales = [_channel_scale(wide)]
         if own_size:
             self._scales.append(np.maximum(np.abs(np.nan_to_num(wide, posinf=1, neginf=1)), _SMALLEST))
-        floor = FLOOR * float(np.finfo(np.dtype(dtype)).eps)
+        # added up one after the other, K products are off by about 0.2 sqrt(K) units of a typical sum
+        floor = max(FLOOR, _SERIAL * depth**0.5) * float(np.finfo(np.dtype(dtype)).eps)
         self._noise = [self._noises(runs, scale) for scale in self._scales]
         self._limits = [np.maximum(FACTOR * noise, floor) for noise in self._noise]
 
@@ -153,8 +157,8 @@ def _channel_scale(wide: Array) -> Array:
         return size
     usual = _usual(flat)
     few = (np.count_nonzero(flat, axis=0) < _FEW) & (usual > 0)
-    if few.any():  # what an activation leaves of a channel may be as small as the noise before it
-        usual = np.where(few, np.maximum(usual, _LEAST * float(np.median(usual[usual > 0]))), usual)
+    if few.any():  # they don't tell what is usual: sums that cancel by chance have the error of all others
+        usual = np.where(few, np.maximum(usual, float(np.median(usual[usual > 0]))), usual)
     overall = float(np.max(usual, initial=0.0))
     usual = np.where(usual > 0, usual, overall or 1.0)
     return np.maximum(size, usual)
