@@ -166,7 +166,7 @@ def is_exact_for_its_size(value: ir.Value) -> bool:
 
 
 def _depth(value: ir.Value) -> int:
-    """How many products a linear op adds up for each element of a value, which may have passed elementwise ops."""
+    """Return how many products the linear op adds up that a value comes from, at most `_FAR` ops before it; else 1."""
     for _ in range(_FAR):
         node = value.producer()
         if node is None or not node.inputs or node.inputs[0] is None:

@@ -70,7 +70,8 @@ class Yardstick:
         self._scales = [_channel_scale(wide)]
         if own_size:
             self._scales.append(np.maximum(np.abs(np.nan_to_num(wide, posinf=1, neginf=1)), _SMALLEST))
-        # added up one after the other, K products are off by about 0.2 sqrt(K) units of a typical sum
+        # Added up one after the other, K products are off by about 0.2 sqrt(K) units in the last place of a typical
+        # sum (each partial sum is rounded); engines may do so where NumPy adds in blocks. Twice that passes.
         floor = max(FLOOR, _SERIAL * depth**0.5) * float(np.finfo(np.dtype(dtype)).eps)
         self._noise = [self._noises(runs, scale) for scale in self._scales]
         self._limits = [np.maximum(FACTOR * noise, floor) for noise in self._noise]
