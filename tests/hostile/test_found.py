@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,55 +11,35 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.hostile.limited import run_limited
+
 _FOUND = sorted(Path(__file__).with_name("found").iterdir())
 _ROOT = Path(__file__).parents[2]
 _ADDRESSES, _SECONDS, _RESIDENT = 3_000_000 << 10, 30, 1 << 30
 
 
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESSES, _ADDRESSES))
-    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _run(*words: str | Path) -> tuple[int, str, int]:
-    """Status, standard error and the largest resident size in bytes of `python -m ...`."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", *map(str, words)],
-        cwd=_ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=_limit,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )
-    assert process.stderr is not None
-    text = process.stderr.read()
-    process.stderr.close()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, text, usage.ru_maxrss << 10
-
-
-def _assert_harmless(*words: str | Path) -> int:
-    status, text, resident = _run(*words)
-    assert status in (0, 2, 3, 4), text
-    assert "Traceback" not in text
-    assert len(text) <= 2100
-    assert resident <= _RESIDENT
-    return status
+def _assert_harmless(folder: Path, *words: str | Path) -> int:
+    """Run `python -m ...`; give its exit status."""
+    command = [sys.executable, "-m", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    ended = run_limited(command, folder, cwd=_ROOT, addresses=_ADDRESSES, seconds=_SECONDS, environment=environment)
+    assert ended.status in (0, 2, 3, 4), ended.err
+    assert "Traceback" not in ended.err
+    assert len(ended.err) <= 2100
+    assert ended.memory <= _RESIDENT
+    return ended.status
 
 
 @pytest.mark.parametrize("path", _FOUND, ids=lambda path: path.name)
 def test_a_file_does_no_harm(path: Path, tmp_path: Path) -> None:
     """Done, or refused with a paragraph: no traceback, at most 1 GiB, at most 30 s of processor time."""
     if path.suffix != ".npz":
-        _assert_harmless("exporter", "export", path, "-o", tmp_path / "out.onnx")
+        _assert_harmless(tmp_path, "exporter", "export", path, "-o", tmp_path / "out.onnx")
         return
-    if _assert_harmless("runtime", path, "--check"):
+    if _assert_harmless(tmp_path, "runtime", path, "--check"):
         return
     np.savez(tmp_path / "in.npz", x=np.ones((2, 1), np.float32))
-    _assert_harmless("runtime", path, tmp_path / "in.npz", "-o", tmp_path / "out.npz")
+    _assert_harmless(tmp_path, "runtime", path, tmp_path / "in.npz", "-o", tmp_path / "out.npz")
 
 
 def test_chunks_that_are_not_stored_fill_no_disk(tmp_path: Path) -> None:
@@ -79,4 +57,4 @@ def test_chunks_that_are_not_stored_fill_no_disk(tmp_path: Path) -> None:
         weights["d/kernel"], weights["d/bias"] = np.ones((4, 3), "f4"), np.ones(3, "f4")
         for number in range(28):
             file.create_dataset(f"z{number}", shape=(1 << 24,), dtype="f4", chunks=(1 << 22,))
-    assert _assert_harmless("exporter", "export", path, "-o", tmp_path / "out.onnx") == 3
+    assert _assert_harmless(tmp_path, "exporter", "export", path, "-o", tmp_path / "out.onnx") == 3

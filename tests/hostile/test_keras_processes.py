@@ -6,15 +6,11 @@ import base64
 import copy
 import json
 import marshal
-import os
-import resource
 import struct
-import subprocess
 import sys
 import warnings
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +21,7 @@ import pytest
 
 from tests.cli.terminal import contents
 from tests.hostile.keras_files import added_layer, archive, config, full_h5, members, v3_weights, zipped
+from tests.hostile.limited import Ended, run_limited
 
 _ROOT = Path(__file__).parents[2]
 _DEEP = 100_000
@@ -34,16 +31,6 @@ _MORE_MEMORY = 64 << 20
 
 Make = Callable[[Path], Path | tuple[Path, Path]]
 """Writes a file into a folder; gives it, and maybe the one for `--graph`."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A process that has ended: its exit status, what it said, the most memory it or a child of it held, in bytes."""
-
-    status: int
-    out: str
-    err: str
-    memory: int
 
 
 def _replaced(write: Callable[[Any, Path], object], *, name: str = "d/kernel") -> Make:
@@ -299,17 +286,7 @@ def export(source: Path, graph: Path | None, cwd: Path) -> Ended:
     command = [sys.executable, "-m", "exporter", "export", str(source), "-o", "out.onnx"]
     command += [] if graph is None else ["--graph", str(graph)]
     environment = {"PYTHONPATH": str(_ROOT), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PATH": "/usr/bin"}
-    out, err = cwd.parent / "out.txt", cwd.parent / "err.txt"
-    with out.open("w") as stdout, err.open("w") as stderr:
-        process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=stdout, stderr=stderr, preexec_fn=_limit)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return Ended(process.returncode, out.read_text(), err.read_text(), usage.ru_maxrss << 10)
-
-
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESSES, _ADDRESSES))
-    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+    return run_limited(command, cwd.parent, cwd=cwd, addresses=_ADDRESSES, seconds=_SECONDS, environment=environment)
 
 
 def _folders(tmp_path: Path) -> tuple[Path, Path]:
