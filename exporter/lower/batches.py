@@ -8,7 +8,8 @@ import onnx_ir as ir
 
 from exporter.errors import CorruptError
 from exporter.inference.model import InferenceModel, Input
-from exporter.lower.tensorflow import lower_tensorflow
+from exporter.lower.first_axes import groups
+from exporter.lower.tensorflow import axis_symbol, lower_tensorflow
 from exporter.lower.tf.batch import Batch
 
 __all__ = ["lower_batched"]
@@ -28,7 +29,7 @@ def lower_batched(model: InferenceModel, *, name: str) -> tuple[ir.Model, str | 
     """
     sizes = {entry.written for entry in model.inputs if entry.written is not None}
     if not sizes:
-        return lower_tensorflow(model, name=name), None
+        return _with_own_axes(model, name), None
     if len(sizes) > 1:
         return lower_tensorflow(_at(model, None), name=name), "the inputs are of different batches"
     batch = Batch(sizes.pop())
@@ -43,6 +44,21 @@ def lower_batched(model: InferenceModel, *, name: str) -> tuple[ir.Model, str | 
             return lowered, None
         held = f"output {fixed} is of that size whatever the input's is"
     return lower_tensorflow(_at(model, None), name=name), held
+
+
+def _with_own_axes(model: InferenceModel, name: str) -> ir.Model:
+    """The unfolded IR, in which inputs have the batch as their first axis only where something in it says so."""
+    own = {entry.name: axis_symbol(entry, 0) for entry in model.inputs if entry.shape and entry.shape[0] is None}
+    if len(own) < 2:
+        return lower_tensorflow(model, name=name)
+    try:
+        lowered = lower_tensorflow(model, name=name, firsts=own)
+    except CorruptError:
+        return lower_tensorflow(model, name=name)
+    symbols = list(own.values())
+    shared = groups(lowered, symbols)
+    firsts = {entry: shared[symbol] for entry, symbol in own.items() if shared[symbol] != symbols[0]}
+    return lower_tensorflow(model, name=name, firsts=firsts)
 
 
 def _at(model: InferenceModel, size: int | None) -> InferenceModel:
