@@ -51,6 +51,7 @@ class _Layer:
         count = len(self.body.inputs) - 2
         self.after = list(self.body.outputs[1 : 1 + count])
         self.scans = list(self.body.outputs[1 + count :])
+        self.rows = {i: row for i in range(count) if (row := self._only_row(i)) is not None}
         self.lengths = Lengths(self._is_step, lambda value: value not in self.inside)
         self.reader = Reader(self.body, self.lengths, constants, self._sequence)
         self.lifted: dict[ir.Value, ir.Value] = {}
@@ -74,6 +75,20 @@ class _Layer:
             return False
         known = constant_array(going)
         return going is self.body.inputs[1] or (known is not None and bool(known.all()))
+
+    def _only_row(self, index: int) -> ir.Value | None:
+        """What each step writes as the only row of a loop variable [1, batch, width]; None for other variables."""
+        before, node = self.node.inputs[2 + index], self.after[index].producer()
+        if before is None or before.shape is None or len(before.shape) != 3 or before.shape[0] != 1:
+            return None
+        if not is_op(node, "ScatterND") or node is None or node.inputs[0] is not self.body.inputs[2 + index]:
+            return None
+        place, row = constant_array(node.inputs[1]), node.inputs[2]
+        writer = None if row is None else row.producer()
+        if place is None or place.tolist() != [[0]] or not is_op(writer, "Unsqueeze") or writer is None:
+            return None
+        axes = constant_array(writer.inputs[1])
+        return writer.inputs[0] if axes is not None and axes.tolist() == [0] else None
 
     def _is_step(self, value: ir.Value) -> bool:
         return source(value) is self.body.inputs[0]
@@ -99,8 +114,8 @@ class _Layer:
 
     def _find(self) -> bool:
         """Finds the cells, first those that only see what the loop is given."""
-        parts = self._parts()
-        if parts is None or not self._ended_stay():
+        self.parts = parts = self._parts() or {}
+        if not parts or not self._ended_stay():
             return False
         while len(self.last) < len(parts):
             if not any(self._found(state, parts) for state in parts):
@@ -121,6 +136,8 @@ class _Layer:
         """The loop variables, or what they are joined of, and what each is after a step; None if that isn't known."""
         found: dict[State, ir.Value] = {}
         for index, after in enumerate(self.after):
+            if index in self.rows:
+                continue
             value = self.reader.going(after)
             node = value.producer()
             joined = is_op(node, "Concat") and node is not None and value in self.inside
@@ -241,10 +258,7 @@ class _Layer:
             ]
             value = self._make("Slice", [value, *numbers], {}).outputs[0]
             value.shape = ir.Shape([dims[0], state.stop - state.start])
-        axes = self.namer.constant(f"{self.node.name}/axes", np.array([0]))
-        result = self._make("Unsqueeze", [value, axes], {}).outputs[0]
-        result.shape = ir.Shape([1, dims[0], state.stop - state.start])
-        return result
+        return self._unsqueezed(value)
 
     def _squeezed(self, value: ir.Value, axis: int) -> ir.Value:
         axes = self.namer.constant(f"{self.node.name}/axes", np.array([axis]))
@@ -256,20 +270,54 @@ class _Layer:
     def _finish(self) -> bool:
         """Replaces the loop's results."""
         count = len(self.after)
-        scanned = [output for output in self.node.outputs[count:] if output.uses() or output.is_graph_output()]
-        rows = {output: self._rows(self.scans[self.node.outputs.index(output) - count]) for output in scanned}
-        if any(found is None for found in rows.values()):
-            return False
+        picked = self._last_rows()
+        rows: dict[ir.Value, ir.Value] = {node.outputs[0]: last for node, last in picked.items()}
+        for output, scan in zip(self.node.outputs[count:], self.scans, strict=True):
+            if output.is_graph_output() or any(use.node not in picked for use in output.uses()):
+                found = self._rows(scan)
+                if found is None:
+                    return False
+                rows[output] = found
         for index, output in enumerate(self.node.outputs[:count]):
             if output.uses() or output.is_graph_output():
-                rows[output] = self._whole(index)
+                whole = self._whole(index)
+                if whole is None:
+                    return False
+                rows[output] = whole
         for output, found in rows.items():
-            assert found is not None
             self._replace(output, found)
         return True
 
-    def _whole(self, index: int) -> ir.Value:
-        """A loop variable after the last step."""
+    def _last_rows(self) -> dict[ir.Node, ir.Value]:
+        """Nodes that pick the last row of all states of a kind, and the last state that they pick.
+
+        The other rows aren't known, but of outputs.
+        """
+        found: dict[ir.Node, ir.Value] = {}
+        if self.lengths.value is not None:
+            return found
+        states = {self.reader.going(after): state for state, after in self.parts.items()}
+        for output, scan in zip(self.node.outputs[len(self.after) :], self.scans, strict=True):
+            state = states.get(self.reader.going(scan))
+            for use in output.uses() if state is not None else ():
+                if use.idx == 0 and _picks_last_row(use.node):
+                    assert state is not None
+                    last = self.last[state]
+                    found[use.node] = last if is_op(use.node, "Gather") else self._unsqueezed(last)
+        return found
+
+    def _unsqueezed(self, value: ir.Value) -> ir.Value:
+        axes = self.namer.constant(f"{self.node.name}/axes", np.array([0]))
+        result = self._make("Unsqueeze", [value, axes], {}).outputs[0]
+        result.shape = None if value.shape is None else ir.Shape([1, *value.shape.dims])
+        return result
+
+    def _whole(self, index: int) -> ir.Value | None:
+        """A loop variable after the last step; None if it isn't known."""
+        if index in self.rows:
+            row = self.reader.going(self.rows[index])
+            states = [state for state, after in self.parts.items() if self.reader.going(after) is row]
+            return self._unsqueezed(self.last[states[0]]) if states and self.lengths.value is None else None
         parts = [self.last[state] for state in sorted(self.last, key=lambda each: each.start) if state.index == index]
         if len(parts) == 1:
             return parts[0]
@@ -314,7 +362,7 @@ class _Layer:
     def _pads_to(self, node: ir.Node, found: ir.Value) -> bool:
         """Whether a Pad of the steps' results gives as many rows as the sequence has."""
         shape = node.outputs[0].shape
-        if not is_op(node, "Pad") or shape is None or found.shape is None or self.lengths.value is None:
+        if not is_op(node, "Pad") or shape is None or found.shape is None:
             return False
         return len(shape) == len(found.shape) and same_dim(shape.dims[0], found.shape.dims[0])
 
@@ -344,6 +392,23 @@ class _Layer:
         self.graph.insert_before(self.node, node)
         self.made.append(node)
         return node
+
+
+def _picks_last_row(node: ir.Node) -> bool:
+    """Whether a node gives the last row of its first input."""
+    numbers = [constant_array(value) for value in node.inputs[1:]]
+    if is_op(node, "Gather"):
+        axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 0
+        index = numbers[0]
+        rows = None if node.inputs[0] is None or node.inputs[0].shape is None else node.inputs[0].shape[0]
+        last = [-1, rows - 1] if isinstance(rows, int) else [-1]
+        return axis == 0 and index is not None and index.ndim == 0 and int(index) in last
+    if not is_op(node, "Slice"):
+        return False
+    starts, stops, axes, steps = [*numbers, *[None] * (4 - len(numbers))]
+    if starts is None or stops is None or axes is None or axes.tolist() != [0] or starts.tolist() != [-1]:
+        return False
+    return (steps is None or steps.tolist() == [1]) and bool(stops[0] >= np.iinfo(np.int32).max)
 
 
 def _activations(cell: Cell) -> dict[str, Any]:

@@ -28,6 +28,12 @@ __all__ = ["Form", "Reader"]
 Form = Sum | tuple[Sum, ...]
 """A value of a step; of parts side by side each."""
 
+_DEEPEST = 100
+"""How many ops behind each other are read."""
+
+_MOST_NESTED = 8
+"""How many selections inside each other are followed."""
+
 _DEFAULTS: Mapping[str, tuple[float | None, float | None]] = {
     "Elu": (1.0, None),
     "HardSigmoid": (0.2, 0.5),
@@ -65,6 +71,7 @@ class Reader:
         self._forms: dict[ir.Value, Form | None] = {}
         self._steps: dict[ir.Value, Step] = {}
         self._slices = Slices()
+        self._depth = 0
 
     def forget(self) -> None:
         """Reads everything anew, as there are more sequences now."""
@@ -80,21 +87,24 @@ class Reader:
         value = self.going(value)
         if value not in self._forms:
             self._forms[value] = None
-            self._forms[value] = self._read(value)
+            if self._depth < _DEEPEST:
+                self._depth += 1
+                self._forms[value] = self._read(value)
+                self._depth -= 1
         return self._forms[value]
 
-    def going(self, value: ir.Value, *, going: bool = True) -> ir.Value:
+    def going(self, value: ir.Value, *, going: bool = True, nested: int = 0) -> ir.Value:
         """What a value is while a sequence is going, or after its end; itself where nothing is selected."""
+        value = _copied(value)
         choice = choice_of(value)
-        if choice is None:
+        if choice is None or nested > _MOST_NESTED:
             return value
         try:
             truth = self._lengths.truth(choice.condition, going=going)
         except KeyError:
             return value
-        if truth is not None:
-            return self.going(choice.true if truth else choice.false, going=going)
-        sides = {self.going(side, going=going) for side in (choice.true, choice.false)}
+        wanted = (choice.true, choice.false) if truth is None else (choice.true if truth else choice.false,)
+        sides = {self.going(side, going=going, nested=nested + 1) for side in wanted}
         return sides.pop() if len(sides) == 1 else value
 
     def cut(self, form: Form, start: int, stop: int) -> Form | None:
@@ -170,6 +180,15 @@ class Reader:
         return array if array.ndim == 2 else None
 
 
+def _copied(value: ir.Value) -> ir.Value:
+    """What a value is a copy of."""
+    node = value.producer()
+    while is_op(node, "Identity") and node is not None and node.inputs[0] is not None:
+        value = node.inputs[0]
+        node = value.producer()
+    return value
+
+
 def _input(node: ir.Node, index: int) -> ir.Value:
     value = node.inputs[index]
     assert value is not None
@@ -223,6 +242,29 @@ def _multiplied(reader: Reader, node: ir.Node, value: ir.Value) -> Form | None:
         if not factor.terms:
             return x.scaled(factor.bias)
     return plain(Product(a, b), width)
+
+
+def _clipped(reader: Reader, node: ir.Node, value: ir.Value) -> Form | None:
+    """min(max(x, 0), 1), which is HardSigmoid with alpha 1 and beta 0."""
+    x, bounds = node.inputs[0], list(node.inputs[1:])
+    if not is_op(node, "Clip"):
+        inner = next((other.producer() for other in node.inputs if other is not None and other.producer()), None)
+        if inner is None or {node.op_type, inner.op_type} != {"Max", "Min"}:
+            return None
+        bounds = [_other(each, value) for each, value in ((node, inner.outputs[0]), (inner, inner.inputs[0]))]
+        x = inner.inputs[0]
+        bounds = bounds if node.op_type == "Max" else bounds[::-1]
+    limits = [None if bound is None else reader.number(bound, 1) for bound in bounds]
+    form = None if x is None else reader.whole(x)
+    if form is None or len(limits) != 2 or any(limit is None for limit in limits) or limits != [0.0, 1.0]:
+        return None
+    return plain(Applied(Function("HardSigmoid", 1.0, 0.0), form), form.width)
+
+
+def _other(node: ir.Node, value: ir.Value | None) -> ir.Value | None:
+    """The other one of two operands."""
+    others = [operand for operand in node.inputs if operand is not value]
+    return others[0] if len(node.inputs) == 2 and len(others) == 1 else None
 
 
 def _negated(reader: Reader, node: ir.Node, value: ir.Value) -> Form | None:
@@ -297,10 +339,13 @@ def _same(reader: Reader, node: ir.Node, value: ir.Value) -> Form | None:
 
 _READ: Mapping[str, Callable[[Reader, ir.Node, ir.Value], Form | None]] = {
     "Add": _added,
+    "Clip": _clipped,
     "Concat": _concatenated,
     "Dense": _dense,
     "Identity": _same,
     "MatMul": _dense,
+    "Max": _clipped,
+    "Min": _clipped,
     "Mul": _multiplied,
     "Neg": _negated,
     "Slice": _sliced,

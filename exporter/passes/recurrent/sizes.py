@@ -62,37 +62,24 @@ def _one_of_shape(node: ir.Node | None, place: int) -> Dim | None:
     return dims[place] if -len(dims) <= place < len(dims) else None
 
 
-def trips_cover(trips: ir.Value | None, length: Dim, lengths: ir.Value | None) -> bool:
-    """Whether a loop makes a step for each row of its sequences, or at least for each before their ends."""
+_DEEPEST = 20
+
+
+def trips_cover(trips: ir.Value | None, length: Dim, lengths: ir.Value | None, depth: int = 0) -> bool:
+    """Whether a number is that of all rows of a sequence, or at least of those before all sequences' ends, or more."""
     size = size_of(trips)
     if size is not None and same_dim(size, length):
         return True
     value = source(trips)
     node = None if value is None else value.producer()
-    if is_op(node, "Min") and node is not None:
-        return all(trips_cover(part, length, lengths) for part in node.inputs)
-    if is_op(node, "Clip") and node is not None and _at_most_1(_optional(node, 1)):
-        bounds = [node.inputs[0], _optional(node, 2)]
-        return all(bound is None or trips_cover(bound, length, lengths) for bound in bounds)
-    return lengths is not None and _longest(trips, lengths)
-
-
-def _longest(value: ir.Value | None, lengths: ir.Value) -> bool:
-    """Whether a number is that of the longest sequence, at least 1 perhaps."""
-    value = source(value)
-    node = None if value is None else value.producer()
-    if is_op(node, "Max") and node is not None and len(node.inputs) == 2:
-        return any(
-            number is not None and _at_most_1(number) and _longest(other, lengths) for number, other in (node.inputs, node.inputs[::-1])
-        )
-    return is_op(node, "ReduceMax") and node is not None and source(node.inputs[0]) is source(lengths)
-
-
-def _at_most_1(value: ir.Value | None) -> bool:
-    """Whether a bound is a number that is no more than one step."""
-    array = constant_array(source(value))
-    return value is None or (array is not None and array.size == 1 and bool(array.reshape(-1)[0] <= 1))
-
-
-def _optional(node: ir.Node, index: int) -> ir.Value | None:
-    return node.inputs[index] if index < len(node.inputs) else None
+    if node is None or depth > _DEEPEST:
+        return False
+    parts = [trips_cover(part, length, lengths, depth + 1) for part in node.inputs if part is not None]
+    if is_op(node, "Min"):
+        return all(parts)
+    if is_op(node, "Max"):
+        return any(parts)
+    if is_op(node, "Clip"):
+        high = node.inputs[2] if len(node.inputs) > 2 else None
+        return any(parts[:2]) and (high is None or parts[-1])
+    return is_op(node, "ReduceMax") and lengths is not None and source(node.inputs[0]) is source(lengths)
