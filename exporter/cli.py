@@ -218,6 +218,13 @@ _CUSTOM = click.option(
     show_default=True,
     help="Keep float16 as it is stored, or widen it.",
 )
+@click.option(
+    "--weights",
+    type=click.Choice(["stored", "float16"]),
+    default="stored",
+    show_default=True,
+    help="Keep weights as they are, or store them in half the bytes, rounded (bundle and programs).",
+)
 @click.option("--no-fold", is_flag=True, show_default="off", help="Leave batch norms and constants as they are.")
 @click.option("--no-check", is_flag=True, show_default="off", help="Don't run the result beside the unfolded model.")
 @click.option("--json", "as_json", is_flag=True, show_default="off", help="Print the report as JSON.")
@@ -243,6 +250,7 @@ def export(
     arch: str | None,
     include_preprocessing: bool,
     dtype: Literal["stored", "float32"],
+    weights: Literal["stored", "float16"],
     no_fold: bool,
     no_check: bool,
     as_json: bool,
@@ -272,6 +280,7 @@ def export(
         arch=arch,
         include_preprocessing=include_preprocessing,
         dtype=dtype,
+        weights=weights,
         to=to,
         embed=embed,
         force=force,

@@ -22,6 +22,7 @@ from exporter.inference.options import STORED_AS, Options
 from exporter.layerwise import verify_layers
 from exporter.oracle import tensorflow_truth
 from exporter.passes.pipeline import run as run_passes
+from exporter.passes.round_weights import round_weights
 from exporter.verify.engines import Engine, EngineError
 from exporter.verify.exercise import exercise
 from exporter.verify.files import verify_files
@@ -72,6 +73,8 @@ def verify_model(
     check_together(onnx_path, npz_path)
     if sites and (against is None or reference is not None):
         raise UsageError("--sites compares with the unfolded model", hint="Give the source with --against alone")
+    if sites or reference is not None:
+        _refuse_rounded(_stored(onnx_path, npz_path), "--sites" if sites else "--reference")
     arrays = None if data is None else read_arrays(Path(data))
     recorded = None if arrays is None else _recorded(arrays, onnx_path, npz_path)
     if recorded is not None and reference is not None:
@@ -99,9 +102,9 @@ def verify_model(
         )
     truth = _truth(_path(against), _path(graph), onnx_path, npz_path, arch)
     inputs = recorded.references[0].inputs if recorded is not None else arrays
-    if isinstance(truth, UnfoldedModel) and not sites:
-        fold = _stored(onnx_path, npz_path).fold
-        return verify_layers(onnx_path, npz_path, truth, inputs, fold=fold)
+    stored = _stored(onnx_path, npz_path) if isinstance(truth, UnfoldedModel) else Options()
+    if isinstance(truth, UnfoldedModel) and not sites and stored.weights == "stored":
+        return verify_layers(onnx_path, npz_path, truth, inputs, fold=stored.fold)
     verdict = verify_files(onnx_path, npz_path, truth, inputs)
     if sites and isinstance(truth, UnfoldedModel) and not verdict.problems:
         try:
@@ -172,10 +175,33 @@ def _truth(
     against: Path | None, graph: Path | None, onnx_path: Path | None, npz_path: Path | None, arch: str | None
 ) -> Truth:
     if against is not None:
-        return UnfoldedModel(unfold(against, graph=graph, options=_options(onnx_path, npz_path, arch)).model)
+        options = _options(onnx_path, npz_path, arch)
+        model = unfold(against, graph=graph, options=options).model
+        return _rounded(model, fold=options.fold) if options.weights == "float16" else UnfoldedModel(model)
     if npz_path is None:
         raise UsageError("there is nothing to compare with", hint="Give the source with --against, or --data")
     return recorded_in_bundle(npz_path)
+
+
+def _refuse_rounded(stored: Options, option: str) -> None:
+    """UsageError for what compares with numbers of before the weights were rounded."""
+    if stored.weights == "float16":
+        raise UsageError(
+            f"its weights were rounded to float16, and {option} compares with the numbers before",
+            hint="Verify an export without --weights float16, or this one with --against alone",
+        )
+
+
+def _rounded(model: ir.Model, *, fold: bool) -> UnfoldedModel:
+    """The folded model with the weights that an export with --weights float16 has rounded."""
+    run_passes(model, fold=fold)
+    round_weights(model)
+    return UnfoldedModel(
+        model,
+        "the folded model with weights rounded to float16, computed in float64",
+        "mistakes made before rounding, in reading the source, translating its ops, or folding; nor does it say what "
+        "rounding itself has changed, which the report of the export does",
+    )
 
 
 def _with_architecture(options: Options, arch: str | None) -> Options:

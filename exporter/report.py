@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["BatchNorm", "Decision", "FileWritten", "FoldOutcome", "Report", "SelfCheck", "TensorSpec"]
+__all__ = ["BatchNorm", "Decision", "FileWritten", "FoldOutcome", "HalfWeights", "Report", "SelfCheck", "TensorSpec"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,22 @@ class SelfCheck:
 
 
 @dataclass(frozen=True)
+class HalfWeights:
+    """What storing weights in float16 has changed.
+
+    Attributes:
+        rounded: The weight tensors that are stored so.
+        kept: Those that stay in float32, each with the reason.
+        errors: For each output how far the examples have moved, relative to its size; for integers the share that
+            differs. Empty if there are no examples.
+    """
+
+    rounded: tuple[str, ...]
+    kept: tuple[tuple[str, str], ...]
+    errors: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
 class FileWritten:
     """A file that was written."""
 
@@ -131,6 +147,7 @@ class Report:
     files: tuple[FileWritten, ...]
     seconds: float
     check: SelfCheck | None = None
+    half: HalfWeights | None = None
 
     def fold_of(self, batch_norm: str) -> FoldOutcome | None:
         """What became of a batch norm; None if the fold never met it."""
