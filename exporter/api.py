@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -14,9 +15,9 @@ from typing import Literal
 from exporter.checked import Checked, fold_checked
 from exporter.errors import UsageError
 from exporter.frontend import Unfolded, unfold
-from exporter.inference.options import STORED_AS, Options
+from exporter.inference.options import STORED_AS, TAKEN_BACK, Options
 from exporter.inspection import Inspection, inspect_source
-from exporter.report import FileWritten, Report, TensorSpec
+from exporter.report import FileUsed, FileWritten, Report, TensorSpec
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
@@ -116,6 +117,8 @@ def export(
     unfolded = again()
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
     result = fold_checked(unfolded.model, lambda: again().model, fold=fold, check=check)
+    if result.check.taken_back:
+        metadata[TAKEN_BACK] = json.dumps(result.check.taken_back)
     settings = {"opset": opset or DEFAULT_OPSET, "layout": input_layout}
     metadata[EXPORT_ID] = content_id(result.model, result.probes, metadata | settings)
     standard, raised = at_lowest_opset(result.model, opset, input_layout, metadata)
@@ -126,7 +129,10 @@ def export(
         tensor_specs(values, unfolded.reasons) for values in (standard.graph.inputs, standard.graph.outputs)
     )
     notes = (*unfolded.notes, *raised, *_notes(bool(result.probes)))
-    return _report(path, unfolded, (inputs_found, outputs_found), result, notes, files, start)
+    read = [FileUsed("source", str(file)) for file in source_files(path)]
+    read += [FileUsed("graph", str(graph_path))] if graph_path else []
+    report = _report(path, unfolded, (inputs_found, outputs_found), result, notes, files, start)
+    return replace(report, read=tuple(read))
 
 
 def _report(

@@ -193,8 +193,9 @@ def _other_folds(folds: Iterable[FoldOutcome], width: int | None) -> list[str]:
 
 
 def _summary(report: Report) -> str:
-    folded = sum(1 for n in report.batch_norms if (f := report.fold_of(n.name)) is not None and f.reason is None)
-    norms = f"{folded} of {len(report.batch_norms)} batch norms folded" if report.batch_norms else "no batch norms"
+    norms = (
+        f"{report.folded} of {len(report.batch_norms)} batch norms folded" if report.batch_norms else "no batch norms"
+    )
     return f"{norms}; {report.seconds:.2f} s"
 
 
