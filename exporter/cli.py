@@ -16,6 +16,7 @@ import click
 
 from exporter._version import __version__
 from exporter.errors import ExportError, ParityError, UsageError
+from exporter.report_option import check_report, report_option, write_asked_report
 from exporter.streams import lenient_streams, telling
 
 __all__ = ["main"]
@@ -165,14 +166,6 @@ _ARCH = click.option(
     shell_complete=_architectures,
     help="For weights alone: the architecture, or one of your own as file.py:name (runs it).",
 )
-_REPORT = click.option(
-    "--report",
-    "report_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    show_default="none",
-    help="Write a page to sign: FILE.html, .md, .json, or .xml (JUnit).",
-)
 _CUSTOM = click.option(
     "--custom",
     multiple=True,
@@ -228,7 +221,7 @@ _CUSTOM = click.option(
 )
 @click.option("--no-fold", is_flag=True, show_default="off", help="Leave batch norms and constants as they are.")
 @click.option("--no-check", is_flag=True, show_default="off", help="Don't run the result beside the unfolded model.")
-@_REPORT
+@report_option
 @click.option("--json", "as_json", is_flag=True, show_default="off", help="Print the report as JSON.")
 @_talk
 @click.pass_context
@@ -254,7 +247,6 @@ def export(
     dtype: Literal["stored", "float32"],
     no_fold: bool,
     no_check: bool,
-    report_path: Path | None,
     as_json: bool,
 ) -> None:
     """Write SOURCE as OUT.onnx and OUT.npz.
@@ -265,11 +257,7 @@ def export(
 
     from exporter import api
 
-    if report_path is not None:
-        from exporter.pages.writing import check_report_path, write_report
-        from exporter.sources.detect import source_files
-
-        check_report_path(report_path, [*source_files(source), *([graph] if graph else [])])
+    check_report(context, source, graph)
     gc.disable()  # the process is short, and collecting in it costs a tenth of its time and frees next to nothing
     report = api.export(
         source,
@@ -293,8 +281,7 @@ def export(
         custom=dict(_layer(text) for text in custom),
         **({} if opset is None else {"opset": opset}),
     )
-    if report_path is not None:
-        write_report(report, report_path)
+    write_asked_report(context, report)
     with telling():
         if as_json:
             _print_json(report.to_json())
@@ -409,7 +396,7 @@ def inspect(
     show_default="off",
     help="Check each batch norm's result by itself, too (with --against).",
 )
-@_REPORT
+@report_option
 @click.option("--json", "as_json", is_flag=True, show_default="off", help="Print the verdict as JSON.")
 @_talk
 @click.pass_context
@@ -422,7 +409,6 @@ def verify(
     reference: Literal["tensorflow"] | None,
     arch: str | None,
     sites: bool,
-    report_path: Path | None,
     as_json: bool,
 ) -> None:
     """Check MODEL (.onnx, .npz or both): onnxruntime and the NumPy runtime against the truth.
@@ -432,15 +418,11 @@ def verify(
     The truth is what --data records, else the unfolded model of --against in float64, else the example in the bundle.
     Exit status 1 if an output differs by more than float32 noise.
     """
-    if report_path is not None:
-        from exporter.pages.writing import check_report_path, write_report
-
-        check_report_path(report_path, [path for path in (model, against, graph, data) if path is not None])
+    check_report(context, model, against, graph, data)
     from exporter.parity import verify_model
 
     verdict = verify_model(model, against=against, graph=graph, data=data, reference=reference, arch=arch, sites=sites)
-    if report_path is not None:
-        write_report(verdict, report_path)
+    write_asked_report(context, verdict)
     if as_json:
         _print_json(verdict.to_json())
     else:

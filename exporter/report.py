@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from exporter.decisions import Decision
 from exporter.html_table import html_table
 
 __all__ = [
     "BatchNorm",
-    "Decision",
     "FileUsed",
     "FileWritten",
     "FoldOutcome",
@@ -36,24 +36,6 @@ class TensorSpec:
     dtype: str
     shape: tuple[int | str, ...] | None
     reason: str = ""
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A choice that changes numbers.
-
-    Attributes:
-        kind: `flag`, `statistics`, `dropout`, `noise`, `ema`, `gamma`, `beta`, `output`, `input`, `condition`, `value`,
-            `architecture`, `preprocessing`.
-        subject: The tensor, variable or layer that it is about.
-        choice: What was chosen.
-        reason: Why.
-    """
-
-    kind: str
-    subject: str
-    choice: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -190,7 +172,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain lists and dicts."""
-        return asdict(self)
+        return asdict(self) | {"decisions": [decision.to_json() for decision in self.decisions]}
 
     @property
     def folded(self) -> int:

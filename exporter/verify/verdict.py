@@ -193,7 +193,16 @@ class Verdict:
         checks = {name: _plain(getattr(self, name)) for name in ("checks", "sites", "layers")}
         power = [{**asdict(one), "missed": list(one.missed), "asleep": list(one.asleep)} for one in self.power]
         words = {"ok": self.ok, "state": self.state, "share": self.share}
-        return {**asdict(self), **lists, **checks, "power": power, "inputs": dict(self.inputs), **words}
+        origin = None if self.origin is None else self.origin.to_json()
+        return {
+            **asdict(self),
+            **lists,
+            **checks,
+            "power": power,
+            "inputs": dict(self.inputs),
+            "origin": origin,
+            **words,
+        }
 
     def lines(self) -> list[str]:
         """The same for people."""

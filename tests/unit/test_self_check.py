@@ -15,6 +15,7 @@ import exporter
 import runtime
 from exporter.errors import ParityError
 from exporter.ir.evaluate import Constants
+from exporter.parity import verify_model
 from exporter.passes import collect, linear, pipeline
 from exporter.passes.affine import Affine, Array
 from exporter.passes.weighted import Weighted

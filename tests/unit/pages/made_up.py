@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from exporter.decisions import Decision, Reason
 from exporter.report import (
     BatchNorm,
-    Decision,
     FileUsed,
     FoldOutcome,
     NormStatistics,
@@ -33,7 +33,7 @@ def made_up_report(count: int) -> Report:
         (TensorSpec("logits", "float32", ("N", 10), "found"),),
         tuple(_batch_norm(name, i) for i, name in enumerate(names)),
         tuple(folds),
-        (Decision("flag", "is_training", "false", "it decides on <batch> statistics & dropout"),),
+        (Decision("flag", "is_training", False, Reason.BLENDS_STATISTICS, {"node": "<a> & b"}),),
         ("channels of 3 batch norms are switched off",),
         (),
         (),

@@ -59,7 +59,7 @@ def test_a_page_loads_nothing_and_shows_all(tmp_path: Path) -> None:
     assert page.tags.count("svg") == 2 * 3
     assert page.tags.count("table") >= 6
     assert "MobileNet/expanded_conv_39/depthwise_separable_convolution/BatchNorm" in page.text
-    assert "it decides on <batch> statistics & dropout" in page.text
+    assert "moving statistics (<a> & b)" in page.text
     assert page.tags.count("circle") == 40 * 3 + 40
 
 
@@ -140,4 +140,4 @@ def test_notebooks_show_tables() -> None:
         page = _Page(text)
         assert "table" in page.tags
         assert page.tags.count("tr") < 150
-    assert "it decides on <batch> statistics & dropout" in _Page(report._repr_html_()).text
+    assert "moving statistics (<a> & b)" in _Page(report._repr_html_()).text
