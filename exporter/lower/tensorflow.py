@@ -86,7 +86,9 @@ class _Lowering:
             self.refusals.add("Placeholder", entry.name, f"an input of TensorFlow's element type {entry.dtype}")
             self.failed.add(entry.ref.node)
             return
-        self.values[entry.ref] = self.builder.input(entry.name, dtype, _symbolic(entry, self.firsts.get(entry.name, BATCH)))
+        self.values[entry.ref] = self.builder.input(
+            entry.name, dtype, _symbolic(entry, self.firsts.get(entry.name, BATCH))
+        )
 
     def lower(self, node: Node) -> None:
         """Lowers one node, or notes why it can't be; what needs a node that couldn't be is left out."""

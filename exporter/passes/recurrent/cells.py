@@ -77,9 +77,7 @@ def _gate(atom: Atom | None, state: State, width: int, *, extra: Sequence[Atom] 
     return _linear(atom.of, atom.function, state, width, extra=extra)
 
 
-def _linear(
-    form: Sum, function: Function, state: State, width: int, *, extra: Sequence[Atom] = ()
-) -> _Gate | None:
+def _linear(form: Sum, function: Function, state: State, width: int, *, extra: Sequence[Atom] = ()) -> _Gate | None:
     if form.width != width:
         return None
     w: dict[Step, Array] = {}
@@ -204,9 +202,7 @@ def _lstm_of(h: State, c: State, o: Atom | None, shown: Function, c_after: Sum) 
     return None
 
 
-def _lstm_gates(
-    h: State, c: State, atoms: tuple[Atom | None, ...], shown: Function, c_after: Sum
-) -> Cell | None:
+def _lstm_gates(h: State, c: State, atoms: tuple[Atom | None, ...], shown: Function, c_after: Sum) -> Cell | None:
     width = _units(h)
     seen = ([c], list(c_after.terms), [c], [])
     gates: list[_Gate] = []

@@ -168,4 +168,3 @@ def plain(atom: Atom, width: int) -> Sum:
 def constant(array: Array, width: int) -> Sum:
     """A number or a vector [width] as a sum of nothing else."""
     return Sum(width, {}, array)
-

@@ -321,8 +321,7 @@ class _Layer:
         parts = [self.last[state] for state in sorted(self.last, key=lambda each: each.start) if state.index == index]
         if len(parts) == 1:
             return parts[0]
-        joined = self._make("Concat", parts, {"axis": 1}).outputs[0]
-        return joined
+        return self._make("Concat", parts, {"axis": 1}).outputs[0]
 
     def _rows(self, value: ir.Value) -> ir.Value | None:
         """What the steps give, all at once: of cells' outputs, of the sequences, and of what is done with each row."""
