@@ -118,10 +118,16 @@ def _gates(x: Array, cell: _Cell, *, alone: bool) -> Iterator[tuple[int, Array]]
     """The number of each step and what the input x[T, N, I] gives to its gates."""
     steps, batch, features = x.shape
     count = max(1, _BLOCK // max(1, batch * len(cell.w)))
+    bias = cell.b if alone else cell.b[:, None]
     for start in range(0, steps, count):
-        rows = x[start : start + count]
-        given = (rows.reshape(-1, features) @ cell.w.T + cell.b).reshape(len(rows), batch, len(cell.w))
-        yield from enumerate(given[:, 0] if alone else np.ascontiguousarray(given.transpose(0, 2, 1)), start)
+        rows = x[start : start + count].reshape(-1, features)
+        if alone:
+            yield from enumerate(rows @ cell.w.T + bias, start)
+            continue
+        given = cell.w @ rows.T
+        given += bias
+        for time in range(len(rows) // max(1, batch)):
+            yield start + time, given[:, time * batch : (time + 1) * batch]
 
 
 def _column(vector: Array, like: Array) -> Array:
