@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -18,7 +19,8 @@ from exporter.errors import UsageError
 from exporter.frontend import Unfolded, unfold
 from exporter.inference.options import STORED_AS, TAKEN_BACK, Options
 from exporter.inspection import Inspection, inspect_source
-from exporter.report import FileUsed, FileWritten, Report, TensorSpec
+from exporter.report import FileUsed, FileWritten, HalfWeights, Report, TensorSpec
+from exporter.rounded import with_half_weights
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
@@ -53,6 +55,7 @@ def export(
     arch: str | None = None,
     include_preprocessing: bool = False,
     dtype: Literal["stored", "float32"] = "stored",
+    weights: Literal["stored", "float16"] = "stored",
     custom: Mapping[str, str] | None = None,
     force: bool = False,
     to: Iterable[str] = (),
@@ -79,6 +82,8 @@ def export(
             name, or `path/to/file.py:name`, which runs that file.
         include_preprocessing: Put the architecture's published preprocessing in front of the network.
         dtype: "float32" makes a float16 model a float32 one, which folds without rounding weights to half precision.
+        weights: "float16" rounds kernels, matrices and tables to half precision, and stores them so in all outputs but
+            the ONNX file, which has the same numbers in float32; they are widened where they are used.
         custom: Classes and functions of a Keras configuration that aren't Keras's own, each with the layer or
             activation that it is at inference: `{"FixedDropout": "Dropout"}`.
         force: Overwrite files that no export has written.
@@ -95,7 +100,7 @@ def export(
     start = time.perf_counter()
     path, graph_path = Path(source), None if graph is None else Path(graph)
     onnx_path = _default_output(path) if output is None else _onnx_path(Path(output))
-    wanted = chosen(to, embed=embed)
+    wanted = chosen(to, embed=embed, weights=weights)
     protected = source_files(path) + ([graph_path] if graph_path else [])
     folders = output_folders(onnx_path, wanted)
     check_targets(output_paths(onnx_path, wanted), protected, folders)
@@ -113,10 +118,11 @@ def export(
         dtype=dtype,
         fold=fold,
         custom=dict(custom or {}),
+        weights=weights,
     )
     again = partial(unfold, path, graph=graph_path, options=options)
     unfolded = again()
-    result = fold_checked(unfolded.model, lambda: again().model, fold=fold, check=check)
+    result, half = _rounded(fold_checked(unfolded.model, lambda: again().model, fold=fold, check=check), weights)
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata, **_taken_back(result)}
     settings = {"opset": opset or DEFAULT_OPSET, "layout": input_layout}
     metadata[EXPORT_ID] = content_id(result.model, result.probes, metadata | settings)
@@ -126,7 +132,15 @@ def export(
     files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
     ends = _ends(standard, unfolded)
     notes = (*unfolded.notes, *raised, *_notes(bool(result.probes)))
-    return _report(path, unfolded, ends, result, notes, files, _read(path, graph_path), start)
+    return _report(path, unfolded, ends, result, half, notes, files, _read(path, graph_path), start)
+
+
+def _rounded(result: Checked, weights: str) -> tuple[Checked, HalfWeights | None]:
+    """The model with its weights in float16, if they are to be, and what that has changed."""
+    if weights != "float16":
+        return result, None
+    half, probes = with_half_weights(result.model, result.probes)
+    return replace(result, probes=probes), half
 
 
 def _ends(model: ir.Model, unfolded: Unfolded) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
@@ -139,6 +153,7 @@ def _report(
     unfolded: Unfolded,
     ends: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]],
     result: Checked,
+    half: HalfWeights | None,
     notes: tuple[str, ...],
     files: tuple[FileWritten, ...],
     read: tuple[FileUsed, ...],
@@ -158,6 +173,7 @@ def _report(
         time.perf_counter() - start,
         result.check,
         read,
+        half,
     )
 
 

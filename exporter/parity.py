@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -23,6 +23,8 @@ from exporter.inference.options import STORED_AS, TAKEN_BACK, Options
 from exporter.layerwise import verify_layers
 from exporter.oracle import reference_of
 from exporter.passes.fold_affine import affine_sources
+from exporter.passes.pipeline import run as run_passes
+from exporter.passes.round_weights import round_weights
 from exporter.report import FileUsed, Report
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
@@ -91,6 +93,8 @@ def _verify(
     check_together(onnx_path, npz_path)
     if sites and against is None:
         raise UsageError("--sites compares with the unfolded model", hint="Give the source with --against")
+    if sites or reference is not None:
+        _refuse_rounded(_stored(onnx_path, npz_path), "--sites" if sites else "--reference")
     arrays = None if data is None else read_arrays(data)
     recorded = None if arrays is None else _recorded(arrays, onnx_path, npz_path)
     if recorded is not None and reference is not None:
@@ -122,7 +126,7 @@ def _verify(
     judge = None if reference is None else reference_of(against, graph, options)
     unfolded = unfold(against, graph=graph, options=options)
     truth = UnfoldedModel(unfolded.model) if judge is None else judge(unfolded)
-    return _against(onnx_path, npz_path, truth, _origin(against, unfolded), inputs, fold=options.fold, sites=sites)
+    return _against(onnx_path, npz_path, truth, _origin(against, unfolded), inputs, options, sites=sites)
 
 
 def _against(
@@ -131,13 +135,16 @@ def _against(
     truth: UnfoldedModel | Computed,
     origin: Report,
     inputs: Mapping[str, Array] | None,
+    options: Options,
     *,
-    fold: bool,
     sites: bool,
 ) -> Verdict:
     """Compares with a source, layer by layer, and perhaps batch norm by batch norm."""
     model, taken_back = truth.model, _taken_back(onnx_path, npz_path)
-    fold = fold and not (taken_back and taken_back >= {*affine_sources(model)})
+    fold = options.fold and not (taken_back and taken_back >= {*affine_sources(model)})
+    if options.weights == "float16":
+        rounded = _rounded(model, taken_back, fold=fold)
+        return replace(verify_files(onnx_path, npz_path, rounded, inputs), origin=origin)
     known = _site_truths(model, inputs) if sites else None
     verdict = verify_layers(onnx_path, npz_path, truth, inputs, fold=fold, kept=taken_back, origin=origin)
     if known is None or verdict.problems:
@@ -237,10 +244,36 @@ def _truth(
     against: Path | None, graph: Path | None, onnx_path: Path | None, npz_path: Path | None, arch: str | None
 ) -> Truth:
     if against is not None:
-        return UnfoldedModel(unfold(against, graph=graph, options=_options(onnx_path, npz_path, arch)).model)
+        options = _options(onnx_path, npz_path, arch)
+        model = unfold(against, graph=graph, options=options).model
+        if options.weights == "float16":
+            return _rounded(model, _taken_back(onnx_path, npz_path), fold=options.fold)
+        return UnfoldedModel(model)
     if npz_path is None:
         raise UsageError("there is nothing to compare with", hint="Give the source with --against, or --data")
     return recorded_in_bundle(npz_path)
+
+
+def _refuse_rounded(stored: Options, option: str) -> None:
+    """UsageError for what compares with numbers of before the weights were rounded."""
+    if stored.weights == "float16":
+        raise UsageError(
+            f"its weights were rounded to float16, and {option} compares with the numbers before",
+            hint="Verify an export without --weights float16, or this one with --against alone",
+        )
+
+
+def _rounded(model: ir.Model, taken_back: Set[str], *, fold: bool) -> UnfoldedModel:
+    """The folded model with the weights that an export with --weights float16 has rounded."""
+    all_kept = bool(taken_back) and taken_back >= {*affine_sources(model)}
+    run_passes(model, fold=fold and not all_kept, keep=frozenset(taken_back))
+    round_weights(model)
+    return UnfoldedModel(
+        model,
+        "the folded model with weights rounded to float16, computed in float64",
+        "mistakes made before rounding, in reading the source, translating its ops, or folding; nor does it say what "
+        "rounding itself has changed, which the report of the export does",
+    )
 
 
 def _with_architecture(options: Options, arch: str | None) -> Options:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from exporter.decisions import Choice, Decision
 from exporter.inspection import Inspection
-from exporter.report import BatchNorm, FoldOutcome, Report, SelfCheck, TensorSpec
+from exporter.report import BatchNorm, FoldOutcome, HalfWeights, Report, SelfCheck, TensorSpec
 from exporter.text_table import common_scope, table, wrapped
 
 __all__ = ["inspection_lines", "report_lines"]
@@ -31,7 +31,8 @@ def report_lines(report: Report, width: int | None, *, detail: int = 0) -> list[
     lines += _other_folds(report.folds, width)
     lines += _decisions("decided", report.decisions, width)
     check = [] if report.check is None else wrapped(_check(report.check), width)
-    lines += ["", *warnings, *check, _summary(report)]
+    half = [] if report.half is None else _half(report.half, width)
+    lines += ["", *warnings, *check, *half, _summary(report)]
     return [*lines, *(f"wrote {file.path} ({_size(file.bytes)})" for file in report.files)]
 
 
@@ -172,6 +173,18 @@ def _check(check: SelfCheck) -> str:
     few = ", ".join(check.taken_back[:_FEW])
     more = f" and {len(check.taken_back) - _FEW} more" if len(check.taken_back) > _FEW else ""
     return f"{line}; wrong otherwise, and so not folded, a mistake in ckpt2onnx: {few}{more}"
+
+
+def _half(half: HalfWeights, width: int | None) -> list[str]:
+    """What is stored in float16, and what that has changed."""
+    count = f"{len(half.rounded)} tensor{'s' if len(half.rounded) != 1 else ''}"
+    moved = ", ".join(f"{name} by {share:.2g} of its size" for name, share in half.errors)
+    told = f"on the examples that moves {moved}" if moved else "there are no examples to measure what that changes on"
+    line = f"weights in float16: {count}; {told}" if half.rounded else "weights in float16: there are none to round"
+    return [
+        *wrapped(line, width),
+        *(line for name, reason in half.kept for line in wrapped(f"  not {name}: {reason}", width)),
+    ]
 
 
 _FEW = 4

@@ -14,6 +14,7 @@ __all__ = [
     "FileUsed",
     "FileWritten",
     "FoldOutcome",
+    "HalfWeights",
     "NormStatistics",
     "Report",
     "SelfCheck",
@@ -128,6 +129,22 @@ class SelfCheck:
 
 
 @dataclass(frozen=True)
+class HalfWeights:
+    """What storing weights in float16 has changed.
+
+    Attributes:
+        rounded: The weight tensors that are stored so.
+        kept: Those that stay in float32, each with the reason.
+        errors: For each output how far the examples have moved, relative to its size; for integers the share that
+            differs. Empty if there are no examples.
+    """
+
+    rounded: tuple[str, ...]
+    kept: tuple[tuple[str, str], ...]
+    errors: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
 class FileWritten:
     """A file that was written."""
 
@@ -165,6 +182,7 @@ class Report:
     seconds: float
     check: SelfCheck | None = None
     read: tuple[FileUsed, ...] = ()
+    half: HalfWeights | None = None
 
     def fold_of(self, batch_norm: str) -> FoldOutcome | None:
         """What became of a batch norm; None if the fold never met it."""

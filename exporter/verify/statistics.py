@@ -35,6 +35,7 @@ _FURTHEST = 25.0
 _BETTER = 0.95
 _DIGITS = 3
 _LEAST = 0.03
+_NOTHING = 1e-8
 
 
 @dataclass(frozen=True)
@@ -326,7 +327,7 @@ def _not_negative(matrix: Array) -> Array:
     No part is left out altogether, since what it goes through would not be exercised; one that changes nothing that
     the statistics tell of stays at 1.
     """
-    telling = matrix.any(0)
+    telling = matrix.sum(0) > _NOTHING * matrix.sum(0).max(initial=0.0)
     if not telling.all():
         found = np.ones(matrix.shape[1])
         found[telling] = _not_negative(matrix[:, telling]) if telling.any() else 1.0

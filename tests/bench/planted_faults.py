@@ -217,12 +217,13 @@ def options_of(source: Path) -> Options:
     if not facts.is_file():
         return Options()
     case = json.loads(facts.read_text(encoding="utf-8"))
-    given = case["options"]
-    ends = {"inputs": dict.fromkeys(case["inputs"]), "outputs": tuple(case["outputs"])} if case["names"] else {}
-    values = {
-        name: value if isinstance(value, str) else json.dumps(value) for name, value in given.pop("values", {}).items()
+    given: dict[str, Any] = case["options"]
+    given["values"] = {
+        name: value if isinstance(value, str) else json.dumps(value) for name, value in given.get("values", {}).items()
     }
-    return Options(values=values, **ends, **given)
+    if case["names"]:
+        given |= {"inputs": dict.fromkeys(case["inputs"]), "outputs": tuple(case["outputs"])}
+    return Options(**given)
 
 
 def main(sources: list[str]) -> None:
@@ -253,9 +254,8 @@ def report(outcomes: list[Outcome]) -> None:
             f"{stored} ({stored / count:.1%}) by stored examples"
         )
     told = [one for one in outcomes if one.stated is not None]
-    noticed, stated = (
-        sum(found) / max(len(told), 1) for found in ([o.against for o in told], [o.stated for o in told])
-    )
+    noticed = sum(one.against for one in told) / max(len(told), 1)
+    stated = sum(bool(one.stated) for one in told) / max(len(told), 1)
     print(f"of {len(told)} faults in channels {noticed:.1%} noticed with --against; the verdicts say {stated:.1%}")
 
 
