@@ -122,7 +122,8 @@ def _places(model: ir.Model, fault: str) -> Iterator[tuple[ir.Node, ir.Value | N
 
 def _is_place(node: ir.Node, fault: str) -> bool:
     if fault == "bias":
-        return node.op_type == "Add" and any(_is_bias(value) for value in node.inputs)
+        computed = any(value is not None and constant_array(value) is None for value in node.inputs)
+        return node.op_type == "Add" and computed and any(_is_bias(value) for value in node.inputs)
     if fault == "epsilon":
         return node.op_type == "BatchNormalization"
     if fault == "relu":
