@@ -76,7 +76,8 @@ def load(
         return Net(bundle, Plain(bundle, limits))
 
     def compiled() -> Compiled:
-        return engine.load(source, accuracy=accuracy, threads=threads, tune=tune, limits=limits)
+        made: Compiled = engine.load(source, accuracy=accuracy, threads=threads, tune=tune, limits=limits)
+        return made
 
     found = _native(source, compiled, threads) if native and not tune and accuracy == "standard" else None
     executor = compiled() if found is None else found
