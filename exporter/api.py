@@ -30,6 +30,7 @@ from exporter.targets.onnx_file import data_files
 from exporter.targets.opsets import DEFAULT_OPSET
 from exporter.targets.outputs import chosen, output_folders, output_paths, output_writers
 from exporter.targets.ownership import check_ownership
+from exporter.verify.probes import NoExample
 from runtime.pair import EXPORT_ID
 
 __all__ = ["export", "inspect"]
@@ -131,7 +132,7 @@ def export(
     write_files(writers, inputs=protected, superseded=_superseded(onnx_path, wanted), folders=folders)
     files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
     ends = _ends(standard, unfolded)
-    notes = (*unfolded.notes, *raised, *_notes(bool(result.probes)))
+    notes = (*unfolded.notes, *raised, *_notes(result.no_example))
     return _report(path, unfolded, ends, result, half, notes, files, _read(path, graph_path), start)
 
 
@@ -192,10 +193,18 @@ def _superseded(onnx_path: Path, wanted: tuple[str, ...]) -> Callable[[], Iterab
     return partial(data_files, onnx_path) if "onnx" in wanted else tuple
 
 
-def _notes(has_probes: bool) -> tuple[str, ...]:
-    if has_probes:
+def _notes(no_example: NoExample | None) -> tuple[str, ...]:
+    """Why there are no example outputs."""
+    if no_example is None:
         return ()
-    return ("too large to record example outputs in the bundle at export; verify it with --against",)
+    return (f"the bundle has no example outputs: {_NO_EXAMPLE[no_example]}",)
+
+
+_NO_EXAMPLE: dict[NoExample, str] = {
+    "too large": "the model is too large to record some at export; verify it with --against",
+    "no inputs": "values for its inputs can't be made up; verify it with --data",
+    "fails": "it doesn't run on values that are made up for its inputs; verify it with --data",
+}
 
 
 def inspect(

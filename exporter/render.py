@@ -167,6 +167,7 @@ def _check(check: SelfCheck) -> str:
     if check.left_out is not None:
         return f"not checked: {_LEFT_OUT[check.left_out]}"
     examples = "1 example" if check.examples == 1 else f"{check.examples} examples"
+    examples += " of smaller inputs, as it is large" if check.smaller else ""
     line = f"checked: as the unfolded model on {examples}, to {check.share:.2g} of what noise explains"
     if not check.taken_back:
         return line
@@ -191,7 +192,9 @@ _FEW = 4
 
 _LEFT_OUT = {
     "asked for": "--no-check",
-    "no example": "no example could be made up, or it would be too much work to run; verify it with --against",
+    "too large": "it would be too much work, and smaller inputs don't tell; verify it with --against",
+    "no inputs": "values for its inputs can't be made up; verify it with --data",
+    "fails": "it doesn't run on values that are made up for its inputs; verify it with --data",
     "nothing to compare": "the unfolded model's own outputs are no numbers, or nothing but noise, on the examples",
 }
 

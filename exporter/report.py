@@ -120,12 +120,14 @@ class SelfCheck:
         taken_back: The nodes and layers whose folds were found to be off, and so were taken back; in the order of the
             graph. All of them if they are too many to be told apart.
         left_out: Why it wasn't run; None if it was.
+        smaller: Whether it was run on inputs that are smaller than the model says, as the model is large.
     """
 
     examples: int
     share: float = 0.0
     taken_back: tuple[str, ...] = ()
-    left_out: Literal["asked for", "no example", "nothing to compare"] | None = None
+    left_out: Literal["asked for", "too large", "no inputs", "fails", "nothing to compare"] | None = None
+    smaller: bool = False
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,9 @@ def centred(affine: Affine, dtype: np.dtype[np.generic]) -> tuple[Affine, Affine
 _SMALL = 1 << 14
 """Up to how many weights are looked at."""
 
+_FRACTIONS = 64.0
+"""Whole numbers of these are told from weights that were trained."""
+
 
 class Exactness:
     """Which tensors may hold exact numbers, of which every digit counts; nodes are to be noted in the graph's order.
@@ -156,12 +159,12 @@ class Exactness:
         return bool(given) and all(v in self._rounded for v in given)
 
     def _whole_numbers(self, weights: ir.Value) -> Array | None:
-        """The weights, if these are few, and all of them whole numbers."""
+        """The weights, if these are few, and all of them whole numbers of one power of 2: products are exact then."""
         shape = weights.shape
         if shape is None or prod(d if isinstance(d, int) else _SMALL + 1 for d in shape.dims) > _SMALL:
             return None
         array = self._constants.compute(weights)
-        return array if np.all(array == np.rint(array)) else None
+        return array if np.all(array * _FRACTIONS == np.rint(array * _FRACTIONS)) else None
 
 
 def _is_float(value: ir.Value | None) -> bool:

@@ -91,7 +91,8 @@ class _Folding:
         for site in self._sites.values():
             self._fold(site)
         for site in self._sites.values():
-            write_leftover(self._graph, self._namer, site, centre=self._centre_of_leftover(site))
+            divide = (node := site.input.producer()) is not None and self._exactness.subtracts(node)
+            write_leftover(self._graph, self._namer, site, centre=self._centre_of_leftover(site), divide=divide)
         _remove_unused(self._graph)
         edit.remove_dead(self._model)
         namer = Namer(self._model.graph)
