@@ -103,4 +103,5 @@ def _carried(node: ir.Node) -> Iterator[list[object]]:
     body = node.attributes["body"].as_graph()
     for value, inner in zip(node.inputs[2:], body.outputs[1:], strict=False):
         if value is not None and value.shape is not None and inner.shape is not None:
-            yield from (list(pair) for pair in zip(value.shape.dims, inner.shape.dims, strict=False))
+            for before, after in zip(value.shape.dims, inner.shape.dims, strict=False):
+                yield [before, after]

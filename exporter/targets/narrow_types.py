@@ -33,9 +33,10 @@ def widened(target: Target, call: Call) -> Sequence[ir.Value] | None:
     """The op in a wider type, between Casts; None where its own has a kernel."""
     types = _WIDE.get(call.op_type)
     data = call.input(1 if call.op_type == "Where" else 0)
-    if types is None or data is None or data.dtype not in types:
+    narrow = None if data is None else data.dtype
+    if types is None or narrow is None or narrow not in types:
         return None
-    narrow, wide = data.dtype, types[data.dtype].value
+    wide = types[narrow].value
     inputs = [
         target.step(call, "Cast", value, to=wide) if value is not None and value.dtype == narrow else value
         for value in call.inputs[1:]

@@ -204,7 +204,7 @@ def _lstm_of(h: State, c: State, o: Atom | None, shown: Function, c_after: Sum) 
 
 def _lstm_gates(h: State, c: State, atoms: tuple[Atom | None, ...], shown: Function, c_after: Sum) -> Cell | None:
     width = _units(h)
-    seen = ([c], list(c_after.terms), [c], [])
+    seen: tuple[Sequence[Atom], ...] = ([c], list(c_after.terms), [c], [])
     gates: list[_Gate] = []
     peepholes: list[Array] = []
     for atom, extra in zip(atoms, seen, strict=True):

@@ -235,8 +235,10 @@ class _Layer:
         if isinstance(length, int):
             most = self.namer.constant(f"{self.node.name}/longest", np.array(length, np.int32))
         else:
-            size = self._make("Shape", [steps], {"start": 0, "end": 1}, dtype=ir.DataType.INT64).outputs[0]
+            whole, axis = _of_same_size(steps, 0)
+            size = self._make("Shape", [whole], {"start": axis, "end": axis + 1}, dtype=ir.DataType.INT64).outputs[0]
             most = self._make("Cast", [size], {"to": ir.DataType.INT32.value}, dtype=ir.DataType.INT32).outputs[0]
+            size.shape = most.shape = ir.Shape([1])
         shape = value.shape
         value = self._make("Min", [value, most], {}, dtype=ir.DataType.INT32).outputs[0]
         value.shape = shape
@@ -393,6 +395,17 @@ class _Layer:
         return node
 
 
+def _of_same_size(value: ir.Value, axis: int) -> tuple[ir.Value, int]:
+    """A tensor that a value has an axis from, as it is moved and reversed, and which axis that is there."""
+    node = value.producer()
+    while is_op(node, "Identity", "ReverseSequence", "Transpose") and node is not None and node.inputs[0] is not None:
+        if node.op_type == "Transpose":
+            axis = list(node.attributes["perm"].as_ints())[axis]
+        value = node.inputs[0]
+        node = value.producer()
+    return value, axis
+
+
 def _picks_last_row(node: ir.Node) -> bool:
     """Whether a node gives the last row of its first input."""
     numbers = [constant_array(value) for value in node.inputs[1:]]
@@ -404,7 +417,8 @@ def _picks_last_row(node: ir.Node) -> bool:
         return axis == 0 and index is not None and index.ndim == 0 and int(index) in last
     if not is_op(node, "Slice"):
         return False
-    starts, stops, axes, steps = [*numbers, *[None] * (4 - len(numbers))]
+    given = dict(enumerate(numbers))
+    starts, stops, axes, steps = (given.get(place) for place in range(4))
     if starts is None or stops is None or axes is None or axes.tolist() != [0] or starts.tolist() != [-1]:
         return False
     return (steps is None or steps.tolist() == [1]) and bool(stops[0] >= np.iinfo(np.int32).max)

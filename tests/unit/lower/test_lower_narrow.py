@@ -1,4 +1,4 @@
-"""Element types that onnxruntime's kernels lack, and parts of computed sizes, as TensorFlow has them, in every engine."""
+"""Element types that onnxruntime lacks kernels for, and parts of computed sizes, as TensorFlow has them."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _random = np.random.default_rng(11)
 _INPUT = {gates: _random.standard_normal((WIDTH, gates * UNITS)) for gates in (1, 2, 3, 4)}
 _RECURRENT = {gates: _random.standard_normal((UNITS, gates * UNITS)) for gates in (1, 2, 3, 4)}
 _BIAS = _random.standard_normal(4 * UNITS)
-_FEEDS = {
+_FEEDS: dict[str, Any] = {
     "x": _random.standard_normal((TIME, BATCH, WIDTH)),
     "h": _random.standard_normal((BATCH, UNITS)),
     "c": _random.standard_normal((BATCH, UNITS)),
@@ -94,7 +94,7 @@ def _model(step: Step, count: int, *, lengths: bool = False, steps: int | None =
     with b.body("body") as body:
         number = b.body_input("step", ir.DataType.INT64, ())
         b.body_input("going", ir.DataType.BOOL, ())
-        states = [b.body_input(f"{v.name}/before", ir.DataType.DOUBLE, ("N", UNITS)) for v in initial]
+        states = [b.body_input(f"{v.name}/before", ir.DataType.DOUBLE, (ir.SymbolicDim("N"), UNITS)) for v in initial]
         after = step(b, b.op("Gather", x, number, axis=0), states)
         output = after[0]
         if ends is not None:
@@ -128,7 +128,7 @@ def test_layers_are_found(name: str, lengths: bool) -> None:
     """The same numbers, of all steps and the last states, also where sequences end early or at once."""
     step, count, expected = CASES[name]
     model = _model(step, count, lengths=lengths)
-    feeds = {value.name: _FEEDS[str(value.name)] for value in model.graph.inputs}
+    feeds = {str(value.name): _FEEDS[str(value.name)] for value in model.graph.inputs}
     before = evaluate(model, feeds)
     find_recurrent_layers(model)
     edit.check(model)
@@ -142,13 +142,13 @@ def test_layers_are_found(name: str, lengths: bool) -> None:
 def test_lengths_past_the_sequence_are_its_end() -> None:
     """A length may be larger than there are steps, which ONNX's op doesn't take."""
     model = _model(_lstm, 2, lengths=True)
-    feeds = {value.name: _FEEDS[str(value.name)] for value in model.graph.inputs}
+    feeds = {str(value.name): _FEEDS[str(value.name)] for value in model.graph.inputs}
     feeds["lengths"] = np.array([9, 2, 5], np.int64)
     before = evaluate(model, feeds)
     find_recurrent_layers(model)
-    node = next(node for node in model.graph if node.op_type == "LSTM")
-    assert node.inputs[4] is not None
-    assert node.inputs[4].producer() is not None and node.inputs[4].producer().op_type == "Min"  # type: ignore[union-attr]
+    (node,) = (node for node in model.graph if node.op_type == "LSTM")
+    bounded = None if node.inputs[4] is None else node.inputs[4].producer()
+    assert bounded is not None and bounded.op_type == "Min"
     for key, array in evaluate(model, feeds).items():
         np.testing.assert_allclose(array, before[key], rtol=0, atol=1e-12)
 
