@@ -32,7 +32,7 @@ def _node(op: str, *inputs: str, **attributes: Any) -> Node:
     return Node("y", op, tuple(Ref(name) for name in inputs), (), attributes)
 
 
-CASES = {
+CASES: dict[str, tuple[list[Node], dict[str, tuple[int | None, ...]], dict[str, int], list[str]]] = {
     "sum": ([_node("AddV2", "a", "b")], {"a": (None, 3), "b": (None, 3)}, {}, ["N", "N"]),
     "product": ([_node("MatMul", "a", "b")], {"a": (None, 3), "b": (None, 4)}, {}, ["N", "b_dim0"]),
     "lookup": (
