@@ -14,7 +14,15 @@ from exporter.formats.records import Array
 from exporter.inference.assigned import read_assigned
 from exporter.inference.batch_norm import recognise
 from exporter.inference.blends import resolve_blends
-from exporter.inference.conditions import IFS, Condition, find_conditions, open_switches, take_both
+from exporter.inference.conditions import (
+    CASES,
+    IFS,
+    Condition,
+    find_conditions,
+    mark_conditional,
+    open_switches,
+    take_both,
+)
 from exporter.inference.dropout import drop_noise
 from exporter.inference.findings import Findings
 from exporter.inference.flags import resolve_flags
@@ -204,7 +212,8 @@ class _Inference:
         for _ in rounds("opening the conditions on data"):
             resolve_flags(self.rewriter, inliner, outputs, self.findings)
             needed = {node.name for node in self.rewriter.order(outputs)}
-            calls = [c for c in find_conditions(self.rewriter, outputs) if c.node.op in IFS and c.node.name in needed]
+            conditions = find_conditions(self.rewriter, outputs)
+            calls = [c for c in conditions if c.node.op in IFS | CASES and c.node.name in needed]
             for condition in calls:
                 self._keep(inliner, condition)
             if not calls:
@@ -216,7 +225,8 @@ class _Inference:
         take_both(self.rewriter, inliner, condition)
 
     def _keep_conditions_on_data(self, inliner: Inliner, outputs: list[Ref]) -> None:
-        """Conditions that are left depend on data: both sides are computed and one is selected."""
+        """Conditions that are left depend on data: one of both sides is selected."""
+        mark_conditional(self.rewriter, self.rewriter.order(outputs, controls=True))
         for condition in find_conditions(self.rewriter, outputs):
             if condition.node.op in MERGES:
                 self._keep(inliner, condition)

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import onnx_ir as ir
 
-from exporter.inference.model import LOOP, LoopBody
+from exporter.inference.model import LoopBody, read_inside
 from exporter.inference.nesting import all_nodes
 from exporter.ir.builder import Builder
 from exporter.lower.tf.context import RefusalError
@@ -114,11 +114,10 @@ class LoopForm:
         """What reads each tensor, copies aside: name and position; "following" and "condition" are the loop's own."""
         found: dict[Ref, list[tuple[str, int]]] = {}
         inner = all_nodes(self.body.nodes)
-        bodies = [node.attribute("body") for node in inner if node.op == LOOP]
         reads = [(node.name, i, ref) for node in inner for i, ref in enumerate(node.inputs) if node.op != "Identity"]
         reads += [("following", i, ref) for i, ref in enumerate(self.body.following)]
         reads += [("condition", 0, self.body.condition)]
-        reads += [("inner", 0, ref) for body in bodies for ref in (*body.following, body.condition)]
+        reads += [("inner", 0, ref) for node in inner for ref in read_inside(node)[1]]
         for name, position, ref in reads:
             found.setdefault(self._source(ref), []).append((name, position))
         for node in inner:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
-from exporter.inference.model import LOOP
+from exporter.inference.model import read_inside
 from exporter.inference.nesting import all_nodes
 from exporter.ir.dims import UNKNOWN, Dims, same_dim, to_shape
 from exporter.lower.loop_form import Driver, LoopForm
@@ -94,8 +94,7 @@ class _Loop:
                 needed.add(node.name)
                 inner = all_nodes([node])
                 pending += [ref.node for other in inner for ref in other.inputs]
-                bodies = [other.attribute("body") for other in inner if other.op == LOOP]
-                pending += [ref.node for body in bodies for ref in (*body.following, body.condition)]
+                pending += [ref.node for other in inner for ref in read_inside(other)[1]]
         return [node for node in self.body.nodes if node.name in needed]
 
     def _step(self) -> _Step | None:

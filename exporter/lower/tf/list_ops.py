@@ -9,13 +9,14 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.inference.conditions import GUARDED
+from exporter.ir.builder import Builder
 from exporter.ir.dims import UNKNOWN, Dims
 from exporter.lower.tf.context import NodeContext, RefusalError
 from exporter.lower.tf.dtypes import dtype_of_number
 from exporter.lower.tf.lists import Operand, TensorList, merged_dims, same_number, tensor_of
 from exporter.lower.tf.vectors import as_int64, cast, scalar, vector
 
-__all__ = ["LIST_OPS", "PASSING", "SELECTS", "ListFunction", "select"]
+__all__ = ["LIST_OPS", "PASSING", "SELECTS", "ListFunction", "list_of", "select"]
 
 PASSING = frozenset({"Identity", "IdentityN", "StopGradient", "Snapshot", "PreventGradient"})
 """Ops that give on lists as they are."""
@@ -107,10 +108,17 @@ def _from_tensor(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:
 
 
 def _of(ctx: NodeContext, whole: ir.Value) -> TensorList:
-    dims = ctx.shape(whole)
-    size = ctx.op("Shape", whole, start=0, end=1)
-    size = scalar(ctx, cast(ctx, size, ir.DataType.INT32))
-    return TensorList(size, ctx.dtype(whole), None if dims is None else dims[1:], whole)
+    return list_of(ctx.builder, whole)
+
+
+def list_of(builder: Builder, whole: ir.Value) -> TensorList:
+    """The rows of a tensor as a list."""
+    dims = builder.shape(whole)
+    size = builder.op("Cast", builder.op("Shape", whole, start=0, end=1), to=ir.DataType.INT32.value)
+    size = builder.op("Reshape", size, builder.constant(np.zeros(0, np.int64)))
+    if whole.dtype is None:
+        raise RefusalError("the element type of a TensorArray is not known")
+    return TensorList(size, whole.dtype, None if dims is None else dims[1:], whole)
 
 
 def _get(ctx: NodeContext, held: TensorList, index: ir.Value) -> ir.Value:
