@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["BatchNorm", "Decision", "FileWritten", "FoldOutcome", "Report", "SelfCheck", "TensorSpec"]
+from exporter.decisions import Decision
+
+__all__ = ["BatchNorm", "FileWritten", "FoldOutcome", "Report", "SelfCheck", "TensorSpec"]
 
 
 @dataclass(frozen=True)
@@ -23,24 +25,6 @@ class TensorSpec:
     dtype: str
     shape: tuple[int | str, ...] | None
     reason: str = ""
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A choice that changes numbers.
-
-    Attributes:
-        kind: `flag`, `statistics`, `dropout`, `noise`, `ema`, `gamma`, `beta`, `output`, `input`, `condition`, `value`,
-            `architecture`, `preprocessing`.
-        subject: The tensor, variable or layer that it is about.
-        choice: What was chosen.
-        reason: Why.
-    """
-
-    kind: str
-    subject: str
-    choice: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -138,4 +122,4 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain lists and dicts."""
-        return asdict(self)
+        return asdict(self) | {"decisions": [decision.to_json() for decision in self.decisions]}

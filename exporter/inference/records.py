@@ -44,8 +44,8 @@ def describe(
 
 def _keeping_batches(findings: Findings) -> str:
     """The arguments that let batch norms normalise by the batch: flags that chose the moving statistics, too."""
-    flags = [d for d in findings.decisions if d.kind == "flag" and d.choice in ("true", "false")]
-    values = [f"--set {d.subject}={'false' if d.choice == 'true' else 'true'}" for d in flags]
+    flags = [d for d in findings.decisions if d.kind == "flag" and isinstance(d.value, bool)]
+    values = [f"--set {d.subject}={'false' if d.value else 'true'}" for d in flags]
     return " ".join([*values, "--keep-batch-statistics"])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["LAYERS", "PACKAGES", "modules", "violations"]
 
 LAYERS = (
-    ("runtime",),
+    ("runtime", "exporter.decisions"),
     (
         "exporter._deferred",
         "exporter._version",

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
+from exporter.decisions import Choice, Decision, Reason
 from exporter.inspection import Inspection
 from exporter.render import inspection_lines, report_lines
-from exporter.report import BatchNorm, Decision, FoldOutcome, Report, TensorSpec
+from exporter.report import BatchNorm, FoldOutcome, Report, TensorSpec
 
-_STATISTICS = Decision("statistics", "bn", "moving_mean and moving_variance", "updated by the graph")
-_DROPOUT = Decision("dropout", "drop", "identity", "dropout")
+_STATISTICS = Decision("statistics", "bn", ("moving_mean", "moving_variance"), Reason.UPDATED_BY_GRAPH)
+_DROPOUT = Decision("dropout", "drop", Choice.IDENTITY, Reason.DROPOUT)
 _REASON = "the convolution's output is an output of the model, too, so that its kernel has to stay"
 
 
