@@ -1,8 +1,8 @@
 """Lets conditions on data compute only the side that is taken, where computing both could be wrong, or take long.
 
-A condition is first a `SelectV2` of both sides (see `conditions`). What only one side needs, and TensorFlow computes on
-that side alone, can go into a branch of an `IF` node; the selections then are what that gives. It has to where a side
-holds a loop, which need not end if the other is taken; what may fail on the data of the other side; and what takes long.
+A condition is first a `SelectV2` of both sides (see `conditions`). What only one side needs, and TensorFlow computes
+on that side alone, can go into a branch of an `IF` node; the selections then are what that gives. It has to where a
+side holds a loop, which need not end if the other is taken; what may fail on data of the other side; what takes long.
 """
 
 from __future__ import annotations

@@ -209,8 +209,8 @@ class _Frames:
                 rewriter.redirect(Ref(node.name, 1), Ref(node.name))
         for node in self._nodes:
             if node.op in _COPIES:
-                attributes = {**node.attributes, "loop": node.name} if node.op == "LoopCond" else node.attributes
-                rewriter.put(Node(node.name, "Identity", node.inputs, node.controls, attributes))
+                noted = {"loop": node.name} if node.op == "LoopCond" else {}
+                rewriter.put(Node(node.name, "Identity", node.inputs, node.controls, {**node.attributes, **noted}))
         exits = {rewriter.inputs(n)[0]: n for n in map(self._now, self._nodes) if n.op == LOOP_RESULT}
         for state in invariant:
             result = exits.get(state)

@@ -71,10 +71,19 @@ class _Condition:
         values = [(_held(a), _held(b)) for a, b in zip(then[0].outputs, otherwise[0].outputs, strict=True)]
         if any(a.dtype != b.dtype for a, b in values):
             raise RefusalError("its sides are of different element types")
-        dims = [_common(self.builder.shape(a), self.builder.shape(b)) for a, b in values]
+        dims = [self._dims(pair, *both) for pair, both in zip(pairs, values, strict=True)]
         types = [a.dtype for a, _ in values]
         results = self.builder.either(predicate, then[0], otherwise[0], list(zip(types, dims, strict=True)))
         return tuple(self._result(a, b, value) for (a, b), value in zip(pairs, results, strict=True))
+
+    def _dims(self, pair: tuple[Operand, Operand], then: ir.Value, otherwise: ir.Value) -> Dims | None:
+        """What is known of the shape of a result; all elements of a list have one."""
+        a, b = pair
+        common = _common(self.builder.shape(then), self.builder.shape(otherwise))
+        if not isinstance(a, TensorList) or not isinstance(b, TensorList):
+            return common
+        element = merged_dims(a.element, b.element)
+        return common if element is None else (UNKNOWN if common is None else common[0], *element)
 
     def _side(self, name: str, nodes: Sequence[Node], wanted: Sequence[Ref]) -> tuple[ir.Graph, list[Operand]] | None:
         """A side as a subgraph without inputs, and what its results are."""
@@ -92,7 +101,8 @@ class _Condition:
         if not isinstance(then, TensorList) or not isinstance(otherwise, TensorList):
             raise RefusalError("one of its sides gives a TensorArray, and the other a tensor")
         if then.grows or otherwise.grows or not same_number(self.builder, then.size, otherwise.size):
-            return replace(list_of(self.builder, value), grows=then.grows or otherwise.grows)
+            element = merged_dims(then.element, otherwise.element)
+            return replace(list_of(self.builder, value), element=element, grows=then.grows or otherwise.grows)
         return replace(then, element=merged_dims(then.element, otherwise.element), whole=value)
 
 

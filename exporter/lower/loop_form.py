@@ -49,10 +49,17 @@ class Driver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A list that each step adds one element to: the tensor that is written, and the nodes that only do that."""
+    """A list that each step adds one element to.
+
+    Attributes:
+        item: The tensor that is written.
+        nodes: The nodes that only do that.
+        grows: Whether writing behind the end makes the list longer.
+    """
 
     item: Ref
     nodes: frozenset[str]
+    grows: bool
 
 
 class LoopForm:
@@ -164,7 +171,8 @@ class LoopForm:
         else:
             return None
         copies = {other.name for other in self.body.nodes if self._source(Ref(other.name)) in (state, Ref(node.name))}
-        return Scan(item, frozenset({*copies, node.name}))
+        grows = held.grows or bool(node.attribute("resize_if_index_out_of_bounds", False))
+        return Scan(item, frozenset({*copies, node.name}), grows)
 
     def _is_step(self, ref: Ref) -> bool:
         """Whether a number is that of the step, from 0."""

@@ -22,7 +22,7 @@ from exporter.lower.tf.complex_numbers import COMPLEX_OPS, Complex, ComplexOpera
 from exporter.lower.tf.context import Memory, NodeContext, RefusalError
 from exporter.lower.tf.dtypes import dtype_of_number
 from exporter.lower.tf.list_ops import LIST_OPS, PASSING, SELECTS, select
-from exporter.lower.tf.lists import Operand, TensorList
+from exporter.lower.tf.lists import Operand, TensorList, same_number
 from exporter.lower.tf.refusals import Refusals
 from exporter.lower.tf.spectra import SPECTRA
 from exporter.lower.tf.text import UNTRANSLATED
@@ -143,6 +143,8 @@ class _Lowering:
     def _is_selection(self, node: Node) -> bool:
         """Whether both sides of a condition are of the same size, so that computing both comes to the same."""
         first, second = (self._operand(ref) for ref in node.inputs[1:])
+        if isinstance(first, TensorList) and isinstance(second, TensorList):
+            return not (first.grows or second.grows) and same_number(self.builder, first.size, second.size)
         if not isinstance(first, ir.Value) or not isinstance(second, ir.Value):
             return True
         return same_dims(self.builder.shape(first), self.builder.shape(second))

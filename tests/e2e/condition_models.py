@@ -1,4 +1,4 @@
-"""Functions with conditions on their data, and inputs that take every side."""
+"""Functions with conditions and lists that depend on their data, and inputs that take every side."""
 
 from __future__ import annotations
 
@@ -154,6 +154,72 @@ def _convolved(x: Any) -> Any:
     return tf.nn.conv2d(deep[..., 1:], kernel, 2, "VALID")
 
 
+def _kept_rows(x: Any) -> Any:
+    """A list that grows on one side of a condition only, and that is asked for its size."""
+    rows = tf.TensorArray(tf.float32, size=0, dynamic_size=True)
+    for i in tf.range(tf.shape(x)[0]):
+        if x[i, 0] > 0.5:
+            rows = rows.write(rows.size(), x[i])
+    return rows.stack()
+
+
+def _lists(x: Any) -> Any:
+    """Lists that grow from one element on, by as many steps as it takes, and one that is written backwards."""
+    first = tf.TensorArray(tf.float32, 1, dynamic_size=True, clear_after_read=False).write(0, x[0])
+    _, more = tf.while_loop(
+        lambda i, _: i < 6, lambda i, held: (i + 1, held.write(i, held.read(i - 1) * 1.1)), (1, first)
+    )
+    _, _, sums = tf.while_loop(
+        lambda i, s, _: tf.reduce_sum(tf.abs(s)) < 30.0,
+        lambda i, s, held: (i + 1, s + tf.abs(x[0]), held.write(i, s)),
+        (0, tf.zeros([4]), tf.TensorArray(tf.float32, 0, dynamic_size=True)),
+    )
+    backwards = tf.TensorArray(tf.float32, 6, element_shape=[4])
+    _, backwards = tf.while_loop(
+        lambda i, _: i < 3, lambda i, held: (i + 1, held.write(5 - 2 * i, x[i])), (0, backwards)
+    )
+    return more.stack(), sums.stack()[-1], sums.size(), backwards.stack()
+
+
+_BEAM, _WORDS, _LONGEST = 3, 7, 6
+
+
+def _beam_search(x: Any) -> Any:
+    """A cell that writes words; of all continuations the best are kept, until all have ended; then traced back."""
+    words = tf.constant(np.sin(np.arange(_WORDS * 4, dtype=np.float32) * 1.7).reshape(_WORDS, 4))
+    batch = tf.shape(x)[0]
+    only_end = tf.constant([[[0.0] + [-1e9] * (_WORDS - 1)]])
+
+    def step(t: Any, h: Any, total: Any, ended: Any, written: Any, parents: Any) -> Any:
+        scores = tf.reshape(tf.nn.log_softmax(tf.matmul(h, words, transpose_b=True)), [batch, _BEAM, _WORDS])
+        scores = tf.where(ended[..., None], only_end, scores)
+        total, places = tf.nn.top_k(tf.reshape(total[..., None] + scores, [batch, _BEAM * _WORDS]), _BEAM)
+        parent, word = places // _WORDS, places % _WORDS
+        h = tf.gather(tf.reshape(h, [batch, _BEAM, 4]), parent, batch_dims=1)
+        h = tf.tanh(0.7 * tf.reshape(h, [-1, 4]) + tf.gather(words, tf.reshape(word, [-1])))
+        ended = tf.logical_or(tf.gather(ended, parent, batch_dims=1), tf.equal(word, 0))
+        return t + 1, h, total, ended, written.write(t, word), parents.write(t, parent)
+
+    def goes_on(t: Any, _h: Any, _total: Any, ended: Any, *_: Any) -> Any:
+        return tf.logical_and(t < _LONGEST, tf.logical_not(tf.reduce_all(ended)))
+
+    lists = [tf.TensorArray(tf.int32, 0, dynamic_size=True) for _ in range(2)]
+    total = tf.tile([[0.0] + [-1e9] * (_BEAM - 1)], [batch, 1])
+    start = (0, tf.repeat(x, _BEAM, axis=0), total, tf.zeros([batch, _BEAM], tf.bool), *lists)
+    _, _, total, _, written, parents = tf.while_loop(goes_on, step, start)
+    written, parents = written.stack(), parents.stack()
+    length = tf.shape(written)[0]
+
+    def back(t: Any, places: Any, found: Any) -> Any:
+        word = tf.gather(written[t], places, batch_dims=1)
+        return t - 1, tf.gather(parents[t], places, batch_dims=1), found.write(t, word)
+
+    places = tf.tile(tf.range(_BEAM)[None], [batch, 1])
+    start = (length - 1, places, tf.TensorArray(tf.int32, length))
+    _, _, found = tf.while_loop(lambda t, *_: t >= 0, back, start)
+    return tf.transpose(found.stack(), [1, 2, 0]), total
+
+
 _SIGNS = ([_POSITIVE], [-_POSITIVE])
 _IMAGE = np.sin(np.arange(64, dtype=np.float32)).reshape(1, 8, 8, 1)
 
@@ -170,5 +236,8 @@ CASES = [
     ConditionCase(_looked_up, [_ROWS, _NUMBER], [[_POSITIVE, np.array(i, np.int32)] for i in (0, 2, 50)], 2),
     ConditionCase(_interleaved, [_ROWS], _SIGNS, 4),
     ConditionCase(_mapped, [tf.TensorSpec([None], tf.int32), _ROWS], [[np.array([3, 0, 5], np.int32), _POSITIVE]], 1),
+    ConditionCase(_kept_rows, [_ROWS], _SIGNS, 1),
+    ConditionCase(_lists, [_ROWS], _SIGNS, 0),
+    ConditionCase(_beam_search, [_ROWS], [*_SIGNS, [_POSITIVE[::-1] * 3]], 0),
     ConditionCase(_convolved, [tf.TensorSpec([None, 8, 8, 1], tf.float32)], [[_IMAGE + 2], [_IMAGE - 2]], 1),
 ]

@@ -1,4 +1,4 @@
-"""Conditions on data, from a SavedModel and a frozen graph to every engine: only the side that is taken is computed."""
+"""Conditions, and lists that depend on data, from SavedModels and frozen graphs to every engine."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
 
 _CLOSE = 1e-5
 
-_NAMES = (
-    "endless sizes empty kinds nested in_steps in_the_condition numbered cheap looked_up interleaved mapped convolved"
-).split()
+_NAMES = [
+    *("endless", "sizes", "empty", "kinds", "nested", "in_steps", "in_the_condition"),
+    *("numbered", "cheap", "looked_up", "interleaved", "mapped", "convolved"),
+    *("kept_rows", "lists", "beam_search"),
+]
 
 
 @pytest.fixture(scope="module")
