@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from exporter.diagnosis import NormValues, diagnose
+from exporter.diagnosis import NormValues, diagnose, with_statistics
 from exporter.errors import ValueInputError
 from exporter.formats.records import Array
 from exporter.inference.batch_norm import Parameters
@@ -37,9 +37,11 @@ def describe(
     reader = _Reader(rewriter, variables)
     found = _unique([(p, _record(reader, p, findings)) for p in parameters])
     trained = steps(rewriter, variables) if found else None
-    for sentence in diagnose(_values(reader, found), trained, to_keep=_keeping_batches(findings)):
+    values = _values(reader, found)
+    for sentence in diagnose(values, trained, to_keep=_keeping_batches(findings)):
         findings.warn(sentence)
-    return found
+    records = with_statistics((record for _, record in found), values, trained)
+    return [(p, record) for (p, _), record in zip(found, records, strict=True)]
 
 
 def _keeping_batches(findings: Findings) -> str:

@@ -48,8 +48,8 @@ def _norm(number: int) -> BatchNorm:
     name = f"efficientnet/stage_{number % 7}/block_{number}/expand_bn"
     gamma = "1 (scale=False)" if number == 2 else f"stored as {name}/gamma"
     epsilon = 1e-5 if number % 10 == 9 else 1e-3
-    parts = (f"stored as {name}/{part}" for part in ("beta", "moving_mean", "moving_variance"))
-    return BatchNorm(name, 16 + number, epsilon, gamma, *parts)
+    beta, mean, variance = (f"stored as {name}/{part}" for part in ("beta", "moving_mean", "moving_variance"))
+    return BatchNorm(name, 16 + number, epsilon, gamma, beta, mean, variance)
 
 
 def _fold(norm: BatchNorm, number: int) -> FoldOutcome:
