@@ -24,6 +24,7 @@ from exporter.inference.conditions import (
     open_switches,
     take_both,
 )
+from exporter.inference.decoded_loops import cut_decoders_in_loops
 from exporter.inference.dropout import drop_noise
 from exporter.inference.findings import Findings
 from exporter.inference.flags import resolve_flags
@@ -86,6 +87,7 @@ class _Inference:
         self.input_names: dict[Ref, str] = {}
         self.signature = choose_signature(source, graph, options)
         self.inliner = Inliner(self.rewriter)
+        self.decoded: dict[Ref, str] = {}
         self.openers = (partial(open_calls, self.rewriter, self.inliner), self._open_signature)
 
     def run(self) -> Inferred:
@@ -107,6 +109,8 @@ class _Inference:
         bind_tables(rewriter, outputs, self.source)
         self._use_averages(updates, outputs)
         parameters = recognise(rewriter, outputs, self._channels)
+        self.decoded = cut_decoders_in_loops(rewriter, outputs, given)
+        self.input_names |= self.decoded
         inputs = self._named_inputs(find_inputs(rewriter, outputs, given, findings))
         nodes = self._final_nodes(inputs, outputs)
         nested = nest_loops(nodes, self._assigned(nodes, updates))
@@ -173,6 +177,8 @@ class _Inference:
         return named
 
     def _why(self, entry: Input) -> tuple[Reason, dict[str, str]]:
+        if entry.ref in self.decoded:
+            return Reason.DECODED_IN_LOOP, {}
         if entry.ref in self.input_names:
             if self.signature is None:
                 return Reason.NAMED_BY_USER, {}
