@@ -26,6 +26,7 @@ LAYERS = (
     ("exporter.lower",),
     ("exporter.zoo", "exporter.passes", "exporter.targets", "exporter.verify"),
     ("exporter.arrays", "exporter.specs", "exporter.frontend"),
+    ("exporter.keras_oracle",),
     ("exporter.oracle", "exporter.layerwise"),
     ("exporter.running", "exporter.parity", "exporter.inspection", "exporter.checked", "exporter.rounded"),
     ("exporter.api", "exporter.render", "exporter.pages"),
