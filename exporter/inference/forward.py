@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from exporter.inference.groups import (
     CANDIDATE_SAMPLERS,
+    CROSS_ENTROPIES,
     DATA_SOURCES,
     DECODERS,
     GRADIENT_OPS,
@@ -64,6 +65,7 @@ class Forward:
         self.of_labels: set[str] = set()
         for ref in labels:
             self.of_labels |= self._closure([node for node, _ in self.users.get(ref, [])])
+        self.of_labels |= self._closure(node for node in self.nodes if node.op in CROSS_ENTROPIES)
         reached: set[str] = set()
         for ref in inputs:
             reached |= self.reach[ref]
@@ -80,7 +82,7 @@ class Forward:
         """Backpropagation's own ops, the second results of losses, and TensorFlow's own scope for gradients."""
         seeds = [node for node in self.nodes if node.op in GRADIENT_OPS or _GRADIENT_SCOPE.search(node.name)]
         for node in self.nodes:
-            if node.op in ("SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits"):
+            if node.op in CROSS_ENTROPIES:
                 seeds += [user for user, _ in self.users.get(Ref(node.name, 1), [])]
         return seeds
 

@@ -13,7 +13,7 @@ from exporter.inference.loop_ends import is_counter, loop_leftovers
 from exporter.inference.markers import RANDOM_OPS, SHAPE_OPS, behind
 from exporter.inference.ranks import hinted_shape
 from exporter.inference.rewriter import Rewriter
-from exporter.inference.strays import dead_ends, joined_pieces, judged_by, shown_images, statistics_ends
+from exporter.inference.strays import copies, dead_ends, joined_pieces, judged_by, shown_images, statistics_ends
 from exporter.sources.graph import Ref
 
 __all__ = ["find_outputs"]
@@ -92,6 +92,27 @@ def _without_copies(search: EndSearch, ends: list[End], findings: Findings) -> l
     return kept
 
 
+def _without_judges(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
+    """Without adversarial training, where what it trains is there once more by itself: a generator as it is used."""
+    fed = [end for end in ends if end.is_fed]
+    weights = {end: search.weights_before(end.ref) for end in ends if fed}
+    products = [
+        end
+        for end in ends
+        if not end.only_loss and any(weights[other] and weights[other] <= weights[end] for other in fed)
+        if not any(_feeds(search, other.ref, end.ref) for other in fed)
+    ]
+    if not products:
+        return ends
+    made = set[str]().union(*(weights[end] for end in products))
+    judging = [end for end in ends if any(_feeds(search, other.ref, end.ref) for other in fed)]
+    of_judges = set[str]().union(*(weights[end] for end in judging)) - made
+    aside = [end for end in ends if end in fed + judging or (weights[end] and weights[end] <= of_judges)]
+    for end in aside:
+        _set_aside(findings, end, f"adversarial training alone uses it; {products[0].ref} is what it trains")
+    return [end for end in ends if end not in aside]
+
+
 def _without_samples(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
     """Without single samples cut out of inner results, which nothing uses but perhaps for their shape."""
     kept = []
@@ -115,6 +136,7 @@ def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]
         _set_aside(findings, end, "a number that a loop has counted")
         ends = [other for other in ends if other is not end]
     ends = _without_strays(search, ends, findings)
+    ends = _without_judges(search, ends, findings)
     ends = _without_samples(search, _without_copies(search, ends, findings), findings)
     results = [end for end in ends if not end.only_loss]
     if results and len({end.sources for end in results}) == 1:
@@ -143,6 +165,7 @@ def _without_strays(search: EndSearch, ends: list[End], findings: Findings) -> l
     """Without statistics, layers that nobody trains, and pictures of what something else uses as numbers."""
     for find, reason in (
         (statistics_ends, "statistics of the batch, which moving averages are made of"),
+        (copies, "a copy of trained weights computes it, and only a loss uses it"),
         (dead_ends, "layers that training never reaches make it, and nothing uses it"),
         (judged_by, "a network that isn't trained compares with it what another one has made"),
     ):
@@ -239,9 +262,14 @@ def _list(search: EndSearch, ends: list[End]) -> str:
     shown = []
     weights = {end: _parameters(search, end) for end in ends}
     largest = {end.sources: max(weights[o] for o in ends if o.sources == end.sources) for end in ends}
-    ranked = sorted(
-        ends, key=lambda e: (-largest[e.sources], sorted(e.sources), e.only_loss, -len(search.layers_before(e.ref)))
-    )
+    fed = [end for end in ends if end.is_fed]
+
+    def place(end: End) -> tuple[int, list[Ref], bool, bool, int]:
+        judging = (end.only_loss and not end.is_fed) or any(_feeds(search, other.ref, end.ref) for other in fed)
+        depth = len(search.layers_before(end.ref))
+        return -largest[end.sources], sorted(end.sources), judging, end.only_loss, -depth
+
+    ranked = sorted(ends, key=place)
     for end in ranked[:_LISTED]:
         shape = hinted_shape(search.rewriter.node(end.ref.node), end.ref.port)
         sizes = "" if shape is None else " [" + ", ".join("?" if s is None else str(s) for s in shape) + "]"
