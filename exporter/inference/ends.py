@@ -98,11 +98,12 @@ class EndSearch(Forward):
             if any(user.name in self.forward for user in users):
                 continue
             if self.ranks.get(node.name) == 0:
-                starts = {self._chosen_from(ref) for ref in self.loss.start(Ref(node.name))}
+                starts = {self.loss.whole(self._chosen_from(ref)) for ref in self.loss.start(Ref(node.name))}
                 found.update((ref, True) for ref in sorted(starts - found.keys()) if self.ranks.get(ref.node) != 0)
             elif self._is_result(node, users):
                 for ref in _results(node):
-                    self._add_result(found, ref, bool(users))
+                    measured = node.op in CHOICES and bool(self.by_node.get(node.name))
+                    self._add_result(found, ref, bool(users) or measured)
                     if not users:
                         found.update((scores, True) for scores in self._judged_scores(ref) - found.keys())
         watched = self._measured(self.watching.watched) - found.keys()
@@ -205,7 +206,8 @@ class EndSearch(Forward):
                 kernel = variable_behind(self.rewriter, node.inputs[1]) or self._frozen(node.inputs[1])
                 if kernel is not None:
                     use = (kernel, node.op, node.attribute("transpose_b", False))
-                    fed.setdefault(use, []).append(behind(self.rewriter, node.inputs[0]))
+                    for place, ref in enumerate(self._joined(behind(self.rewriter, node.inputs[0]))):
+                        fed.setdefault((*use, place), []).append(ref)
         found: list[Ref] = []
         for refs in fed.values():
             given = [prepared for prepared in map(self._prepared, refs) if prepared is not None]
@@ -214,6 +216,14 @@ class EndSearch(Forward):
                 if made.node in self.weighted and made not in found:
                     found.append(made)
         return found
+
+    def _joined(self, ref: Ref) -> list[Ref]:
+        """The tensors that a concatenation joins, as a picture and the one it is made from; else the tensor itself."""
+        node = self.rewriter.node(ref.node)
+        if node.op not in ("Concat", "ConcatV2"):
+            return [ref]
+        inputs = self.rewriter.inputs(node)
+        return [behind(self.rewriter, other) for other in (inputs[1:] if node.op == "Concat" else inputs[:-1])]
 
     def _frozen(self, ref: Ref) -> tuple[object, ...] | None:
         """Constant weights: a network that is built twice from arrays has each of them twice."""

@@ -17,6 +17,7 @@ _NORMS = frozenset({"Abs", "Square", "SquaredDifference"})
 _VIEWS = _PARTS | {"Reshape", "ExpandDims", "Squeeze", "Transpose"}
 _LOGS = frozenset({"Log", "Log1p", "Softplus"})
 _CLIPS = frozenset({"Maximum", "Minimum", "ClipByValue"})
+_JOINS = frozenset({"Concat", "ConcatV2", "Pack"})
 _HINGES = frozenset({"Relu", "Softplus"})
 _ACTIVATIONS = frozenset({"LogSoftmax", "Relu", "Sigmoid", "Softmax", "Squeeze", "Tanh"})
 
@@ -84,7 +85,7 @@ class LossArithmetic:
         if node.op in _CLIPS:
             return self._is_before_log(node) or any(self._is_margin(other) for other in inputs)
         if node.op == "Cast":
-            return node.attribute("SrcT") == BOOL  # how many are right
+            return bool(node.attribute("SrcT") == BOOL)  # how many are right
         return node.op in LOSS_ARITHMETIC or (node.op in _HINGES and self._is_margin(inputs[0]))
 
     def _is_before_log(self, node: Node, depth: int = 4) -> bool:
@@ -108,7 +109,7 @@ class LossArithmetic:
 
     def prediction(self, ref: Ref) -> Ref:
         """What a loss or metric with labels was given, for a tensor that only such a one uses."""
-        ref = self._whole(self._unflattened(ref))
+        ref = self.whole(self._unflattened(ref))
         node = self._rewriter.node(ref.node)
         if node.op == "ExpandDims" and self._meets_labels(self._rewriter.inputs(node)[0]):
             ref = self._rewriter.inputs(node)[0]
@@ -116,7 +117,8 @@ class LossArithmetic:
         base = next(iter(bases))
         if len(bases) != 1 or base == ref:
             return ref
-        if self._has_logarithm(ref, base) or self._meets_labels(base) or self._is_distance(ref, base):
+        judged = self._has_logarithm(ref, base) or self._meets_labels(base) or self._is_distance(ref, base)
+        if judged or self.is_joined(base):
             return base
         return ref
 
@@ -136,9 +138,18 @@ class LossArithmetic:
         folded = len(nodes) > 1 and all(other.inputs or other.op == "Const" for other in nodes)
         return data if own or folded else ref
 
-    def _whole(self, ref: Ref) -> Ref:
-        """Before the last step is left out, which has no label, or all rows are put into one to be picked from."""
+    def whole(self, ref: Ref) -> Ref:
+        """Before a part is cut out for the loss.
+
+        The last step is left out, as it has no label; all rows are put into one to be picked from; what the network
+        has put together is taken apart again.
+        """
         node = self._rewriter.node(ref.node)
+        if (
+            node.op in ("StridedSlice", "Slice")
+            and self._rewriter.producer(self._rewriter.inputs(node)[0]).op in _JOINS
+        ):
+            return self._rewriter.inputs(node)[0]
         if node.op == "StridedSlice" and self._leaves_the_last_out(node):
             return self._rewriter.inputs(node)[0]
         if node.op == "Reshape" and self._width(self._rewriter.inputs(node)[0]) > 1:
@@ -146,6 +157,11 @@ class LossArithmetic:
             if target is not None and target.reshape(-1).tolist() in ([-1], [-1, 1]):
                 return self._rewriter.inputs(node)[0]
         return ref
+
+    def is_joined(self, ref: Ref) -> bool:
+        """Whether the network has put it together from results, as boxes from centres and sizes."""
+        node = self._rewriter.producer(ref)
+        return node.op in _JOINS and sum(other.node in self._weighted for other in self._rewriter.inputs(node)) > 1
 
     def _leaves_the_last_out(self, node: Node) -> bool:
         """`x[:, :-1]`, of any number of axes."""

@@ -96,16 +96,16 @@ def _without_judges(search: EndSearch, ends: list[End], findings: Findings) -> l
     """Without adversarial training, where what it trains is there once more by itself: a generator as it is used."""
     fed = [end for end in ends if end.is_fed]
     weights = {end: search.weights_before(end.ref) for end in ends if fed}
+    judging = [end for end in ends if any(_feeds(search, other.ref, end.ref) for other in fed)]
     products = [
         end
         for end in ends
         if not end.only_loss and any(weights[other] and weights[other] <= weights[end] for other in fed)
-        if not any(_feeds(search, other.ref, end.ref) for other in fed)
+        if end not in judging
     ]
     if not products:
         return ends
     made = set[str]().union(*(weights[end] for end in products))
-    judging = [end for end in ends if any(_feeds(search, other.ref, end.ref) for other in fed)]
     of_judges = set[str]().union(*(weights[end] for end in judging)) - made
     aside = [end for end in ends if end in fed + judging or (weights[end] and weights[end] <= of_judges)]
     for end in aside:

@@ -229,8 +229,15 @@ def joined_pieces(search: EndSearch, ends: list[End]) -> dict[End, Ref]:
     for group in groups.values():
         whole = _whole(search, [end.ref for end in group]) if len(group) > 1 else None
         if whole is not None:
-            found |= dict.fromkeys(group, whole)
+            found |= dict.fromkeys(group, _put_together_again(search, group, whole) or whole)
     return found
+
+
+def _put_together_again(search: EndSearch, group: list[End], whole: Ref) -> Ref | None:
+    """What the network itself makes of all parts of a tensor, such as boxes, beside the parts that a loss reads."""
+    joined = [end.ref for end in group if search.loss.is_joined(end.ref)]
+    needed = {node.name for node in search.rewriter.order(joined)}
+    return joined[0] if len(joined) == 1 and whole.node in needed else None
 
 
 def _whole(search: EndSearch, refs: list[Ref]) -> Ref | None:
