@@ -11,12 +11,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+import onnx_ir as ir
+
 from exporter.checked import Checked, fold_checked
 from exporter.errors import UsageError
 from exporter.frontend import Unfolded, unfold
-from exporter.inference.options import STORED_AS, Options
+from exporter.inference.options import STORED_AS, TAKEN_BACK, Options
 from exporter.inspection import Inspection, inspect_source
-from exporter.report import FileWritten, Report, TensorSpec
+from exporter.report import FileUsed, FileWritten, Report, TensorSpec
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
@@ -114,19 +116,22 @@ def export(
     )
     again = partial(unfold, path, graph=graph_path, options=options)
     unfolded = again()
-    metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
     result = fold_checked(unfolded.model, lambda: again().model, fold=fold, check=check)
+    metadata = {STORED_AS: options.to_json(), **unfolded.metadata, **_taken_back(result)}
     settings = {"opset": opset or DEFAULT_OPSET, "layout": input_layout}
     metadata[EXPORT_ID] = content_id(result.model, result.probes, metadata | settings)
     standard, raised = at_lowest_opset(result.model, opset, input_layout, metadata)
     writers = output_writers(wanted, onnx_path, result.model, standard, result.probes, metadata, embed=embed)
     write_files(writers, inputs=protected, superseded=_superseded(onnx_path, wanted), folders=folders)
     files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
-    inputs_found, outputs_found = (
-        tensor_specs(values, unfolded.reasons) for values in (standard.graph.inputs, standard.graph.outputs)
-    )
+    ends = _ends(standard, unfolded)
     notes = (*unfolded.notes, *raised, *_notes(bool(result.probes)))
-    return _report(path, unfolded, (inputs_found, outputs_found), result, notes, files, start)
+    return _report(path, unfolded, ends, result, notes, files, _read(path, graph_path), start)
+
+
+def _ends(model: ir.Model, unfolded: Unfolded) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    inputs, outputs = model.graph.inputs, model.graph.outputs
+    return tensor_specs(inputs, unfolded.reasons), tensor_specs(outputs, unfolded.reasons)
 
 
 def _report(
@@ -136,6 +141,7 @@ def _report(
     result: Checked,
     notes: tuple[str, ...],
     files: tuple[FileWritten, ...],
+    read: tuple[FileUsed, ...],
     start: float,
 ) -> Report:
     """What an export that began at that time has to say."""
@@ -151,7 +157,18 @@ def _report(
         files,
         time.perf_counter() - start,
         result.check,
+        read,
     )
+
+
+def _taken_back(result: Checked) -> dict[str, str]:
+    """The metadata entry on folds that were taken back, if there are such."""
+    return {TAKEN_BACK: json.dumps(result.check.taken_back)} if result.check.taken_back else {}
+
+
+def _read(path: Path, graph_path: Path | None) -> tuple[FileUsed, ...]:
+    graph = () if graph_path is None else (FileUsed("graph", str(graph_path)),)
+    return (*(FileUsed("source", str(file)) for file in source_files(path)), *graph)
 
 
 def _superseded(onnx_path: Path, wanted: tuple[str, ...]) -> Callable[[], Iterable[Path]]:

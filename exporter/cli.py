@@ -16,6 +16,7 @@ import click
 
 from exporter._version import __version__
 from exporter.errors import ExportError, ParityError, UsageError
+from exporter.report_option import check_report, report_option, write_asked_report
 from exporter.streams import lenient_streams, telling
 
 __all__ = ["main"]
@@ -220,6 +221,7 @@ _CUSTOM = click.option(
 )
 @click.option("--no-fold", is_flag=True, show_default="off", help="Leave batch norms and constants as they are.")
 @click.option("--no-check", is_flag=True, show_default="off", help="Don't run the result beside the unfolded model.")
+@report_option
 @click.option("--json", "as_json", is_flag=True, show_default="off", help="Print the report as JSON.")
 @_talk
 @click.pass_context
@@ -255,6 +257,7 @@ def export(
 
     from exporter import api
 
+    check_report(context, source, graph)
     gc.disable()  # the process is short, and collecting in it costs a tenth of its time and frees next to nothing
     report = api.export(
         source,
@@ -278,6 +281,7 @@ def export(
         custom=dict(_layer(text) for text in custom),
         **({} if opset is None else {"opset": opset}),
     )
+    write_asked_report(context, report)
     with telling():
         if as_json:
             _print_json(report.to_json())
@@ -392,6 +396,7 @@ def inspect(
     show_default="off",
     help="Check each batch norm's result by itself, too (with --against).",
 )
+@report_option
 @click.option("--json", "as_json", is_flag=True, show_default="off", help="Print the verdict as JSON.")
 @_talk
 @click.pass_context
@@ -413,9 +418,11 @@ def verify(
     The truth is what --data records, else the unfolded model of --against in float64, else the example in the bundle.
     Exit status 1 if an output differs by more than float32 noise.
     """
+    check_report(context, model, against, graph, data)
     from exporter.parity import verify_model
 
     verdict = verify_model(model, against=against, graph=graph, data=data, reference=reference, arch=arch, sites=sites)
+    write_asked_report(context, verdict)
     if as_json:
         _print_json(verdict.to_json())
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from exporter.decisions import Decision, Reason
 from exporter.errors import UnsupportedError, UsageError
 from exporter.formats.records import Array
 from exporter.frontend import Unfolded, unfold
-from exporter.inference.dropout import HARMLESS
 from exporter.inference.inline import CALLS
 from exporter.inference.options import Options
-from exporter.report import Decision
 from exporter.sources.checkpoint import locate
 from exporter.sources.saved_model import SERVE, is_saved_model
 from exporter.verify.truth import Computed
@@ -58,9 +56,16 @@ def _import_tensorflow() -> Any:
 def _refuse_training(decisions: tuple[Decision, ...]) -> None:
     """Rewritten statistics, and dropout that no flag switches off, are what TensorFlow would still compute."""
     for decision in decisions:
-        dropping = decision.kind == "dropout" and decision.reason not in HARMLESS
-        if dropping or decision.kind in ("statistics", "noise"):
+        if decision.kind in ("statistics", "noise") or (decision.kind == "dropout" and not _keeps_all(decision)):
             raise _unable(f"it was saved for training ({decision.subject})")
+
+
+def _keeps_all(dropout: Decision) -> bool:
+    """Whether it drops nothing once the flags are set as decided."""
+    keep = dropout.details.get("keep")
+    if dropout.code is Reason.DROPOUT_KEEPING and isinstance(keep, float):
+        return bool(np.isclose(keep, 1, rtol=0, atol=5e-7))
+    return dropout.code is Reason.DROPOUT
 
 
 def _unable(reason: str) -> UnsupportedError:
@@ -94,19 +99,10 @@ def _tensor(graph: Any, name: str, named: Mapping[str, Any]) -> Any:
 def _flags(graph: Any, decisions: tuple[Decision, ...]) -> Iterator[tuple[Any, Array]]:
     """The tensors that the export has set, and to what; those that have taken their default do so in TensorFlow too."""
     for decision in decisions:
-        value = _number(decision.choice) if decision.kind in ("flag", "value") else None
-        if value is not None:
+        if decision.kind in ("flag", "value") and not isinstance(decision.value, str):
             tensor = _tensor(graph, decision.subject, {})
             shape = [size or 1 for size in tensor.shape] if tensor.shape.rank is not None else []
-            yield tensor, np.broadcast_to(value, shape)
-
-
-def _number(text: str) -> Array | None:
-    """A value as the report has it, or as the user gave it; None for words."""
-    try:
-        return np.array(json.loads(text.lower()))
-    except ValueError:
-        return None
+            yield tensor, np.broadcast_to(np.array(decision.value), shape)
 
 
 def _checkpoint(tf: Any, source: Path, graph: Path | None) -> _Load:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from exporter.inference.statistics import KEPT
+from exporter.decisions import Choice, Decision
 from exporter.inspection import Inspection
-from exporter.report import BatchNorm, Decision, FoldOutcome, Report, SelfCheck, TensorSpec
+from exporter.report import BatchNorm, FoldOutcome, Report, SelfCheck, TensorSpec
 from exporter.text_table import common_scope, table, wrapped
 
 __all__ = ["inspection_lines", "report_lines"]
@@ -74,7 +74,8 @@ def _tensor(spec: TensorSpec) -> tuple[str, str, str, str]:
 
 def _decisions(title: str, decisions: Iterable[Decision], width: int | None) -> list[str]:
     """All but those on the moving statistics of batch norms, which have their own table."""
-    rows = [(d.kind, d.subject, d.choice, d.reason) for d in decisions if d.kind != "statistics" or d.choice == KEPT]
+    kept = Choice.BATCH_STATISTICS
+    rows = [(d.kind, d.subject, d.choice, d.reason) for d in decisions if d.kind != "statistics" or d.value == kept]
     return ["", *table(title, ("what", "which", "choice", "why"), rows, width)] if rows else []
 
 
@@ -193,8 +194,9 @@ def _other_folds(folds: Iterable[FoldOutcome], width: int | None) -> list[str]:
 
 
 def _summary(report: Report) -> str:
-    folded = sum(1 for n in report.batch_norms if (f := report.fold_of(n.name)) is not None and f.reason is None)
-    norms = f"{folded} of {len(report.batch_norms)} batch norms folded" if report.batch_norms else "no batch norms"
+    norms = (
+        f"{report.folded} of {len(report.batch_norms)} batch norms folded" if report.batch_norms else "no batch norms"
+    )
     return f"{norms}; {report.seconds:.2f} s"
 
 

@@ -77,6 +77,7 @@ class EndSearch(Forward):
     Attributes:
         ranks: Of what layers contribute to, as far as they are known.
         loss: Tells the arithmetic of losses.
+        scores: What labels pick from at which tables are read as well.
         watching: Tells what only looks at the network.
     """
 
@@ -85,6 +86,7 @@ class EndSearch(Forward):
         weighted = [node for node in self.nodes if node.name in self.weighted]
         self.ranks = ranks(rewriter, rewriter.order(Ref(node.name) for node in weighted))
         self.loss = LossArithmetic(rewriter, self.weighted, self.of_labels, self.by_node, self.ranks)
+        self.scores = {self.loss.whole(ref) for refs in self.picked.values() for ref in refs}
         self.watching = Watching(rewriter, weighted, self.by_node, self.gradients)
 
     def ends(self) -> list[End]:
@@ -106,6 +108,7 @@ class EndSearch(Forward):
                     self._add_result(found, ref, bool(users) or measured)
                     if not users:
                         found.update((scores, True) for scores in self._judged_scores(ref) - found.keys())
+        found.update((ref, True) for ref in sorted(self.scores - found.keys()))
         watched = self._measured(self.watching.watched) - found.keys()
         found.update((ref, True) for ref in sorted(watched))
         fed = self._fed_to_shared_layers()

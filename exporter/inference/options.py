@@ -10,10 +10,13 @@ from typing import Any
 
 from exporter.errors import CorruptError
 
-__all__ = ["STORED_AS", "Options"]
+__all__ = ["STORED_AS", "TAKEN_BACK", "Options"]
 
 STORED_AS = "export_options"
 """Metadata entry of both files: JSON, what was chosen at export, so that `verify --against` builds the same model."""
+
+TAKEN_BACK = "folds_taken_back"
+"""Metadata entry of both files, where there are such: JSON, the sources of folds that the export has taken back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
 from exporter.sources.model import VARIABLE_OPS
 
-__all__ = ["copies", "dead_ends", "joined_pieces", "judged_by", "shown_images", "statistics_ends"]
+__all__ = ["after_scores", "copies", "dead_ends", "joined_pieces", "judged_by", "shown_images", "statistics_ends"]
 
 _SUMS = frozenset({"Add", "AddV2", "Sub", "AddN", "Neg"})
 _PRODUCTS = frozenset({"Mul", "RealDiv", "Div", "DivNoNan", "Square", "SquaredDifference"})
@@ -40,6 +40,8 @@ _DISPLAY = _SUMS | _PRODUCTS | {"Cast", "ClipByValue", "Floor", "Identity", "Max
 
 _SCREENS = (4, 17)
 """TensorFlow's type numbers of uint8 and uint16."""
+
+_KERNEL_OPS = LAYER_OPS - FUSED_BATCH_NORMS - {"BiasAdd", "BiasAddV1"}
 
 _STEPS = frozenset({"AssignSub", "AssignSubVariableOp"})
 
@@ -163,6 +165,17 @@ def copies(search: EndSearch, ends: Iterable[End]) -> list[End]:
     return [end for end in ends if end.only_loss and not end.is_fed and search.weights_before(end.ref) & copied]
 
 
+def after_scores(search: EndSearch, ends: Iterable[End]) -> list[End]:
+    """Ends of losses that are computed from scores which labels pick from, to normalise them: a CRF's partition."""
+    found = [end for end in ends if end.only_loss and search.scores - {end.ref}] if search.scores else []
+    return [end for end in found if _is_after(search, end.ref)]
+
+
+def _is_after(search: EndSearch, ref: Ref) -> bool:
+    names = {score.node for score in search.scores - {ref}}
+    return any(node.name in names for node in search.rewriter.order([ref]))
+
+
 def _copied_weights(search: EndSearch, trained: Set[str]) -> set[str]:
     """Variables that no gradient gets to, and that are assigned from ones that gradients get to."""
     rewriter, found = search.rewriter, set[str]()
@@ -178,16 +191,15 @@ def _copied_weights(search: EndSearch, trained: Set[str]) -> set[str]:
 
 
 def _last_weights(search: EndSearch, ref: Ref) -> set[str]:
-    """The variables of the last layers before a tensor; none where those are of constants."""
+    """The variables of the last layers before a tensor, biases and batch norms with them; none of constants."""
     rewriter, found, seen, pending = search.rewriter, set[str](), set[str](), [ref]
     while pending:
         node = rewriter.producer(pending.pop())
         if node.name in seen or node.name not in search.weighted:
             continue
         seen.add(node.name)
-        names = {name for other in rewriter.inputs(node) if (name := variable_behind(rewriter, other)) is not None}
-        found |= names
-        if not names and node.op not in LAYER_OPS:
+        found |= {name for other in rewriter.inputs(node) if (name := variable_behind(rewriter, other)) is not None}
+        if node.op not in _KERNEL_OPS:
             pending += rewriter.inputs(node)
     return found
 
