@@ -195,6 +195,59 @@ def _pretrained_head(training: bool) -> Model:
     return Model(inputs=[x], outputs=[new], train=fit(new))
 
 
+def _conditional_random_field(training: bool) -> Model:
+    """Labels pick from the scores and from a table of transitions; a loop over the steps normalises."""
+    x = tf.placeholder(tf.float32, [None, 5, 4], "x")
+    tags = tf.placeholder(tf.int32, [None, 5], "tags")
+    y = tf.nn.relu(_norm(tf.layers.conv1d(x, 6, 1, use_bias=False), training))
+    scores = tf.layers.dense(y, 3, name="scores")
+    table = tf.get_variable("transitions", [3, 3], initializer=tf.truncated_normal_initializer())
+    rows = 3 * tf.range(tf.size(tags))
+    unary = tf.reduce_sum(tf.reshape(tf.gather(tf.reshape(scores, [-1]), rows + tf.reshape(tags, [-1])), [-1, 5]), 1)
+    binary = tf.reduce_sum(tf.gather(tf.reshape(table, [-1]), 3 * tags[:, :-1] + tags[:, 1:]), 1)
+
+    def step(before: Any, now: Any) -> Any:
+        return tf.reduce_logsumexp(before[:, :, None] + table[None], 1) + now
+
+    steps = tf.scan(step, tf.transpose(scores[:, 1:], [1, 0, 2]), initializer=scores[:, 0])
+    likelihood = unary + binary - tf.reduce_logsumexp(steps[-1], 1)
+    train = _updated(lambda: tf.train.AdamOptimizer(1e-3).minimize(-tf.reduce_mean(likelihood)))
+    return Model(inputs=[x], outputs=[scores], train=train, feeds={tags: np.arange(40).reshape(8, 5) % 3})
+
+
+def _centers(training: bool) -> Model:
+    """A loss that draws embeddings to the centre of their class, which is assigned, beside a classifier's."""
+    x, label = vectors(), tf.placeholder(tf.int32, [None], "label")
+    hidden = tf.nn.relu(_norm(tf.layers.dense(x, 8, use_bias=False), training))
+    inner = tf.layers.dense(hidden, 4, name="inner")
+    embedding = tf.nn.l2_normalize(inner, 1, name="embedding")
+    logits = tf.layers.dense(inner, 3, name="logits")
+    centers = tf.get_variable("centers", [3, 4], initializer=tf.zeros_initializer(), trainable=False)
+    moved = tf.scatter_sub(centers, label, 0.05 * (tf.gather(centers, label) - inner))
+    loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(logits=logits, labels=label))
+    with tf.control_dependencies([moved]):
+        loss += 0.01 * tf.reduce_mean(tf.square(inner - tf.gather(centers, label)))
+    train = _updated(lambda: tf.train.AdagradOptimizer(0.1).minimize(loss))
+    return Model(inputs=[x], outputs=[embedding, logits], train=train, feeds={label: np.arange(8) % 3})
+
+
+def _boxes(training: bool) -> Model:
+    """Boxes that are put together of a layer's parts; the loss reads some of the parts, and a part of the boxes."""
+    x = images()
+    label = tf.placeholder(tf.float32, [None, 6, 6, 2, 6], "label")
+    y = tf.nn.relu(_norm(tf.layers.conv2d(x, 6, 3, use_bias=False), training))
+    raw = tf.reshape(tf.layers.conv2d(y, 12, 1, name="raw"), [-1, 6, 6, 2, 6])
+    centers = tf.sigmoid(raw[..., 0:2]) * 8
+    sizes = tf.exp(raw[..., 2:4]) * np.array([[1, 2], [2, 1]], np.float32)
+    boxes = tf.concat([centers, sizes, tf.sigmoid(raw[..., 4:5]), tf.sigmoid(raw[..., 5:])], -1, name="boxes")
+    found = tf.nn.sigmoid_cross_entropy_with_logits(labels=label[..., 4:5], logits=raw[..., 4:5])
+    named = tf.nn.sigmoid_cross_entropy_with_logits(labels=label[..., 5:], logits=raw[..., 5:])
+    placed = tf.reduce_sum(tf.square(boxes[..., 0:4] - label[..., 0:4]), -1, keepdims=True)
+    loss = tf.reduce_mean(tf.reduce_sum(label[..., 4:5] * placed * 1e-3 + found + named, [1, 2, 3, 4]))
+    train = _updated(lambda: tf.train.AdamOptimizer(1e-3).minimize(loss))
+    return Model(inputs=[x], outputs=[boxes], train=train)
+
+
 CASES = (
     Case("judged_style_transfer", _style_transfer, 1),
     Case("judged_q_values", _q_values, 1),
@@ -204,5 +257,8 @@ CASES = (
     Case("judged_hard_samples", _hard_samples, 1),
     Case("judged_next_step", _next_step, 1),
     Case("judged_teacher_forcing", _teacher_forcing, 1),
+    Case("judged_conditional_random_field", _conditional_random_field, 1),
+    Case("judged_centers", _centers, 1),
+    Case("judged_boxes", _boxes, 1),
     Case("judged_pretrained_head", _pretrained_head, 2),
 )
