@@ -75,6 +75,7 @@ class Reason(StrEnum):
     ADVERSARIAL_FOR = auto()
     COPY_OF_TRAINED = auto()
     AFTER_SCORES = auto()
+    INNER = auto()
     OTHER_INPUTS = auto()
     PIECE = auto()
     LOGITS = auto()
@@ -212,6 +213,7 @@ _WORDS: Mapping[Reason, str] = {
     Reason.ADVERSARIAL_FOR: "adversarial training alone uses it; {result} is what it trains",
     Reason.COPY_OF_TRAINED: "a copy of trained weights computes it, and only a loss uses it",
     Reason.AFTER_SCORES: "only a loss uses it, which compares it with scores that labels pick",
+    Reason.INNER: "a loss reads it on the way to {result}",
     Reason.OTHER_INPUTS: "only a loss uses it, and it depends on other inputs than the results",
     Reason.PIECE: "a piece of {result} that only a loss reads",
     Reason.LOGITS: "the logits of {result}, which the loss starts from",

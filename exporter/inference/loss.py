@@ -71,7 +71,7 @@ class LossArithmetic:
 
     def _measures(self, node: Node, found: set[Ref]) -> bool:
         """Whether it says how far tensors are apart: a squared difference, or a number for each row of them."""
-        users = self._users.get(node.name, ())
+        users = [user for user in self._users.get(node.name, ()) if user.name in self._weighted | self._of_labels]
         if node.op in _NORMS or (node.op == "Sub" and users and all(user.op in _NORMS for user in users)):
             return True
         rank = self._ranks.get(node.name)

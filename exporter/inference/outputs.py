@@ -157,7 +157,7 @@ def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]
             if end.only_loss and end.sources != results[0].sources:
                 _set_aside(findings, end, Reason.OTHER_INPUTS)
         ends = [end for end in ends if not end.only_loss or end.sources == results[0].sources]
-    ends = _without_unused_noise(search, ends, findings)
+    ends = _without_unused_noise(search, _without_inner(search, ends, findings), findings)
     ends = _without_auxiliary(search, _without_logits(search, ends, findings), findings)
     ends = _put_together(search, ends, findings)
     if len({end.sources for end in ends}) > 1 or _one_feeds_another(search, ends):
@@ -202,6 +202,22 @@ def _put_together(search: EndSearch, ends: list[End], findings: Findings) -> lis
     return list(kept.values())
 
 
+def _without_inner(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
+    """Without what a loss reads on the way to a result that nothing uses: boxes before the best are picked."""
+    kept = []
+    for end in ends:
+        made = [o for o in ends if not o.only_loss and o is not end and _feeds(search, end.ref, o.ref)]
+        if made and end.only_loss and not end.is_fed and all(not _is_choice(search, o.ref) for o in made):
+            _set_aside(findings, end, Reason.INNER, made[0].ref)
+        else:
+            kept.append(end)
+    return kept
+
+
+def _is_choice(search: EndSearch, ref: Ref) -> bool:
+    return search.rewriter.node(behind(search.rewriter, ref).node).op in CHOICES
+
+
 def _without_logits(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
     """Without ends that a loss starts from and that another end comes from by activations alone."""
     kept = []
@@ -218,8 +234,10 @@ def _activates(search: EndSearch, logits: Ref, result: Ref) -> bool:
     if search.rewriter.node(result.node).op in CHOICES or logits.node == result.node:
         return False
     needed = {node.name for node in search.rewriter.order([result])}
-    logits = behind(search.rewriter, logits)
-    return logits.node in needed and search.layers_before(logits) == search.layers_before(result)
+    made = behind(search.rewriter, logits)
+    if made == behind(search.rewriter, result):  # views of one tensor: the first gives way
+        return logits.node in needed
+    return made.node in needed and search.layers_before(logits) == search.layers_before(result)
 
 
 def _without_auxiliary(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
