@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -18,7 +19,8 @@ from exporter.errors import UsageError
 from exporter.frontend import Unfolded, unfold
 from exporter.inference.options import STORED_AS, TAKEN_BACK, Options
 from exporter.inspection import Inspection, inspect_source
-from exporter.report import FileUsed, FileWritten, Report, TensorSpec
+from exporter.report import FileUsed, FileWritten, HalfWeights, Report, TensorSpec
+from exporter.rounded import with_half_weights
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
@@ -28,6 +30,7 @@ from exporter.targets.onnx_file import data_files
 from exporter.targets.opsets import DEFAULT_OPSET
 from exporter.targets.outputs import chosen, output_folders, output_paths, output_writers
 from exporter.targets.ownership import check_ownership
+from exporter.verify.probes import NoExample
 from runtime.pair import EXPORT_ID
 
 __all__ = ["export", "inspect"]
@@ -53,6 +56,7 @@ def export(
     arch: str | None = None,
     include_preprocessing: bool = False,
     dtype: Literal["stored", "float32"] = "stored",
+    weights: Literal["stored", "float16"] = "stored",
     custom: Mapping[str, str] | None = None,
     force: bool = False,
     to: Iterable[str] = (),
@@ -79,6 +83,8 @@ def export(
             name, or `path/to/file.py:name`, which runs that file.
         include_preprocessing: Put the architecture's published preprocessing in front of the network.
         dtype: "float32" makes a float16 model a float32 one, which folds without rounding weights to half precision.
+        weights: "float16" rounds kernels, matrices and tables to half precision, and stores them so in all outputs but
+            the ONNX file, which has the same numbers in float32; they are widened where they are used.
         custom: Classes and functions of a Keras configuration that aren't Keras's own, each with the layer or
             activation that it is at inference: `{"FixedDropout": "Dropout"}`.
         force: Overwrite files that no export has written.
@@ -95,7 +101,7 @@ def export(
     start = time.perf_counter()
     path, graph_path = Path(source), None if graph is None else Path(graph)
     onnx_path = _default_output(path) if output is None else _onnx_path(Path(output))
-    wanted = chosen(to, embed=embed)
+    wanted = chosen(to, embed=embed, weights=weights)
     protected = source_files(path) + ([graph_path] if graph_path else [])
     folders = output_folders(onnx_path, wanted)
     check_targets(output_paths(onnx_path, wanted), protected, folders)
@@ -113,10 +119,11 @@ def export(
         dtype=dtype,
         fold=fold,
         custom=dict(custom or {}),
+        weights=weights,
     )
     again = partial(unfold, path, graph=graph_path, options=options)
     unfolded = again()
-    result = fold_checked(unfolded.model, lambda: again().model, fold=fold, check=check)
+    result, half = _rounded(fold_checked(unfolded.model, lambda: again().model, fold=fold, check=check), weights)
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata, **_taken_back(result)}
     settings = {"opset": opset or DEFAULT_OPSET, "layout": input_layout}
     metadata[EXPORT_ID] = content_id(result.model, result.probes, metadata | settings)
@@ -125,8 +132,16 @@ def export(
     write_files(writers, inputs=protected, superseded=_superseded(onnx_path, wanted), folders=folders)
     files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
     ends = _ends(standard, unfolded)
-    notes = (*unfolded.notes, *raised, *_notes(bool(result.probes)))
-    return _report(path, unfolded, ends, result, notes, files, _read(path, graph_path), start)
+    notes = (*unfolded.notes, *raised, *_notes(result.no_example))
+    return _report(path, unfolded, ends, result, half, notes, files, _read(path, graph_path), start)
+
+
+def _rounded(result: Checked, weights: str) -> tuple[Checked, HalfWeights | None]:
+    """The model with its weights in float16, if they are to be, and what that has changed."""
+    if weights != "float16":
+        return result, None
+    half, probes = with_half_weights(result.model, result.probes)
+    return replace(result, probes=probes), half
 
 
 def _ends(model: ir.Model, unfolded: Unfolded) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
@@ -139,6 +154,7 @@ def _report(
     unfolded: Unfolded,
     ends: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]],
     result: Checked,
+    half: HalfWeights | None,
     notes: tuple[str, ...],
     files: tuple[FileWritten, ...],
     read: tuple[FileUsed, ...],
@@ -158,6 +174,7 @@ def _report(
         time.perf_counter() - start,
         result.check,
         read,
+        half,
     )
 
 
@@ -176,10 +193,18 @@ def _superseded(onnx_path: Path, wanted: tuple[str, ...]) -> Callable[[], Iterab
     return partial(data_files, onnx_path) if "onnx" in wanted else tuple
 
 
-def _notes(has_probes: bool) -> tuple[str, ...]:
-    if has_probes:
+def _notes(no_example: NoExample | None) -> tuple[str, ...]:
+    """Why there are no example outputs."""
+    if no_example is None:
         return ()
-    return ("too large to record example outputs in the bundle at export; verify it with --against",)
+    return (f"the bundle has no example outputs: {_NO_EXAMPLE[no_example]}",)
+
+
+_NO_EXAMPLE: dict[NoExample, str] = {
+    "too large": "the model is too large to record some at export; verify it with --against",
+    "no inputs": "values for its inputs can't be made up; verify it with --data",
+    "fails": "it doesn't run on values that are made up for its inputs; verify it with --data",
+}
 
 
 def inspect(

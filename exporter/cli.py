@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -18,6 +18,9 @@ from exporter._version import __version__
 from exporter.errors import ExportError, ParityError, UsageError
 from exporter.report_option import check_report, report_option, write_asked_report
 from exporter.streams import lenient_streams, telling
+
+if TYPE_CHECKING:
+    from exporter.report import Report
 
 __all__ = ["main"]
 
@@ -219,6 +222,13 @@ _CUSTOM = click.option(
     show_default=True,
     help="Keep float16 as it is stored, or widen it.",
 )
+@click.option(
+    "--weights",
+    type=click.Choice(["stored", "float16"]),
+    default="stored",
+    show_default=True,
+    help="Keep weights as they are, or store them in half the bytes, rounded (bundle and programs).",
+)
 @click.option("--no-fold", is_flag=True, show_default="off", help="Leave batch norms and constants as they are.")
 @click.option("--no-check", is_flag=True, show_default="off", help="Don't run the result beside the unfolded model.")
 @report_option
@@ -245,6 +255,7 @@ def export(
     arch: str | None,
     include_preprocessing: bool,
     dtype: Literal["stored", "float32"],
+    weights: Literal["stored", "float16"],
     no_fold: bool,
     no_check: bool,
     as_json: bool,
@@ -275,6 +286,7 @@ def export(
         arch=arch,
         include_preprocessing=include_preprocessing,
         dtype=dtype,
+        weights=weights,
         to=to,
         embed=embed,
         force=force,
@@ -283,12 +295,17 @@ def export(
     )
     write_asked_report(context, report)
     with telling():
-        if as_json:
-            _print_json(report.to_json())
-            return
-        from exporter.render import report_lines
+        _tell(context, report, as_json=as_json)
 
-        _show(report_lines(report, _width(), detail=context.meta.get(_DETAIL, 0)))
+
+def _tell(context: click.Context, report: Report, *, as_json: bool) -> None:
+    """Prints the report of an export."""
+    if as_json:
+        _print_json(report.to_json())
+        return
+    from exporter.render import report_lines
+
+    _show(report_lines(report, _width(), detail=context.meta.get(_DETAIL, 0)))
 
 
 def _input(text: str) -> tuple[str, tuple[int | None, ...] | None]:

@@ -14,6 +14,7 @@ __all__ = [
     "FileUsed",
     "FileWritten",
     "FoldOutcome",
+    "HalfWeights",
     "NormStatistics",
     "Report",
     "SelfCheck",
@@ -119,12 +120,30 @@ class SelfCheck:
         taken_back: The nodes and layers whose folds were found to be off, and so were taken back; in the order of the
             graph. All of them if they are too many to be told apart.
         left_out: Why it wasn't run; None if it was.
+        smaller: Whether it was run on inputs that are smaller than the model says, as the model is large.
     """
 
     examples: int
     share: float = 0.0
     taken_back: tuple[str, ...] = ()
-    left_out: Literal["asked for", "no example", "nothing to compare"] | None = None
+    left_out: Literal["asked for", "too large", "no inputs", "fails", "nothing to compare"] | None = None
+    smaller: bool = False
+
+
+@dataclass(frozen=True)
+class HalfWeights:
+    """What storing weights in float16 has changed.
+
+    Attributes:
+        rounded: The weight tensors that are stored so.
+        kept: Those that stay in float32, each with the reason.
+        errors: For each output how far the examples have moved, relative to its size; for integers the share that
+            differs. Empty if there are no examples.
+    """
+
+    rounded: tuple[str, ...]
+    kept: tuple[tuple[str, str], ...]
+    errors: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -165,6 +184,7 @@ class Report:
     seconds: float
     check: SelfCheck | None = None
     read: tuple[FileUsed, ...] = ()
+    half: HalfWeights | None = None
 
     def fold_of(self, batch_norm: str) -> FoldOutcome | None:
         """What became of a batch norm; None if the fold never met it."""

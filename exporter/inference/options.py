@@ -35,6 +35,7 @@ class Options:
         dtype: "stored" keeps float16; "float32" widens it.
         fold: Whether batch norms and constants are folded.
         custom: Classes and functions of a Keras configuration that aren't Keras's, with the layers that they are.
+        weights: "stored" keeps them as they are after folding; "float16" rounds them.
     """
 
     inputs: Mapping[str, tuple[int | None, ...] | None] = field(default_factory=dict)
@@ -48,12 +49,13 @@ class Options:
     dtype: str = "stored"
     fold: bool = True
     custom: Mapping[str, str] = field(default_factory=dict)
+    weights: str = "stored"
 
     def to_json(self) -> str:
-        """The text for `STORED_AS`; `custom` is in it where there is any."""
-        return json.dumps(
-            {key: value for key, value in asdict(self).items() if value or key != "custom"}, sort_keys=True
-        )
+        """The text for `STORED_AS`; `custom` and `weights` are in it where they say something."""
+        usual = {"custom": {}, "weights": "stored"}
+        told = {key: value for key, value in asdict(self).items() if key not in usual or value != usual[key]}
+        return json.dumps(told, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Options:
@@ -63,7 +65,7 @@ class Options:
             CorruptError: It is no text that `to_json` writes.
         """
         try:
-            stored = {"custom": {}, **json.loads(text)}
+            stored = {"custom": {}, "weights": "stored", **json.loads(text)}
             options = cls(
                 **{entry.name: _checked(stored[entry.name], getattr(cls(), entry.name)) for entry in fields(cls)}
             )
