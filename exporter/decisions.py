@@ -58,6 +58,7 @@ class Reason(StrEnum):
     FORWARD_END = auto()
     PLACEHOLDER = auto()
     DATA_SOURCE = auto()
+    DECODED_IN_LOOP = auto()
     RANDOM_START = auto()
     # outputs that are set aside
     DECODER = auto()
@@ -197,6 +198,7 @@ _WORDS: Mapping[Reason, str] = {
     Reason.FORWARD_END: "an end of the forward computation",
     Reason.PLACEHOLDER: "a placeholder that the outputs need",
     Reason.DATA_SOURCE: "data that come out of {op}",
+    Reason.DECODED_IN_LOOP: "the images that a loop decodes one by one, as a batch",
     Reason.RANDOM_START: "the model starts from random numbers, and from nothing else",
     Reason.DECODER: "it {does}; the outputs are what it starts from",
     Reason.UNUSED_AFTER_LOOP: "nothing uses it after the loop that it comes from",

@@ -178,7 +178,11 @@ class EndSearch(Forward):
         return not self._is_leftover(node)
 
     def _is_leftover(self, node: Node) -> bool:
-        """A check, the result of a condition that updates variables, the copy that a custom gradient leaves behind."""
+        """What isn't meant as a result.
+
+        A check, the result of a condition that updates variables, the copy that a custom gradient leaves behind, what
+        starts the sides of a condition.
+        """
         if node.op == "CheckNumerics" or node.attribute("T") in _NOT_NUMBERS:
             return True
         if node.op == LOOP_RESULT:
@@ -188,6 +192,9 @@ class EndSearch(Forward):
         if node.op not in {"Identity"} | MERGES | IFS:
             return False
         made = self.rewriter.producer(self.rewriter.inputs(node)[0]) if node.op == "Identity" else node
+        if made.op in SWITCHES:
+            data, predicate = (behind(self.rewriter, ref) for ref in self.rewriter.inputs(made))
+            return data == predicate
         if made.op in MERGES:
             sides = [self.rewriter.node(behind(self.rewriter, ref).node) for ref in self.rewriter.inputs(made)]
             return any(side.op in ASSIGN_OPS for side in sides)
