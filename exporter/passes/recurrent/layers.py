@@ -47,7 +47,7 @@ class _Layer:
     def __init__(self, graph: ir.Graph, node: ir.Node, namer: Namer, constants: Constants) -> None:
         self.graph, self.node, self.namer, self.constants = graph, node, namer, constants
         self.body = node.attributes["body"].as_graph()
-        self.inside = {*self.body.inputs, *(output for inner in self.body for output in inner.outputs)}
+        self.inside = {*self.body.inputs, *(output for inner in self.body.all_nodes() for output in inner.outputs)}
         count = len(self.body.inputs) - 2
         self.after = list(self.body.outputs[1 : 1 + count])
         self.scans = list(self.body.outputs[1 + count :])
