@@ -7,7 +7,7 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from exporter.decisions import Reason
-from exporter.errors import CorruptError
+from exporter.errors import CorruptError, UnsupportedError
 from exporter.inference.model import InferenceModel, Input
 from exporter.lower.first_axes import groups
 from exporter.lower.tensorflow import axis_symbol, lower_tensorflow
@@ -55,14 +55,13 @@ def _with_own_axes(model: InferenceModel, name: str) -> ir.Model:
     own = {entry.name: axis_symbol(entry, 0) for entry in model.inputs if entry.shape and entry.shape[0] is None}
     if len(own) < 2:
         return lower_tensorflow(model, name=name)
-    try:
-        lowered = lower_tensorflow(model, name=name, firsts=own)
-    except CorruptError:
-        return lower_tensorflow(model, name=name)
     symbols = list(own.values())
-    shared = groups(lowered, symbols)
-    firsts = {entry: shared[symbol] for entry, symbol in own.items() if shared[symbol] != symbols[0]}
-    return lower_tensorflow(model, name=name, firsts=firsts)
+    try:
+        shared = groups(lower_tensorflow(model, name=name, firsts=own), symbols)
+        firsts = {entry: shared[symbol] for entry, symbol in own.items() if shared[symbol] != symbols[0]}
+        return lower_tensorflow(model, name=name, firsts=firsts)
+    except (CorruptError, UnsupportedError):  # something needs them to be one, or is refused all the same
+        return lower_tensorflow(model, name=name)
 
 
 def _at(model: InferenceModel, size: int | None) -> InferenceModel:

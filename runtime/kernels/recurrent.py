@@ -266,9 +266,7 @@ def gru(
 
         def before(given: Array, hidden: Array) -> tuple[Array]:
             """The reset gate before the product with the matrix."""
-            gates = np.dot(recurrent[:cut], hidden)
-            gates += given[:cut]
-            gates = gated(gates)
+            gates = gated(np.dot(recurrent[:cut], hidden) + given[:cut])
             new = np.dot(recurrent[cut:], gates[size:] * hidden)
             new += _column(rb[d, cut:], hidden)
             new += given[cut:]
@@ -276,9 +274,7 @@ def gru(
 
         def after(given: Array, hidden: Array) -> tuple[Array]:
             both = np.dot(recurrent, hidden)
-            gates, new = both[:cut], both[cut:]
-            gates += given[:cut]
-            gates = gated(gates)
+            gates, new = gated(both[:cut] + given[:cut]), both[cut:]
             new += _column(rb[d, cut:], hidden)
             new *= gates[size:]
             new += given[cut:]

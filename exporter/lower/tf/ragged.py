@@ -6,6 +6,7 @@ splits [0, 2, 2, 5]   rows of elements 0 1, of none, and of 2 3 4;  row of each 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -205,7 +206,7 @@ def _reduced(reduction: str) -> OpFunction:
     return reduce
 
 
-def _lowest(kind: np.dtype[np.generic]) -> float:
+def _lowest(kind: np.dtype[Any]) -> float:
     return -np.inf if kind.kind == "f" else float(np.iinfo(kind).min)
 
 
