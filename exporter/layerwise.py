@@ -19,7 +19,7 @@ from exporter.verify.files import verify_references
 from exporter.verify.layers import in_front, judged, locate_layers
 from exporter.verify.power import power
 from exporter.verify.reference import reference_run
-from exporter.verify.truth import UnfoldedModel
+from exporter.verify.truth import Computed, UnfoldedModel
 from exporter.verify.verdict import LayerCheck, Verdict
 
 __all__ = ["verify_layers"]
@@ -31,7 +31,7 @@ _MUCH = 5_000_000_000
 def verify_layers(
     onnx_path: Path | None,
     npz_path: Path | None,
-    truth: UnfoldedModel,
+    truth: UnfoldedModel | Computed,
     data: Mapping[str, Array] | None,
     *,
     fold: bool,
@@ -43,7 +43,8 @@ def verify_layers(
     Args:
         onnx_path: The ONNX file, if there is one.
         npz_path: The bundle, if there is one.
-        truth: The unfolded model; it isn't one any more afterwards.
+        truth: The unfolded model; it isn't one any more afterwards. Or somebody who computes the outputs from the same
+            source: then the unfolded model is the truth inside alone.
         data: Inputs, if somebody gave some.
         fold: Whether the files were exported with folding.
         kept: The sources of folds that the export has taken back.
@@ -57,6 +58,8 @@ def verify_layers(
     feeds = [one.feeds for one in found.sets] if found is not None else [data or {}]
     wanted, front = judged(model), in_front(model)
     references = [reference_run(model, one, wanted.__contains__) for one in feeds]
+    if isinstance(truth, Computed):
+        references = [reference.with_outputs(truth.compute(reference.inputs)) for reference in references]
     still = independent(model, references)
     work = _work(model, feeds[0])
     folds = run_passes(model, fold=fold, keep=frozenset(kept))

@@ -21,7 +21,7 @@ from exporter.formats.records import Array
 from exporter.frontend import Unfolded, unfold
 from exporter.inference.options import STORED_AS, TAKEN_BACK, Options
 from exporter.layerwise import verify_layers
-from exporter.oracle import tensorflow_truth
+from exporter.oracle import reference_of
 from exporter.passes.fold_affine import affine_sources
 from exporter.passes.pipeline import run as run_passes
 from exporter.passes.round_weights import round_weights
@@ -36,7 +36,7 @@ from exporter.verify.pairs import check_data, check_together
 from exporter.verify.programs import c_engine, python_engine
 from exporter.verify.reference import Reference
 from exporter.verify.sites import Truths, check_sites, locate, truths
-from exporter.verify.truth import Recorded, Truth, UnfoldedModel, recorded_in_bundle
+from exporter.verify.truth import Computed, Recorded, Truth, UnfoldedModel, recorded_in_bundle
 from exporter.verify.verdict import Verdict
 from exporter.zoo.user_file import is_file_name
 
@@ -91,8 +91,8 @@ def _verify(
     if onnx_path is not None:
         check_data(onnx_path, _onnx_model(onnx_path))
     check_together(onnx_path, npz_path)
-    if sites and (against is None or reference is not None):
-        raise UsageError("--sites compares with the unfolded model", hint="Give the source with --against alone")
+    if sites and against is None:
+        raise UsageError("--sites compares with the unfolded model", hint="Give the source with --against")
     if sites or reference is not None:
         _refuse_rounded(_stored(onnx_path, npz_path), "--sites" if sites else "--reference")
     arrays = None if data is None else read_arrays(data)
@@ -102,6 +102,8 @@ def _verify(
             "--data has recorded outputs, and --reference asks for TensorFlow's: two truths",
             hint="Leave out --reference, or the outputs in --data",
         )
+    if reference is not None and against is None:
+        raise UsageError("--reference needs the source", hint="Give it with --against")
     if makers is not None:
         known = recorded or (
             _tensorflow(against, graph, onnx_path, npz_path, arch)
@@ -112,9 +114,6 @@ def _verify(
         return verify_files(None, None, known, None if recorded is not None else arrays, makers=makers(*names))
     if recorded is not None and not sites:
         return verify_files(onnx_path, npz_path, recorded)
-    if reference is not None:
-        truth = _tensorflow(against, graph, onnx_path, npz_path, arch)
-        return verify_files(onnx_path, npz_path, truth, arrays)
     if against is None and arrays is not None:
         raise UsageError(
             "--data has inputs alone, and nothing to compare the outputs with",
@@ -123,31 +122,31 @@ def _verify(
     if against is None:
         return verify_files(onnx_path, npz_path, _truth(None, graph, onnx_path, npz_path, arch), None)
     inputs = recorded.references[0].inputs if recorded is not None else arrays
-    return _against(against, graph, onnx_path, npz_path, inputs, arch, sites=sites)
+    options = _options(onnx_path, npz_path, arch)
+    judge = None if reference is None else reference_of(against, graph, options)
+    unfolded = unfold(against, graph=graph, options=options)
+    truth = UnfoldedModel(unfolded.model) if judge is None else judge(unfolded)
+    return _against(onnx_path, npz_path, truth, _origin(against, unfolded), inputs, options, sites=sites)
 
 
 def _against(
-    source: Path,
-    graph: Path | None,
     onnx_path: Path | None,
     npz_path: Path | None,
+    truth: UnfoldedModel | Computed,
+    origin: Report,
     inputs: Mapping[str, Array] | None,
-    arch: str | None,
+    options: Options,
     *,
     sites: bool,
 ) -> Verdict:
-    """Compares with the unfolded model of the source, layer by layer, and perhaps batch norm by batch norm."""
-    options, taken_back = _options(onnx_path, npz_path, arch), _taken_back(onnx_path, npz_path)
-    unfolded = unfold(source, graph=graph, options=options)
-    model, origin = unfolded.model, _origin(source, unfolded)
+    """Compares with a source, layer by layer, and perhaps batch norm by batch norm."""
+    model, taken_back = truth.model, _taken_back(onnx_path, npz_path)
     fold = options.fold and not (taken_back and taken_back >= {*affine_sources(model)})
     if options.weights == "float16":
-        truth = _rounded(model, taken_back, fold=fold)
-        return replace(verify_files(onnx_path, npz_path, truth, inputs), origin=origin)
+        rounded = _rounded(model, taken_back, fold=fold)
+        return replace(verify_files(onnx_path, npz_path, rounded, inputs), origin=origin)
     known = _site_truths(model, inputs) if sites else None
-    verdict = verify_layers(
-        onnx_path, npz_path, UnfoldedModel(model), inputs, fold=fold, kept=taken_back, origin=origin
-    )
+    verdict = verify_layers(onnx_path, npz_path, truth, inputs, fold=fold, kept=taken_back, origin=origin)
     if known is None or verdict.problems:
         return verdict
     try:  # the model has gone through the passes by now
@@ -292,7 +291,8 @@ def _tensorflow(
 ) -> Truth:
     if against is None:
         raise UsageError("--reference needs the source", hint="Give it with --against")
-    return tensorflow_truth(against, graph, _options(onnx_path, npz_path, arch))
+    options = _options(onnx_path, npz_path, arch)
+    return reference_of(against, graph, options)(unfold(against, graph=graph, options=options))
 
 
 def _options(onnx_path: Path | None, npz_path: Path | None, arch: str | None) -> Options:

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.ir.edit import constant_array
-from exporter.ir.opset import ops_that, record_of
+from exporter.ir.opset import OPS, ops_that, record_of
 from exporter.passes.naming import Namer
 
 __all__ = ["Permuted", "is_permutable", "permuted_parameters"]
@@ -132,15 +132,13 @@ def _resize(node: ir.Node, order: Sequence[int], namer: Namer) -> Permuted | Non
 
 _RULES: dict[str, _Rule] = {
     **dict.fromkeys(ops_that(lambda record: record.reduces), _reduce),
+    **{name: _axis(record.axis) for name, record in OPS.items() if record.axis is not None},
     "ArgMax": lambda node, order, namer: _axis(0)(node, order, namer) if _keeps(node) else None,
     "ArgMin": lambda node, order, namer: _axis(0)(node, order, namer) if _keeps(node) else None,
     "Concat": _axis(None),
-    "LogSoftmax": _axis(-1),
     "Pad": _pad,
     "Resize": _resize,
     "Slice": _slice,
-    "Softmax": _axis(-1),
-    "Split": _axis(0),
     "Tile": _per_axis(1),
 }
 """What has to be made anew of the parameters of ops that have axes, by the names that this pass gives them."""

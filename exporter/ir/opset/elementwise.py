@@ -1,5 +1,8 @@
 """Ops that work on each element by itself: arithmetic, activations, comparisons and logic.
 
+Those of which nothing else is to be said are made from the signatures of their kernels: of one tensor, of several, or
+along the attribute `axis`.
+
 Arithmetic, comparisons: X, Y (broadcast). Activations and functions: X, with the attributes of ONNX. Max, Mean, Min,
 Sum: any number of inputs. Where: condition, X, Y. Clip: X, least?, most?. PRelu: X, slope (broadcast).
 """
@@ -8,80 +11,67 @@ from __future__ import annotations
 
 from exporter.ir.opset import shape_rules as shapes
 from exporter.ir.opset.record import Op
+from runtime.kernels import KERNELS, activation, elementwise, logic
+from runtime.kernels.base import signature
 
 __all__ = ["OPS"]
 
-OPS = (
+_NAMED = (
     Op(name="Abs", elementwise="one", sign="positive"),
-    Op(name="Acos", elementwise="one"),
-    Op(name="Acosh", elementwise="one"),
     Op(name="Add", elementwise="several", affine=True),
-    Op(name="And", elementwise="several"),
-    Op(name="Asin", elementwise="one"),
-    Op(name="Asinh", elementwise="one"),
-    Op(name="Atan", elementwise="one"),
-    Op(name="Atanh", elementwise="one"),
-    Op(name="BitShift", elementwise="several"),
-    Op(name="BitwiseAnd", elementwise="several"),
     Op(name="BitwiseNot", elementwise="one"),
-    Op(name="BitwiseOr", elementwise="several"),
-    Op(name="BitwiseXor", elementwise="several"),
     Op(name="Cast", elementwise="one", rounding="settles"),
     Op(name="CastLike", elementwise="one"),
     Op(name="Ceil", elementwise="one", rounding="settles"),
-    Op(name="Celu", elementwise="one"),
     Op(name="Clip", elementwise="one", rounding="settles"),
     Op(name="Cos", elementwise="one", rounding="relative"),
-    Op(name="Cosh", elementwise="one"),
     Op(name="Div", elementwise="several", affine=True),
     Op(name="Dropout", elementwise="one", random=True),
     Op(name="Elu", elementwise="one", rounding="relative"),
-    Op(name="Equal", elementwise="several"),
     Op(name="Erf", elementwise="one", rounding="settles"),
     Op(name="Exp", elementwise="one", rounding="relative", sign="positive"),
     Op(name="Floor", elementwise="one", rounding="settles"),
     Op(name="Gelu", elementwise="one", rounding="relative"),
-    Op(name="Greater", elementwise="several"),
-    Op(name="GreaterOrEqual", elementwise="several"),
     Op(name="HardSigmoid", elementwise="one", rounding="settles", sign="positive"),
-    Op(name="HardSwish", elementwise="one"),
-    Op(name="IsInf", elementwise="one"),
     Op(name="IsNaN", elementwise="one"),
-    Op(name="LeakyRelu", elementwise="one"),
-    Op(name="Less", elementwise="several"),
-    Op(name="LessOrEqual", elementwise="several"),
     Op(name="Log", elementwise="one", rounding="relative"),
-    Op(name="Max", elementwise="several"),
-    Op(name="Mean", elementwise="several"),
-    Op(name="Min", elementwise="several"),
     Op(name="Mish", elementwise="one", rounding="relative"),
-    Op(name="Mod", elementwise="several"),
     Op(name="Mul", elementwise="several", affine=True),
     Op(name="Neg", elementwise="one", affine=True, exact=True),
     Op(name="Not", elementwise="one"),
-    Op(name="Or", elementwise="several"),
-    Op(name="PRelu", elementwise="several"),
     Op(name="Pow", elementwise="several", rounding="relative"),
-    Op(name="Reciprocal", elementwise="one"),
     Op(name="RegexFullMatch", shape=shapes.same),
     Op(name="Relu", elementwise="one", sign="positive"),
     Op(name="Round", elementwise="one", rounding="settles"),
     Op(name="Selu", elementwise="one", rounding="relative"),
-    Op(name="Shrink", elementwise="one"),
     Op(name="Sigmoid", elementwise="one", rounding="settles", sign="positive"),
     Op(name="Sign", elementwise="one", rounding="settles"),
     Op(name="Sin", elementwise="one", rounding="relative"),
-    Op(name="Sinh", elementwise="one"),
+    Op(name="LogSoftmax", axis=-1, rounding="relative"),
+    Op(name="Softmax", axis=-1, rounding="settles", sign="positive"),
     Op(name="Softplus", elementwise="one", rounding="relative", sign="positive"),
     Op(name="Softsign", elementwise="one", rounding="settles"),
     Op(name="Sqrt", elementwise="one", rounding="relative"),
     Op(name="StringConcat", shape=shapes.joined),
     Op(name="StringNormalizer", shape=shapes.same),
     Op(name="Sub", elementwise="several", affine=True),
-    Op(name="Sum", elementwise="several"),
-    Op(name="Tan", elementwise="one"),
     Op(name="Tanh", elementwise="one", rounding="settles"),
-    Op(name="ThresholdedRelu", elementwise="one"),
     Op(name="Where", elementwise="several"),
-    Op(name="Xor", elementwise="several"),
+)
+
+
+def _by_signature(name: str) -> Op:
+    """The record of a function of elements, or of one along an axis."""
+    kernel = KERNELS[name]
+    axis = (kernel.__wrapped__.__kwdefaults__ or {}).get("axis")  # type: ignore[attr-defined]
+    if axis is not None:
+        return Op(name=name, axis=axis)
+    return Op(name=name, elementwise="one" if signature(kernel).most == 1 else "several")
+
+
+_KNOWN = frozenset(record.name for record in _NAMED)
+
+OPS = (
+    *_NAMED,
+    *(_by_signature(name) for name in sorted({*activation.OPS, *elementwise.OPS, *logic.OPS}) if name not in _KNOWN),
 )

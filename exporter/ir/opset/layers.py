@@ -49,7 +49,6 @@ OPS = (
     Op(name="LRN", domain=CHANNELS_LAST, space=True, rounding="relative", shape=shapes.same),
     Op(name="LSTM", rounding="relative"),
     Op(name="LayerNormalization", rounding="relative"),
-    Op(name="LogSoftmax", rounding="relative"),
     Op(name="MatMul", weights="either", shape=shapes.matmul),
     Op(
         name="MaxPool",
@@ -66,5 +65,4 @@ OPS = (
     Op(name="RandomNormalLike", random=True),
     Op(name="RandomUniform", random=True),
     Op(name="RandomUniformLike", random=True),
-    Op(name="Softmax", rounding="settles", sign="positive"),
 )

@@ -34,9 +34,10 @@ OPS = (
     Op(name="Size", shape_only=True),
     Op(name="Slice", moves=True, exact=True, keeps_range=True, shape=shapes.slice_),
     Op(name="SpaceToDepth", domain=CHANNELS_LAST, space=True, moves=True, exact=True, shape=shapes.space_to_depth),
-    Op(name="Split", moves=True, exact=True, keeps_range=True),
+    Op(name="Split", axis=0, moves=True, exact=True, keeps_range=True),
     Op(name="Squeeze", moves=True, exact=True, keeps_range=True, form="reshaped"),
     Op(name="Tile", moves=True, exact=True, keeps_range=True, shape=shapes.tile),
     Op(name="Transpose", moves=True, exact=True, keeps_range=True, form="permuted", sign="inherited"),
+    Op(name="TopK", axis=-1),
     Op(name="Unsqueeze", moves=True, exact=True, keeps_range=True, form="reshaped"),
 )

@@ -28,6 +28,7 @@ class Op:
         elementwise: "one" works on each element of its first input by itself, and takes numbers for all of them
             besides; "several" works on the elements in the same place of inputs that broadcast. In both the axes may
             come in any order.
+        axis: It works along the axis that its attribute `axis` names, or else this one, and keeps the axes as they are.
         affine: It is an affine map of an input where the other ones are constant and it keeps the shape.
         moves: Its results are elements of its inputs in other places; before it or behind it is the same.
         exact: Its results are numbers of its inputs, perhaps negated, and constants: nothing is rounded.
@@ -49,6 +50,7 @@ class Op:
     name: str
     domain: str = ""
     elementwise: Literal["one", "several"] | None = None
+    axis: int | None = None
     affine: bool = False
     moves: bool = False
     exact: bool = False

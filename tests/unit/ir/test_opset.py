@@ -13,7 +13,7 @@ from runtime.engine.homes import ALIASES
 from runtime.engine.resolve import ELEMENTWISE
 from runtime.kernels import KERNELS
 
-_WITHOUT_KERNEL = frozenset({"Bernoulli", "Dropout", "InstanceNormalization", "Multinomial", "RandomNormal", "Shrink"})
+_WITHOUT_KERNEL = frozenset({"Bernoulli", "Dropout", "InstanceNormalization", "Multinomial", "RandomNormal"})
 _WITHOUT_KERNEL |= {"RandomNormalLike", "RandomUniform", "RandomUniformLike", "RegexFullMatch"}
 """They are in ONNX files of others, which `verify` judges, or in what a target makes of an op."""
 
@@ -35,9 +35,9 @@ def test_ops_have_kernels() -> None:
 
 
 def test_the_engine_agrees_on_what_is_elementwise() -> None:
-    """The runtime can't ask the records; it takes the kernels' modules, softmax among them for its shape."""
+    """The runtime can't ask the records; it takes the kernels' modules, those along an axis among them."""
     elementwise = ops_that(lambda record: record.elementwise) & KERNELS.keys()
-    assert elementwise - {"Cast", "CastLike"} == ELEMENTWISE - {"LogSoftmax", "Softmax"}
+    assert elementwise - {"Cast", "CastLike"} == ELEMENTWISE - {"Hardmax", "LogSoftmax", "Softmax"}
 
 
 def test_the_engine_agrees_on_what_shares_memory() -> None:
