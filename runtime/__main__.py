@@ -30,7 +30,15 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m runti
     try:
         if command is not None:
             return command[1](options)
-        net = load(options.model, accuracy=options.accuracy, threads=options.threads, plain=options.plain)
+        net = load(
+            options.model,
+            accuracy=options.accuracy,
+            threads=options.threads,
+            plain=options.plain,
+            most_bytes=options.most_bytes,
+            most_steps=options.most_steps,
+            most_operations=options.most_operations,
+        )
         if options.profile:
             return _profile(net, options.inputs)
         if options.bench:
@@ -114,6 +122,12 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plain", action="store_true", help="run one operator after the other, without the engine")
     parser.add_argument("--accuracy", choices=("standard", "strict", "fast", "plain"), default="standard")
     parser.add_argument("--threads", type=_positive, metavar="N", help="default: as suits the machine")
+    _add_limits(parser)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    for what in ("bytes", "steps", "operations"):
+        parser.add_argument(f"--most-{what}", type=_positive, metavar="N", help="see runtime.load")
 
 
 def _positive(text: str) -> int:

@@ -9,7 +9,7 @@ from math import isfinite, prod
 import numpy as np
 import onnx_ir as ir
 
-from exporter.errors import UsageError
+from exporter.errors import LimitError, UsageError
 from exporter.foreign import on_foreign_data
 from exporter.verify.compare import limit, scale
 from exporter.verify.cost import operations, sizes_in
@@ -18,11 +18,15 @@ from exporter.verify.open_sizes import shapes_of
 from exporter.verify.reference import Reference, reference_run
 from exporter.verify.roles import InputSpec, specs_of
 from runtime import Probe
+from runtime.budget import Meter
 
 __all__ = ["BUDGET", "as_probe", "example", "probes"]
 
 BUDGET = 1_000_000_000
 """Operations for one example up to which probes are made: about a quarter of a second, with the noise."""
+
+_MOST_OPERATIONS = 3 << 33
+"""What all runs for an example may take together, as `runtime.work` counts it: a few seconds."""
 
 _ROOM = 1 << 17
 _MOST_ROOM = 1 << 26
@@ -50,13 +54,14 @@ def example(model: ir.Model) -> Reference | None:
         batch = _batch(model, specs)
         if batch is None:
             return None
-        feeds = exercise(model, batch=batch, count=1, work=BUDGET // 2).sets[0].feeds
-    except (UsageError, *FAILURES):  # no inputs can be made up, as for a table whose rows are few
+        meter = Meter(_MOST_OPERATIONS)
+        feeds = exercise(model, batch=batch, count=1, work=BUDGET // 2, meter=meter).sets[0].feeds
+    except (UsageError, LimitError, *FAILURES):  # none can be made up, as for a table whose rows are few
         return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # random numbers may well overflow
-            return reference_run(model, feeds)
+            return reference_run(model, feeds, meter=meter)
     except FAILURES:  # a model that takes batches of certain sizes only, or values of a certain kind
         return None
 

@@ -12,9 +12,10 @@ import onnx_ir as ir
 
 from exporter.ir.evaluate import Constants, evaluate
 from exporter.verify.compare import Array, error, undecided
-from exporter.verify.cost import operations, sizes_in
+from exporter.verify.cost import effort
 from exporter.verify.data import nudged_kernels
 from exporter.verify.yardstick import Yardstick
+from runtime.budget import Meter
 
 __all__ = ["Reference", "float_type", "is_exact_for_its_size", "reference_run", "sampled"]
 
@@ -51,7 +52,11 @@ class Reference:
 
 
 def reference_run(
-    model: ir.Model, feeds: Mapping[str, Array], layers: Callable[[ir.Value], bool] = lambda value: False
+    model: ir.Model,
+    feeds: Mapping[str, Array],
+    layers: Callable[[ir.Value], bool] = lambda value: False,
+    *,
+    meter: Meter | None = None,
 ) -> Reference:
     """The outputs of an unfolded model in float64, and how far the model's own float type moves them.
 
@@ -63,17 +68,18 @@ def reference_run(
         model: The unfolded model; it is as it was afterwards.
         feeds: The inputs.
         layers: Which results inside of the model are wanted, too.
+        meter: What the operations of all runs are counted by, if there is a limit for them together.
     """
     own = float_type(model)
     with _scores_as_outputs(model) as scores:
         watching = _Watching(layers)
-        truth = evaluate(model, feeds, dtype=np.float64, see=watching.see)
+        truth = evaluate(model, feeds, dtype=np.float64, see=watching.see, meter=meter)
         runs = []
         for seed in range(_samples(model, feeds, truth)):
             with nudged_kernels(model, seed), watching.another():
-                runs.append(evaluate(model, feeds, dtype=own, see=watching.see))
+                runs.append(evaluate(model, feeds, dtype=own, see=watching.see, meter=meter))
         with watching.another():
-            runs.append(evaluate(model, feeds, dtype=own, see=watching.see) if own != np.float64 else truth)
+            runs.append(evaluate(model, feeds, dtype=own, see=watching.see, meter=meter) if own != np.float64 else truth)
         own_size = {str(value.name): is_exact_for_its_size(value) for value in model.graph.outputs}
         depths = {str(value.name): _depth(value) for value in model.graph.outputs}
     errors = {name: max(error(run[name], truth[name]) for run in runs) for name in truth}
@@ -182,9 +188,7 @@ def _depth(value: ir.Value) -> int:
 def _samples(model: ir.Model, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> int:
     """How many runs it takes to see about a thousand numbers of each output: at most 8; none if it is too much work."""
     smallest = min((array.size for array in outputs.values()), default=1)
-    affordable = _SAMPLING_BUDGET // max(
-        operations(model, sizes_in(model, {name: array.shape for name, array in feeds.items()})), 1
-    )
+    affordable = _SAMPLING_BUDGET // max(effort(model, {name: array.shape for name, array in feeds.items()}), 1)
     return min(8, max(2, -(-_ENOUGH // max(smallest, 1))), affordable)
 
 
