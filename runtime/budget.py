@@ -97,9 +97,7 @@ class Budget:
         """
         wanted, held = nbytes(op, inputs, attributes), held + self._kept
         if wanted + held > self.most_bytes:
-            raise TooMuchError(
-                f"it would take {wanted + held} bytes, and {self.most_bytes} are allowed", "most_bytes"
-            )
+            raise TooMuchError(f"it would take {wanted + held} bytes, and {self.most_bytes} are allowed", "most_bytes")
         self.meter.spend(operations(op, inputs, attributes, wanted))
 
     def again(self) -> Budget:
@@ -110,9 +108,7 @@ class Budget:
         """Counts bytes that a loop collects until it ends."""
         self._kept += size
         if self._kept > self.most_bytes:
-            raise TooMuchError(
-                f"a loop collects more than {self.most_bytes} bytes, which are allowed", "most_bytes"
-            )
+            raise TooMuchError(f"a loop collects more than {self.most_bytes} bytes, which are allowed", "most_bytes")
 
     def step(self) -> None:
         """Counts a step of a loop; TooMuchError if there have been too many."""

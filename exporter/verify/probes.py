@@ -29,7 +29,10 @@ _MOST_OPERATIONS = 3 << 33
 """What all runs for an example may take together, as `runtime.work` counts it: a few seconds."""
 
 _ROOM = 1 << 17
-_MOST_ROOM = 1 << 26
+"""Bytes of input for several examples."""
+
+_MOST_DRAWN = 1 << 22
+"""Elements of input for one example: they are drawn in a wide type, several times."""
 
 
 def probes(model: ir.Model) -> tuple[Probe, ...]:
@@ -87,8 +90,9 @@ def _batch(model: ir.Model, specs: Sequence[InputSpec]) -> int | None:
         sizes = {key: batch for spec in specs if spec.shape and (key := spec.open_size(0)) is not None}
         shapes = shapes_of(specs, sizes)
         room = sum(spec.dtype.itemsize * prod(shapes[spec.name]) for spec in specs)
+        drawn = sum(prod(shapes[spec.name]) for spec in specs)
         work = operations(model, sizes_in(model, shapes))
-        if (room <= _ROOM and work <= BUDGET // 4) or (batch == 1 and work <= BUDGET and room <= _MOST_ROOM):
+        if (room <= _ROOM and work <= BUDGET // 4) or (batch == 1 and work <= BUDGET and drawn <= _MOST_DRAWN):
             return batch
     return None
 

@@ -79,7 +79,9 @@ def reference_run(
             with nudged_kernels(model, seed), watching.another():
                 runs.append(evaluate(model, feeds, dtype=own, see=watching.see, meter=meter))
         with watching.another():
-            runs.append(evaluate(model, feeds, dtype=own, see=watching.see, meter=meter) if own != np.float64 else truth)
+            runs.append(
+                evaluate(model, feeds, dtype=own, see=watching.see, meter=meter) if own != np.float64 else truth
+            )
         own_size = {str(value.name): is_exact_for_its_size(value) for value in model.graph.outputs}
         depths = {str(value.name): _depth(value) for value in model.graph.outputs}
     errors = {name: max(error(run[name], truth[name]) for run in runs) for name in truth}
