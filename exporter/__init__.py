@@ -18,17 +18,19 @@ if TYPE_CHECKING:
     from exporter.api import export as export
     from exporter.api import inspect as inspect
     from exporter.errors import ExportError as ExportError
+    from exporter.pages.writing import write_report as write_report
     from exporter.parity import verify_model as verify_model
     from exporter.report import Report as Report
     from exporter.running import run as run
 
-__all__ = ["ExportError", "Report", "__version__", "export", "inspect", "run", "verify_model"]
+__all__ = ["ExportError", "Report", "__version__", "export", "inspect", "run", "verify_model", "write_report"]
 
 _HOMES = {
     "ExportError": "exporter.errors",
     "Report": "exporter.report",
     "run": "exporter.running",
     "verify_model": "exporter.parity",
+    "write_report": "exporter.pages.writing",
 }
 
 defer_symbols()

@@ -6,17 +6,21 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+import onnx_ir as ir
+
 from exporter.checked import Checked, fold_checked
 from exporter.errors import UsageError
 from exporter.frontend import Unfolded, unfold
-from exporter.inference.options import STORED_AS, Options
+from exporter.inference.options import STORED_AS, TAKEN_BACK, Options
 from exporter.inspection import Inspection, inspect_source
-from exporter.report import FileWritten, Report, TensorSpec
+from exporter.report import FileUsed, FileWritten, HalfWeights, Report, TensorSpec
+from exporter.rounded import with_half_weights
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
@@ -26,6 +30,7 @@ from exporter.targets.onnx_file import data_files
 from exporter.targets.opsets import DEFAULT_OPSET
 from exporter.targets.outputs import chosen, output_folders, output_paths, output_writers
 from exporter.targets.ownership import check_ownership
+from exporter.verify.probes import NoExample
 from runtime.pair import EXPORT_ID
 
 __all__ = ["export", "inspect"]
@@ -51,6 +56,7 @@ def export(
     arch: str | None = None,
     include_preprocessing: bool = False,
     dtype: Literal["stored", "float32"] = "stored",
+    weights: Literal["stored", "float16"] = "stored",
     custom: Mapping[str, str] | None = None,
     force: bool = False,
     to: Iterable[str] = (),
@@ -77,6 +83,8 @@ def export(
             name, or `path/to/file.py:name`, which runs that file.
         include_preprocessing: Put the architecture's published preprocessing in front of the network.
         dtype: "float32" makes a float16 model a float32 one, which folds without rounding weights to half precision.
+        weights: "float16" rounds kernels, matrices and tables to half precision, and stores them so in all outputs but
+            the ONNX file, which has the same numbers in float32; they are widened where they are used.
         custom: Classes and functions of a Keras configuration that aren't Keras's own, each with the layer or
             activation that it is at inference: `{"FixedDropout": "Dropout"}`.
         force: Overwrite files that no export has written.
@@ -93,7 +101,7 @@ def export(
     start = time.perf_counter()
     path, graph_path = Path(source), None if graph is None else Path(graph)
     onnx_path = _default_output(path) if output is None else _onnx_path(Path(output))
-    wanted = chosen(to, embed=embed)
+    wanted = chosen(to, embed=embed, weights=weights)
     protected = source_files(path) + ([graph_path] if graph_path else [])
     folders = output_folders(onnx_path, wanted)
     check_targets(output_paths(onnx_path, wanted), protected, folders)
@@ -111,22 +119,34 @@ def export(
         dtype=dtype,
         fold=fold,
         custom=dict(custom or {}),
+        weights=weights,
     )
     again = partial(unfold, path, graph=graph_path, options=options)
     unfolded = again()
-    metadata = {STORED_AS: options.to_json(), **unfolded.metadata}
-    result = fold_checked(unfolded.model, lambda: again().model, fold=fold, check=check)
+    result, half = _rounded(fold_checked(unfolded.model, lambda: again().model, fold=fold, check=check), weights)
+    metadata = {STORED_AS: options.to_json(), **unfolded.metadata, **_taken_back(result)}
     settings = {"opset": opset or DEFAULT_OPSET, "layout": input_layout}
     metadata[EXPORT_ID] = content_id(result.model, result.probes, metadata | settings)
     standard, raised = at_lowest_opset(result.model, opset, input_layout, metadata)
     writers = output_writers(wanted, onnx_path, result.model, standard, result.probes, metadata, embed=embed)
     write_files(writers, inputs=protected, superseded=_superseded(onnx_path, wanted), folders=folders)
     files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
-    inputs_found, outputs_found = (
-        tensor_specs(values, unfolded.reasons) for values in (standard.graph.inputs, standard.graph.outputs)
-    )
-    notes = (*unfolded.notes, *raised, *_notes(bool(result.probes)))
-    return _report(path, unfolded, (inputs_found, outputs_found), result, notes, files, start)
+    ends = _ends(standard, unfolded)
+    notes = (*unfolded.notes, *raised, *_notes(result.no_example))
+    return _report(path, unfolded, ends, result, half, notes, files, _read(path, graph_path), start)
+
+
+def _rounded(result: Checked, weights: str) -> tuple[Checked, HalfWeights | None]:
+    """The model with its weights in float16, if they are to be, and what that has changed."""
+    if weights != "float16":
+        return result, None
+    half, probes = with_half_weights(result.model, result.probes)
+    return replace(result, probes=probes), half
+
+
+def _ends(model: ir.Model, unfolded: Unfolded) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    inputs, outputs = model.graph.inputs, model.graph.outputs
+    return tensor_specs(inputs, unfolded.reasons), tensor_specs(outputs, unfolded.reasons)
 
 
 def _report(
@@ -134,8 +154,10 @@ def _report(
     unfolded: Unfolded,
     ends: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]],
     result: Checked,
+    half: HalfWeights | None,
     notes: tuple[str, ...],
     files: tuple[FileWritten, ...],
+    read: tuple[FileUsed, ...],
     start: float,
 ) -> Report:
     """What an export that began at that time has to say."""
@@ -151,7 +173,19 @@ def _report(
         files,
         time.perf_counter() - start,
         result.check,
+        read,
+        half,
     )
+
+
+def _taken_back(result: Checked) -> dict[str, str]:
+    """The metadata entry on folds that were taken back, if there are such."""
+    return {TAKEN_BACK: json.dumps(result.check.taken_back)} if result.check.taken_back else {}
+
+
+def _read(path: Path, graph_path: Path | None) -> tuple[FileUsed, ...]:
+    graph = () if graph_path is None else (FileUsed("graph", str(graph_path)),)
+    return (*(FileUsed("source", str(file)) for file in source_files(path)), *graph)
 
 
 def _superseded(onnx_path: Path, wanted: tuple[str, ...]) -> Callable[[], Iterable[Path]]:
@@ -159,10 +193,18 @@ def _superseded(onnx_path: Path, wanted: tuple[str, ...]) -> Callable[[], Iterab
     return partial(data_files, onnx_path) if "onnx" in wanted else tuple
 
 
-def _notes(has_probes: bool) -> tuple[str, ...]:
-    if has_probes:
+def _notes(no_example: NoExample | None) -> tuple[str, ...]:
+    """Why there are no example outputs."""
+    if no_example is None:
         return ()
-    return ("too large to record example outputs in the bundle at export; verify it with --against",)
+    return (f"the bundle has no example outputs: {_NO_EXAMPLE[no_example]}",)
+
+
+_NO_EXAMPLE: dict[NoExample, str] = {
+    "too large": "the model is too large to record some at export; verify it with --against",
+    "no inputs": "values for its inputs can't be made up; verify it with --data",
+    "fails": "it doesn't run on values that are made up for its inputs; verify it with --data",
+}
 
 
 def inspect(

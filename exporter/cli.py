@@ -10,13 +10,17 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from exporter._version import __version__
 from exporter.errors import ExportError, ParityError, UsageError
+from exporter.report_option import check_report, report_option, write_asked_report
 from exporter.streams import lenient_streams, telling
+
+if TYPE_CHECKING:
+    from exporter.report import Report
 
 __all__ = ["main"]
 
@@ -218,8 +222,16 @@ _CUSTOM = click.option(
     show_default=True,
     help="Keep float16 as it is stored, or widen it.",
 )
+@click.option(
+    "--weights",
+    type=click.Choice(["stored", "float16"]),
+    default="stored",
+    show_default=True,
+    help="Keep weights as they are, or store them in half the bytes, rounded (bundle and programs).",
+)
 @click.option("--no-fold", is_flag=True, show_default="off", help="Leave batch norms and constants as they are.")
 @click.option("--no-check", is_flag=True, show_default="off", help="Don't run the result beside the unfolded model.")
+@report_option
 @click.option("--json", "as_json", is_flag=True, show_default="off", help="Print the report as JSON.")
 @_talk
 @click.pass_context
@@ -243,6 +255,7 @@ def export(
     arch: str | None,
     include_preprocessing: bool,
     dtype: Literal["stored", "float32"],
+    weights: Literal["stored", "float16"],
     no_fold: bool,
     no_check: bool,
     as_json: bool,
@@ -255,6 +268,7 @@ def export(
 
     from exporter import api
 
+    check_report(context, source, graph)
     gc.disable()  # the process is short, and collecting in it costs a tenth of its time and frees next to nothing
     report = api.export(
         source,
@@ -272,19 +286,26 @@ def export(
         arch=arch,
         include_preprocessing=include_preprocessing,
         dtype=dtype,
+        weights=weights,
         to=to,
         embed=embed,
         force=force,
         custom=dict(_layer(text) for text in custom),
         **({} if opset is None else {"opset": opset}),
     )
+    write_asked_report(context, report)
     with telling():
-        if as_json:
-            _print_json(report.to_json())
-            return
-        from exporter.render import report_lines
+        _tell(context, report, as_json=as_json)
 
-        _show(report_lines(report, _width(), detail=context.meta.get(_DETAIL, 0)))
+
+def _tell(context: click.Context, report: Report, *, as_json: bool) -> None:
+    """Prints the report of an export."""
+    if as_json:
+        _print_json(report.to_json())
+        return
+    from exporter.render import report_lines
+
+    _show(report_lines(report, _width(), detail=context.meta.get(_DETAIL, 0)))
 
 
 def _input(text: str) -> tuple[str, tuple[int | None, ...] | None]:
@@ -392,6 +413,7 @@ def inspect(
     show_default="off",
     help="Check each batch norm's result by itself, too (with --against).",
 )
+@report_option
 @click.option("--json", "as_json", is_flag=True, show_default="off", help="Print the verdict as JSON.")
 @_talk
 @click.pass_context
@@ -413,9 +435,11 @@ def verify(
     The truth is what --data records, else the unfolded model of --against in float64, else the example in the bundle.
     Exit status 1 if an output differs by more than float32 noise.
     """
+    check_report(context, model, against, graph, data)
     from exporter.parity import verify_model
 
     verdict = verify_model(model, against=against, graph=graph, data=data, reference=reference, arch=arch, sites=sites)
+    write_asked_report(context, verdict)
     if as_json:
         _print_json(verdict.to_json())
     else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NormValues", "diagnose"]
+from exporter.report import BatchNorm, NormStatistics
+
+__all__ = ["NormValues", "diagnose", "with_statistics"]
 
 AMPLIFICATION = 1000.0
 """A channel whose input is multiplied by more than this passes on noise, or a training that has collapsed."""
@@ -46,6 +48,34 @@ class NormValues:
 _Rule = Callable[[NormValues], npt.NDArray[np.bool_]]
 
 
+def with_statistics(
+    records: Iterable[BatchNorm], norms: Sequence[NormValues], steps: int | None
+) -> tuple[BatchNorm, ...]:
+    """The records of batch norms with what their values say, for those whose values are known, by name."""
+    known = {norm.name: norm for norm in norms if norm.variance.size}
+    return tuple(
+        replace(record, statistics=_measured(known[record.name], steps)) if record.name in known else record
+        for record in records
+    )
+
+
+def _measured(norm: NormValues, steps: int | None) -> NormStatistics:
+    variance = np.asarray(norm.variance, np.float64)
+    return NormStatistics(
+        float(variance.min()),
+        float(np.median(variance)),
+        float(variance.max()),
+        int(np.count_nonzero(_dead(norm))),
+        int(np.count_nonzero(_loud(norm))),
+        norm.momentum**steps if steps and norm.momentum is not None else None,
+        not _is_initial(norm),
+    )
+
+
+def _is_initial(norm: NormValues) -> bool:
+    return bool(np.all(norm.mean == 0) and np.all(norm.variance == 1))
+
+
 def diagnose(norms: Sequence[NormValues], steps: int | None, *, to_keep: str | None = None) -> list[str]:
     """A sentence for each thing that is wrong with the statistics of some of the batch norms.
 
@@ -54,7 +84,7 @@ def diagnose(norms: Sequence[NormValues], steps: int | None, *, to_keep: str | N
         steps: How many steps it was trained for; None if the file doesn't tell.
         to_keep: The arguments that keep the batch's own statistics, where there are such.
     """
-    never = [norm for norm in norms if np.all(norm.mean == 0) and np.all(norm.variance == 1)]
+    never = [norm for norm in norms if _is_initial(norm)]
     found = [_never_updated(never, norms, to_keep)] if never else []
     found += _few_steps([norm for norm in norms if norm not in never], steps)
     loud = f"amplify their input by more than {AMPLIFICATION:g} (a tiny moving variance): noise at inference"

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from exporter.decisions import Decision
 from exporter.errors import MissingError, SourceError, UsageError
 from exporter.foreign import on_foreign_data
 from exporter.inference.options import Options
 from exporter.ir import edit
 from exporter.ir.roots import check_roots
 from exporter.passes.widen import widen
-from exporter.report import BatchNorm, Decision
+from exporter.report import BatchNorm
 from exporter.sources.detect import open_source
 from exporter.sources.keras_custom import Custom
 from exporter.sources.keras_files import KerasSource, is_keras, open_keras
@@ -185,15 +186,16 @@ def _from_graph(source: SourceModel, options: Options) -> Unfolded:
     model, batch_norms, findings = to_inference(source, options)
     lowered, held = lower_batched(model, name=_NAME)
     if held is not None:
+        code, details = held
         for entry in model.inputs:
             if entry.written is not None:
-                findings.decide("batch", entry.name, str(entry.written), f"the graph was written for it, and {held}")
+                findings.decide("batch", entry.name, entry.written, code, **details)
     reasons = {d.subject: d.reason for d in findings.decisions if d.kind in ("output", "input")}
     return Unfolded(
         lowered,
         source.kind,
         batch_norms,
-        tuple(d for d in findings.decisions if d.choice != d.kind),
+        tuple(d for d in findings.decisions if d.shown),
         tuple(findings.warnings),
         source.notes,
         reasons,

@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from exporter.decisions import Decision
 from exporter.errors import ExportError
 from exporter.foreign import on_foreign_data
 from exporter.formats.records import TensorStore
 from exporter.frontend import Unfolded, custom_names_of, unfold
 from exporter.inference.options import Options
-from exporter.report import BatchNorm, Decision, TensorSpec
+from exporter.report import BatchNorm, TensorSpec
 from exporter.sources.detect import open_source
 from exporter.sources.keras_files import KerasSource, is_keras, open_keras
 from exporter.sources.model import SourceModel
@@ -93,7 +94,7 @@ class Inspection:
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain lists and dicts."""
-        return asdict(self)
+        return asdict(self) | {"decisions": [decision.to_json() for decision in self.decisions]}
 
 
 @on_foreign_data("reading it")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
 from exporter.formats.records import Array
 from exporter.passes.pipeline import run as run_passes
+from exporter.report import Report
 from exporter.verify.cost import operations, sizes_in
 from exporter.verify.dependence import independent
 from exporter.verify.exercise import exercise
@@ -19,7 +19,7 @@ from exporter.verify.files import verify_references
 from exporter.verify.layers import in_front, judged, locate_layers
 from exporter.verify.power import power
 from exporter.verify.reference import reference_run
-from exporter.verify.truth import UnfoldedModel
+from exporter.verify.truth import Computed, UnfoldedModel
 from exporter.verify.verdict import LayerCheck, Verdict
 
 __all__ = ["verify_layers"]
@@ -31,19 +31,24 @@ _MUCH = 5_000_000_000
 def verify_layers(
     onnx_path: Path | None,
     npz_path: Path | None,
-    truth: UnfoldedModel,
+    truth: UnfoldedModel | Computed,
     data: Mapping[str, Array] | None,
     *,
     fold: bool,
+    kept: Collection[str] = (),
+    origin: Report | None = None,
 ) -> Verdict:
     """Compares the outputs of files and all results inside that have a counterpart in the unfolded model.
 
     Args:
         onnx_path: The ONNX file, if there is one.
         npz_path: The bundle, if there is one.
-        truth: The unfolded model; it isn't one any more afterwards.
+        truth: The unfolded model; it isn't one any more afterwards. Or somebody who computes the outputs from the same
+            source: then the unfolded model is the truth inside alone.
         data: Inputs, if somebody gave some.
         fold: Whether the files were exported with folding.
+        kept: The sources of folds that the export has taken back.
+        origin: What there is to say of the source; the folds are added to it.
 
     Raises:
         UsageError: No inputs could be made up, or the files have other outputs than the model.
@@ -53,9 +58,11 @@ def verify_layers(
     feeds = [one.feeds for one in found.sets] if found is not None else [data or {}]
     wanted, front = judged(model), in_front(model)
     references = [reference_run(model, one, wanted.__contains__) for one in feeds]
+    if isinstance(truth, Computed):
+        references = [reference.with_outputs(truth.compute(reference.inputs)) for reference in references]
     still = independent(model, references)
     work = _work(model, feeds[0])
-    run_passes(model, fold=fold)
+    folds = run_passes(model, fold=fold, keep=frozenset(kept))
     located = [locate_layers(model, reference, np.float64 if work <= _MUCH else np.float32) for reference in references]
     layers = located[0].layers
     verdict = verify_references(
@@ -72,16 +79,13 @@ def verify_layers(
         layers=tuple(_with_front(check, front, verdict.layers) for check in verdict.layers),
         power=power(model, layers, references, [one.results for one in located]),
         doubts=(*verdict.doubts, *doubts),
-        inputs=_inputs(found.to_json() if found is not None else {}),
+        inputs=found.to_json() if found is not None else {"sets": ["given"]},
+        origin=None if origin is None else replace(origin, folds=folds),
     )
 
 
 def _work(model: ir.Model, feeds: Mapping[str, Array]) -> int:
     return operations(model, sizes_in(model, {name: array.shape for name, array in feeds.items()}))
-
-
-def _inputs(used: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(used) or {"sets": ["given"]}
 
 
 def _with_front(check: LayerCheck, front: Mapping[str, tuple[str, ...]], checks: tuple[LayerCheck, ...]) -> LayerCheck:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import json
+import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,18 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from exporter.decisions import Decision, Reason
 from exporter.errors import UnsupportedError, UsageError
 from exporter.formats.records import Array
-from exporter.frontend import Unfolded, unfold
-from exporter.inference.dropout import HARMLESS
+from exporter.formats.sniff import Kind, sniff
+from exporter.frontend import Unfolded
 from exporter.inference.inline import CALLS
 from exporter.inference.options import Options
-from exporter.report import Decision
+from exporter.keras_oracle import keras_reference
 from exporter.sources.checkpoint import locate
+from exporter.sources.keras_files import is_keras
 from exporter.sources.saved_model import SERVE, is_saved_model
 from exporter.verify.truth import Computed
 
-__all__ = ["tensorflow_truth"]
+__all__ = ["reference_of"]
 
 _Load = Callable[[Any], Mapping[str, Any]]
 """Loads graph and weights into a session; gives the tensors that don't go by their own names in the exported model."""
@@ -30,37 +32,58 @@ _Load = Callable[[Any], Mapping[str, Any]]
 _DEFAULT = "serving_default"
 
 
-def tensorflow_truth(source: Path, graph: Path | None, options: Options) -> Computed:
-    """Runs a checkpoint with a .meta, or a SavedModel, in TensorFlow with the flags that the export has set.
+def reference_of(source: Path, graph: Path | None, options: Options) -> Callable[[Unfolded], Computed]:
+    """What makes TensorFlow, or Keras, the truth about the unfolded model of a source.
+
+    TensorFlow runs a checkpoint with a .meta, a SavedModel or a frozen graph with the flags that the export has set;
+    Keras a Keras model. What neither can load is refused before one is imported, which takes a while.
 
     Raises:
-        UsageError: TensorFlow isn't installed.
-        UnsupportedError: TensorFlow can't run this source in inference mode: it was built for training alone. Computing
-            raises it too, for what TensorFlow can't load or run.
+        UsageError: What runs this source isn't installed.
+        UnsupportedError: Neither can load it. Making the truth raises it for a graph that was built for training alone,
+            and computing for what TensorFlow or Keras can't load or run.
     """
-    unfolded = unfold(source, graph=graph, options=options)
+    if is_keras(source, graph):
+        return keras_reference(source, graph, options)
+    loader = _loader(source, graph, options)
+    if importlib.util.find_spec("tensorflow") is None:
+        raise _not_installed("there is no such package")
+    return partial(_tensorflow_truth, loader)
+
+
+def _tensorflow_truth(loader: Callable[[Any, Any], Mapping[str, Any]], unfolded: Unfolded) -> Computed:
     _refuse_training(unfolded.decisions)
     tf = _import_tensorflow()
-    load = _saved_model(tf, source, options) if is_saved_model(source) else _checkpoint(tf, source, graph)
     description = f"TensorFlow {tf.__version__}, run on the source in inference mode"
-    return Computed(partial(_compute, tf, load, unfolded), unfolded.model, description)
+    return Computed(partial(_compute, tf, partial(loader, tf), unfolded), unfolded.model, description)
 
 
 def _import_tensorflow() -> Any:
     try:
         return importlib.import_module("tensorflow")
     except ImportError as error:
-        raise UsageError(
-            f"TensorFlow can't be imported: {error}", hint="Install it with pip install 'ckpt2onnx[tensorflow]'"
-        ) from None
+        raise _not_installed(str(error)) from None
+
+
+def _not_installed(why: str) -> UsageError:
+    return UsageError(
+        f"TensorFlow can't be imported: {why}", hint="Install it with pip install 'ckpt2onnx[tensorflow]'"
+    )
 
 
 def _refuse_training(decisions: tuple[Decision, ...]) -> None:
     """Rewritten statistics, and dropout that no flag switches off, are what TensorFlow would still compute."""
     for decision in decisions:
-        dropping = decision.kind == "dropout" and decision.reason not in HARMLESS
-        if dropping or decision.kind in ("statistics", "noise"):
+        if decision.kind in ("statistics", "noise") or (decision.kind == "dropout" and not _keeps_all(decision)):
             raise _unable(f"it was saved for training ({decision.subject})")
+
+
+def _keeps_all(dropout: Decision) -> bool:
+    """Whether it drops nothing once the flags are set as decided."""
+    keep = dropout.details.get("keep")
+    if dropout.code is Reason.DROPOUT_KEEPING and isinstance(keep, float):
+        return bool(np.isclose(keep, 1, rtol=0, atol=5e-7))
+    return dropout.code is Reason.DROPOUT
 
 
 def _unable(reason: str) -> UnsupportedError:
@@ -94,48 +117,57 @@ def _tensor(graph: Any, name: str, named: Mapping[str, Any]) -> Any:
 def _flags(graph: Any, decisions: tuple[Decision, ...]) -> Iterator[tuple[Any, Array]]:
     """The tensors that the export has set, and to what; those that have taken their default do so in TensorFlow too."""
     for decision in decisions:
-        value = _number(decision.choice) if decision.kind in ("flag", "value") else None
-        if value is not None:
+        if decision.kind in ("flag", "value") and not isinstance(decision.value, str):
             tensor = _tensor(graph, decision.subject, {})
             shape = [size or 1 for size in tensor.shape] if tensor.shape.rank is not None else []
-            yield tensor, np.broadcast_to(value, shape)
+            yield tensor, np.broadcast_to(np.array(decision.value), shape)
 
 
-def _number(text: str) -> Array | None:
-    """A value as the report has it, or as the user gave it; None for words."""
-    try:
-        return np.array(json.loads(text.lower()))
-    except ValueError:
-        return None
-
-
-def _checkpoint(tf: Any, source: Path, graph: Path | None) -> _Load:
+def _loader(source: Path, graph: Path | None, options: Options) -> Callable[[Any, Any], Mapping[str, Any]]:
+    """What loads this kind of source, given TensorFlow and a session; nothing is imported to tell."""
+    if is_saved_model(source):
+        return partial(_load_saved_model, str(source if source.is_dir() else source.parent), options)
     located = locate(source)
     meta = graph or (None if located is None else Path(f"{located.prefix}.meta"))
-    if located is None or meta is None or not meta.is_file() or meta.suffix != ".meta":
-        raise UnsupportedError("TensorFlow needs a checkpoint with its .meta, or a SavedModel")
-    prefix = str(located.prefix)
+    if located is not None and meta is not None and meta.is_file() and sniff(meta) in _METAS:
+        return partial(_load_checkpoint, str(meta), str(located.prefix))
+    if source.is_file() and sniff(source) in (Kind.GRAPH_DEF, Kind.GRAPH_DEF_TEXT):
+        return partial(_load_graph, source)
+    raise UnsupportedError(
+        f"TensorFlow can't load {source} by itself: there is no .meta with its graph, and it is no SavedModel, frozen "
+        "graph or Keras model",
+        hint="Leave out --reference: the unfolded model is the truth then",
+    )
 
-    def load(session: Any) -> dict[str, Any]:
-        tf.compat.v1.train.import_meta_graph(str(meta), clear_devices=True).restore(session, prefix)
+
+_METAS = (Kind.META_GRAPH, Kind.META_GRAPH_TEXT)
+
+
+def _load_checkpoint(meta: str, prefix: str, tf: Any, session: Any) -> dict[str, Any]:
+    tf.compat.v1.train.import_meta_graph(meta, clear_devices=True).restore(session, prefix)
+    return {}
+
+
+def _load_graph(path: Path, tf: Any, session: Any) -> dict[str, Any]:
+    """A frozen graph; TensorFlow parses it, as text or as bytes."""
+    graph_def = tf.compat.v1.GraphDef()
+    if sniff(path) is Kind.GRAPH_DEF_TEXT:
+        importlib.import_module("google.protobuf.text_format").Parse(path.read_text(encoding="utf-8"), graph_def)
+    else:
+        graph_def.ParseFromString(path.read_bytes())
+    with session.graph.as_default():
+        tf.import_graph_def(graph_def, name="")
+    return {}
+
+
+def _load_saved_model(folder: str, options: Options, tf: Any, session: Any) -> dict[str, Any]:
+    signatures = tf.compat.v1.saved_model.load(session, [SERVE], folder).signature_def
+    names = sorted(name for name in signatures if signatures[name].outputs)
+    if options.outputs or not names:
         return {}
-
-    return load
-
-
-def _saved_model(tf: Any, source: Path, options: Options) -> _Load:
-    folder = str(source if source.is_dir() else source.parent)
-
-    def load(session: Any) -> dict[str, Any]:
-        signatures = tf.compat.v1.saved_model.load(session, [SERVE], folder).signature_def
-        names = sorted(name for name in signatures if signatures[name].outputs)
-        if options.outputs or not names:
-            return {}
-        signature = signatures[options.signature or (_DEFAULT if _DEFAULT in names else names[0])]
-        ends = {key: session.graph.get_tensor_by_name(info.name) for key, info in _ends(signature)}
-        return ends if any(ends[key].op.type in CALLS for key in signature.outputs) else {}
-
-    return load
+    signature = signatures[options.signature or (_DEFAULT if _DEFAULT in names else names[0])]
+    ends = {key: session.graph.get_tensor_by_name(info.name) for key, info in _ends(signature)}
+    return ends if any(ends[key].op.type in CALLS for key in signature.outputs) else {}
 
 
 def _ends(signature: Any) -> list[tuple[str, Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -17,20 +18,26 @@ from exporter.arrays import named, read_arrays
 from exporter.errors import CorruptError, FormatError, MissingError, UsageError
 from exporter.foreign import on_foreign_data
 from exporter.formats.records import Array
-from exporter.frontend import unfold
-from exporter.inference.options import STORED_AS, Options
+from exporter.frontend import Unfolded, unfold
+from exporter.inference.options import STORED_AS, TAKEN_BACK, Options
 from exporter.layerwise import verify_layers
-from exporter.oracle import tensorflow_truth
+from exporter.oracle import reference_of
+from exporter.passes.fold_affine import affine_sources
 from exporter.passes.pipeline import run as run_passes
+from exporter.passes.round_weights import round_weights
+from exporter.report import FileUsed, Report
+from exporter.sources.detect import source_files
+from exporter.specs import tensor_specs
+from exporter.targets.onnx_file import data_files
 from exporter.verify.engines import Engine, EngineError
 from exporter.verify.exercise import exercise
 from exporter.verify.files import verify_files
 from exporter.verify.pairs import check_data, check_together
 from exporter.verify.programs import c_engine, python_engine
 from exporter.verify.reference import Reference
-from exporter.verify.sites import check_sites, locate, truths
-from exporter.verify.truth import Recorded, Truth, UnfoldedModel, recorded_in_bundle
-from exporter.verify.verdict import SiteCheck, Verdict
+from exporter.verify.sites import Truths, check_sites, locate, truths
+from exporter.verify.truth import Computed, Recorded, Truth, UnfoldedModel, recorded_in_bundle
+from exporter.verify.verdict import Verdict
 from exporter.zoo.user_file import is_file_name
 
 __all__ = ["verify_model"]
@@ -63,65 +70,130 @@ def verify_model(
     Raises:
         ExportError: Its subclasses; a verdict that says no isn't an error.
     """
-    makers = _programs(Path(model))
-    onnx_path, npz_path = _pair(Path(model)) if makers is None else _beside(Path(model))
+    verdict = _verify(Path(model), _path(against), _path(graph), _path(data), reference, arch, sites=sites)
+    return replace(verdict, read=tuple(_read(Path(model), _path(against), _path(graph), _path(data))))
+
+
+def _verify(
+    model: Path,
+    against: Path | None,
+    graph: Path | None,
+    data: Path | None,
+    reference: Literal["tensorflow"] | None,
+    arch: str | None,
+    *,
+    sites: bool,
+) -> Verdict:
+    makers = _programs(model)
+    onnx_path, npz_path = _pair(model) if makers is None else _beside(model)
     if graph is not None and against is None:
         raise UsageError("--graph belongs to a source, and none is given", hint="Give it with --against")
     if onnx_path is not None:
         check_data(onnx_path, _onnx_model(onnx_path))
     check_together(onnx_path, npz_path)
-    if sites and (against is None or reference is not None):
-        raise UsageError("--sites compares with the unfolded model", hint="Give the source with --against alone")
-    arrays = None if data is None else read_arrays(Path(data))
+    if sites and against is None:
+        raise UsageError("--sites compares with the unfolded model", hint="Give the source with --against")
+    if sites or reference is not None:
+        _refuse_rounded(_stored(onnx_path, npz_path), "--sites" if sites else "--reference")
+    arrays = None if data is None else read_arrays(data)
     recorded = None if arrays is None else _recorded(arrays, onnx_path, npz_path)
     if recorded is not None and reference is not None:
         raise UsageError(
             "--data has recorded outputs, and --reference asks for TensorFlow's: two truths",
             hint="Leave out --reference, or the outputs in --data",
         )
+    if reference is not None and against is None:
+        raise UsageError("--reference needs the source", hint="Give it with --against")
     if makers is not None:
         known = recorded or (
-            _tensorflow(_path(against), _path(graph), onnx_path, npz_path, arch)
+            _tensorflow(against, graph, onnx_path, npz_path, arch)
             if reference is not None
-            else _truth(_path(against), _path(graph), onnx_path, npz_path, arch)
+            else _truth(against, graph, onnx_path, npz_path, arch)
         )
         names = _names(onnx_path, npz_path)
         return verify_files(None, None, known, None if recorded is not None else arrays, makers=makers(*names))
     if recorded is not None and not sites:
         return verify_files(onnx_path, npz_path, recorded)
-    if reference is not None:
-        truth = _tensorflow(_path(against), _path(graph), onnx_path, npz_path, arch)
-        return verify_files(onnx_path, npz_path, truth, arrays)
     if against is None and arrays is not None:
         raise UsageError(
             "--data has inputs alone, and nothing to compare the outputs with",
             hint="Add the recorded outputs to it, or give the source with --against",
         )
-    truth = _truth(_path(against), _path(graph), onnx_path, npz_path, arch)
+    if against is None:
+        return verify_files(onnx_path, npz_path, _truth(None, graph, onnx_path, npz_path, arch), None)
     inputs = recorded.references[0].inputs if recorded is not None else arrays
-    if isinstance(truth, UnfoldedModel) and not sites:
-        fold = _stored(onnx_path, npz_path).fold
-        return verify_layers(onnx_path, npz_path, truth, inputs, fold=fold)
-    verdict = verify_files(onnx_path, npz_path, truth, inputs)
-    if sites and isinstance(truth, UnfoldedModel) and not verdict.problems:
-        try:
-            return replace(verdict, sites=_sites(onnx_path, npz_path, truth.model, inputs))
-        except EngineError as failure:
-            return replace(verdict, problems=(str(failure),))
-    return verdict
+    options = _options(onnx_path, npz_path, arch)
+    judge = None if reference is None else reference_of(against, graph, options)
+    unfolded = unfold(against, graph=graph, options=options)
+    truth = UnfoldedModel(unfolded.model) if judge is None else judge(unfolded)
+    return _against(onnx_path, npz_path, truth, _origin(against, unfolded), inputs, options, sites=sites)
 
 
-def _sites(
-    onnx_path: Path | None, npz_path: Path | None, model: ir.Model, data: Mapping[str, Array] | None
-) -> tuple[SiteCheck, ...]:
-    """Does to the model, not needed any more as it was, what the export did; checks each batch norm's result.
+def _against(
+    onnx_path: Path | None,
+    npz_path: Path | None,
+    truth: UnfoldedModel | Computed,
+    origin: Report,
+    inputs: Mapping[str, Array] | None,
+    options: Options,
+    *,
+    sites: bool,
+) -> Verdict:
+    """Compares with a source, layer by layer, and perhaps batch norm by batch norm."""
+    model, taken_back = truth.model, _taken_back(onnx_path, npz_path)
+    fold = options.fold and not (taken_back and taken_back >= {*affine_sources(model)})
+    if options.weights == "float16":
+        rounded = _rounded(model, taken_back, fold=fold)
+        return replace(verify_files(onnx_path, npz_path, rounded, inputs), origin=origin)
+    known = _site_truths(model, inputs) if sites else None
+    verdict = verify_layers(onnx_path, npz_path, truth, inputs, fold=fold, kept=taken_back, origin=origin)
+    if known is None or verdict.problems:
+        return verdict
+    try:  # the model has gone through the passes by now
+        return replace(verdict, sites=check_sites(onnx_path, npz_path, known, locate(model, known)))
+    except EngineError as failure:
+        return replace(verdict, problems=(str(failure),))
 
-    Raises:
-        EngineError: A file can't be run with these tensors as outputs.
-    """
-    known = truths(model, exercise(model, count=1).sets[0].feeds if data is None else data)
-    run_passes(model, fold=_stored(onnx_path, npz_path).fold)
-    return check_sites(onnx_path, npz_path, known, locate(model, known))
+
+def _site_truths(model: ir.Model, data: Mapping[str, Array] | None) -> Truths:
+    return truths(model, exercise(model, count=1).sets[0].feeds if data is None else data)
+
+
+def _origin(source: Path, unfolded: Unfolded) -> Report:
+    """What there is to say of a source."""
+    graph = unfolded.model.graph
+    return Report(
+        str(source),
+        unfolded.kind,
+        tensor_specs(graph.inputs, unfolded.reasons),
+        tensor_specs(graph.outputs, unfolded.reasons),
+        unfolded.batch_norms,
+        (),
+        unfolded.decisions,
+        unfolded.warnings,
+        unfolded.notes,
+        (),
+        0.0,
+    )
+
+
+def _read(model: Path, against: Path | None, graph: Path | None, data: Path | None) -> Iterator[FileUsed]:
+    """The files of a verification, that of its subject first."""
+    onnx_path, npz_path = (model, None) if (programs := _programs(model)) else _pair(model)
+    if programs is not None:
+        files = sorted(file for file in model.rglob("*") if file.is_file()) if model.is_dir() else [model]
+        yield from (FileUsed("program", str(file)) for file in files)
+    elif onnx_path is not None:
+        yield FileUsed("model", str(onnx_path))
+        yield from (FileUsed("weights", str(file)) for file in sorted(data_files(onnx_path)) if file.is_file())
+    if npz_path is not None:
+        yield FileUsed("bundle", str(npz_path))
+    if against is not None:
+        yield from (FileUsed("source", str(file)) for file in source_files(against))
+    if graph is not None:
+        yield FileUsed("graph", str(graph))
+    if data is not None and data.is_file():
+        yield FileUsed("data", str(data))
 
 
 _Makers = Callable[[list[str], list[str]], list[Callable[[], Engine]]]
@@ -172,10 +244,36 @@ def _truth(
     against: Path | None, graph: Path | None, onnx_path: Path | None, npz_path: Path | None, arch: str | None
 ) -> Truth:
     if against is not None:
-        return UnfoldedModel(unfold(against, graph=graph, options=_options(onnx_path, npz_path, arch)).model)
+        options = _options(onnx_path, npz_path, arch)
+        model = unfold(against, graph=graph, options=options).model
+        if options.weights == "float16":
+            return _rounded(model, _taken_back(onnx_path, npz_path), fold=options.fold)
+        return UnfoldedModel(model)
     if npz_path is None:
         raise UsageError("there is nothing to compare with", hint="Give the source with --against, or --data")
     return recorded_in_bundle(npz_path)
+
+
+def _refuse_rounded(stored: Options, option: str) -> None:
+    """UsageError for what compares with numbers of before the weights were rounded."""
+    if stored.weights == "float16":
+        raise UsageError(
+            f"its weights were rounded to float16, and {option} compares with the numbers before",
+            hint="Verify an export without --weights float16, or this one with --against alone",
+        )
+
+
+def _rounded(model: ir.Model, taken_back: Set[str], *, fold: bool) -> UnfoldedModel:
+    """The folded model with the weights that an export with --weights float16 has rounded."""
+    all_kept = bool(taken_back) and taken_back >= {*affine_sources(model)}
+    run_passes(model, fold=fold and not all_kept, keep=frozenset(taken_back))
+    round_weights(model)
+    return UnfoldedModel(
+        model,
+        "the folded model with weights rounded to float16, computed in float64",
+        "mistakes made before rounding, in reading the source, translating its ops, or folding; nor does it say what "
+        "rounding itself has changed, which the report of the export does",
+    )
 
 
 def _with_architecture(options: Options, arch: str | None) -> Options:
@@ -193,7 +291,8 @@ def _tensorflow(
 ) -> Truth:
     if against is None:
         raise UsageError("--reference needs the source", hint="Give it with --against")
-    return tensorflow_truth(against, graph, _options(onnx_path, npz_path, arch))
+    options = _options(onnx_path, npz_path, arch)
+    return reference_of(against, graph, options)(unfold(against, graph=graph, options=options))
 
 
 def _options(onnx_path: Path | None, npz_path: Path | None, arch: str | None) -> Options:
@@ -203,7 +302,7 @@ def _options(onnx_path: Path | None, npz_path: Path | None, arch: str | None) ->
 
 def _stored(onnx_path: Path | None, npz_path: Path | None) -> Options:
     """What was chosen at export, out of the metadata; the defaults if the files say nothing about it."""
-    text = _onnx_metadata(onnx_path) if onnx_path is not None else _bundle_metadata(npz_path)
+    text = _metadata(onnx_path, npz_path, STORED_AS)
     if text is None:
         return Options()
     try:
@@ -213,8 +312,22 @@ def _stored(onnx_path: Path | None, npz_path: Path | None) -> Options:
         raise error.within(f"file {onnx_path or npz_path}") from None
 
 
-def _onnx_metadata(path: Path) -> str | None:
-    return next((entry.value for entry in _onnx_model(path).metadata_props if entry.key == STORED_AS), None)
+def _taken_back(onnx_path: Path | None, npz_path: Path | None) -> frozenset[str]:
+    """The sources of the folds that the export found to be off, out of the metadata."""
+    text = _metadata(onnx_path, npz_path, TAKEN_BACK)
+    try:
+        names = [] if text is None else json.loads(text)
+    except (ValueError, RecursionError):
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise CorruptError(f"its metadata {TAKEN_BACK!r} isn't a list of names").within(f"file {onnx_path or npz_path}")
+    return frozenset(names)
+
+
+def _metadata(onnx_path: Path | None, npz_path: Path | None, key: str) -> str | None:
+    if onnx_path is None:
+        return _bundle_metadata(npz_path, key)
+    return next((entry.value for entry in _onnx_model(onnx_path).metadata_props if entry.key == key), None)
 
 
 def _onnx_model(path: Path) -> onnx.ModelProto:
@@ -228,10 +341,10 @@ def _onnx_model(path: Path) -> onnx.ModelProto:
     return model
 
 
-def _bundle_metadata(path: Path | None) -> str | None:
+def _bundle_metadata(path: Path | None, key: str) -> str | None:
     import runtime
 
-    return None if path is None else runtime.load(path).metadata.get(STORED_AS)
+    return None if path is None else runtime.load(path).metadata.get(key)
 
 
 def _recorded(arrays: Mapping[str, Array], onnx_path: Path | None, npz_path: Path | None) -> Recorded | None:

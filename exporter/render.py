@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from exporter.inference.statistics import KEPT
+from exporter.decisions import Choice, Decision
 from exporter.inspection import Inspection
-from exporter.report import BatchNorm, Decision, FoldOutcome, Report, SelfCheck, TensorSpec
+from exporter.report import BatchNorm, FoldOutcome, HalfWeights, Report, SelfCheck, TensorSpec
 from exporter.text_table import common_scope, table, wrapped
 
 __all__ = ["inspection_lines", "report_lines"]
@@ -31,7 +31,8 @@ def report_lines(report: Report, width: int | None, *, detail: int = 0) -> list[
     lines += _other_folds(report.folds, width)
     lines += _decisions("decided", report.decisions, width)
     check = [] if report.check is None else wrapped(_check(report.check), width)
-    lines += ["", *warnings, *check, _summary(report)]
+    half = [] if report.half is None else _half(report.half, width)
+    lines += ["", *warnings, *check, *half, _summary(report)]
     return [*lines, *(f"wrote {file.path} ({_size(file.bytes)})" for file in report.files)]
 
 
@@ -74,7 +75,8 @@ def _tensor(spec: TensorSpec) -> tuple[str, str, str, str]:
 
 def _decisions(title: str, decisions: Iterable[Decision], width: int | None) -> list[str]:
     """All but those on the moving statistics of batch norms, which have their own table."""
-    rows = [(d.kind, d.subject, d.choice, d.reason) for d in decisions if d.kind != "statistics" or d.choice == KEPT]
+    kept = Choice.BATCH_STATISTICS
+    rows = [(d.kind, d.subject, d.choice, d.reason) for d in decisions if d.kind != "statistics" or d.value == kept]
     return ["", *table(title, ("what", "which", "choice", "why"), rows, width)] if rows else []
 
 
@@ -165,6 +167,7 @@ def _check(check: SelfCheck) -> str:
     if check.left_out is not None:
         return f"not checked: {_LEFT_OUT[check.left_out]}"
     examples = "1 example" if check.examples == 1 else f"{check.examples} examples"
+    examples += " of smaller inputs, as it is large" if check.smaller else ""
     line = f"checked: as the unfolded model on {examples}, to {check.share:.2g} of what noise explains"
     if not check.taken_back:
         return line
@@ -173,11 +176,25 @@ def _check(check: SelfCheck) -> str:
     return f"{line}; wrong otherwise, and so not folded, a mistake in ckpt2onnx: {few}{more}"
 
 
+def _half(half: HalfWeights, width: int | None) -> list[str]:
+    """What is stored in float16, and what that has changed."""
+    count = f"{len(half.rounded)} tensor{'s' if len(half.rounded) != 1 else ''}"
+    moved = ", ".join(f"{name} by {share:.2g} of its size" for name, share in half.errors)
+    told = f"on the examples that moves {moved}" if moved else "there are no examples to measure what that changes on"
+    line = f"weights in float16: {count}; {told}" if half.rounded else "weights in float16: there are none to round"
+    return [
+        *wrapped(line, width),
+        *(line for name, reason in half.kept for line in wrapped(f"  not {name}: {reason}", width)),
+    ]
+
+
 _FEW = 4
 
 _LEFT_OUT = {
     "asked for": "--no-check",
-    "no example": "no example could be made up, or it would be too much work to run; verify it with --against",
+    "too large": "it would be too much work, and smaller inputs don't tell; verify it with --against",
+    "no inputs": "values for its inputs can't be made up; verify it with --data",
+    "fails": "it doesn't run on values that are made up for its inputs; verify it with --data",
     "nothing to compare": "the unfolded model's own outputs are no numbers, or nothing but noise, on the examples",
 }
 
@@ -193,8 +210,9 @@ def _other_folds(folds: Iterable[FoldOutcome], width: int | None) -> list[str]:
 
 
 def _summary(report: Report) -> str:
-    folded = sum(1 for n in report.batch_norms if (f := report.fold_of(n.name)) is not None and f.reason is None)
-    norms = f"{folded} of {len(report.batch_norms)} batch norms folded" if report.batch_norms else "no batch norms"
+    norms = (
+        f"{report.folded} of {len(report.batch_norms)} batch norms folded" if report.batch_norms else "no batch norms"
+    )
     return f"{norms}; {report.seconds:.2f} s"
 
 

@@ -224,13 +224,17 @@ def _array(file: BinaryIO, info: ZipInfo, expected: ArrayInfo, empty: Empty) -> 
     if file.read(len(head)) != head:
         raise BundleError(f"{where} has another header than {expected.dtype} {list(expected.shape)}")
     dtype = np.dtype(f"S{expected.width}" if expected.dtype == TEXT else expected.dtype).newbyteorder("<")
-    array = empty(expected.shape, dtype)
+    array = (np.empty if expected.widened else empty)(expected.shape, dtype)
     content = array.reshape(-1).view(np.uint8).data
     if file.readinto(content) != len(content):  # type: ignore[attr-defined]  # BinaryIO leaves it out
         raise BundleError(f"{where} ends too early")
     checksum = zlib.crc32(content, zlib.crc32(head))
     if checksum != expected.crc32 or checksum != info.CRC:
         raise BundleError(f"{where} is damaged: crc32 {checksum:08x}, the plan says {expected.crc32:08x}")
+    if expected.widened:
+        wide = empty(expected.shape, np.dtype(np.float32))
+        wide[...] = array
+        return wide
     return _texts(array, where) if expected.dtype == TEXT else array.astype(expected.dtype, copy=False)
 
 

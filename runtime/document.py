@@ -13,12 +13,24 @@ from runtime.kernels.base import Array, signature
 from runtime.npy import DTYPES, TEXT, unescape
 from runtime.plan import Graph, Node
 
-__all__ = ["FORMAT", "VERSION", "VERSION_WITH_TEXT", "ArrayInfo", "Document", "ProbeInfo", "Value", "parse"]
+__all__ = [
+    "FORMAT",
+    "VERSION",
+    "VERSION_WITH_HALF",
+    "VERSION_WITH_TEXT",
+    "ArrayInfo",
+    "Document",
+    "ProbeInfo",
+    "Value",
+    "parse",
+]
 
 FORMAT = "ckpt2onnx bundle"
 VERSION = 1
 VERSION_WITH_TEXT = 2
 """Of a bundle with strings among its inputs, outputs and arrays."""
+VERSION_WITH_HALF = 3
+"""Of a bundle with arrays of float16 that are widened to float32."""
 
 _MAX_RANK = 32
 _MAX_DEPTH = 32
@@ -42,7 +54,8 @@ class Value(NamedTuple):
 class ArrayInfo(NamedTuple):
     """A stored array: its member is its name escaped; crc32 is of the whole member, header included.
 
-    `width` is the bytes of an element of strings, 0 for numbers.
+    `width` is the bytes of an element of strings, 0 for numbers; `widened` an array of float16 that the nodes read as
+    float32.
     """
 
     name: str
@@ -50,6 +63,7 @@ class ArrayInfo(NamedTuple):
     shape: tuple[int, ...]
     crc32: int
     width: int = 0
+    widened: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -95,10 +109,12 @@ def parse(text: bytes) -> Document:
     if document.get("format") != FORMAT:
         _refuse(f"the plan's format is {document.get('format')!r}, expected {FORMAT!r}")
     version = document.get("version")
-    if isinstance(version, bool) or version not in (VERSION, VERSION_WITH_TEXT):
-        _refuse(f"the plan's version is {version!r}; this runtime reads versions {VERSION} and {VERSION_WITH_TEXT}")
-    types = (*DTYPES, TEXT) if version == VERSION_WITH_TEXT else tuple(DTYPES)
-    arrays = [_array(member, info, types) for member, info in _object(document.get("arrays"), "arrays").items()]
+    if isinstance(version, bool) or version not in (VERSION, VERSION_WITH_TEXT, VERSION_WITH_HALF):
+        _refuse(f"the plan's version is {version!r}; this runtime reads versions {VERSION} to {VERSION_WITH_HALF}")
+    types = (*DTYPES, TEXT) if version >= VERSION_WITH_TEXT else tuple(DTYPES)
+    arrays = [
+        _array(member, info, types, version) for member, info in _object(document.get("arrays"), "arrays").items()
+    ]
     by_name = {info.name: info for info in arrays}
     probes = [_probe(_object(entry, "probes"), by_name) for entry in _list(document.get("probes"), "probes")]
     return Document(
@@ -148,7 +164,7 @@ def _value(entry: Mapping[str, Any], types: Sequence[str]) -> Value:
     return Value(name, _dtype(entry.get("dtype"), name, types), None if shape is None else tuple(shape))
 
 
-def _array(member: str, entry: Any, types: Sequence[str]) -> ArrayInfo:
+def _array(member: str, entry: Any, types: Sequence[str], version: int) -> ArrayInfo:
     entry = _object(entry, f"array {member!r}")
     try:
         name = unescape(member)
@@ -163,7 +179,10 @@ def _array(member: str, entry: Any, types: Sequence[str]) -> ArrayInfo:
     dtype, width = _dtype(entry.get("dtype"), name, types), entry.get("width") if entry.get("dtype") == TEXT else 0
     if dtype == TEXT and (not _is_size(width) or not 0 < width <= _MAX_BYTES):
         _refuse(f"array {name!r} of strings has no usable width: {str(width)[:100]}")
-    return ArrayInfo(name, dtype, tuple(shape), crc32, width)
+    widened = entry.get("widened") if version >= VERSION_WITH_HALF else None
+    if widened is not None and (dtype, widened) != ("float16", "float32"):
+        _refuse(f"array {name!r} of {dtype} is widened to {str(widened)[:100]!r}, expected float16 and float32")
+    return ArrayInfo(name, dtype, tuple(shape), crc32, width, widened is not None)
 
 
 def _probe(entry: Mapping[str, Any], arrays: Mapping[str, ArrayInfo]) -> ProbeInfo:

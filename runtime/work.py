@@ -90,7 +90,7 @@ def _einsum(shapes: _Shapes, attributes: Mapping[str, Any]) -> int:
 
 def _pool(shapes: _Shapes, attributes: Mapping[str, Any]) -> int:
     x, taps = shapes[0], attributes["kernel_shape"]
-    return x[0] * x[-1] * _outputs(x, taps, attributes) * prod(taps)
+    return int(x[0] * x[-1] * _outputs(x, taps, attributes) * prod(taps))
 
 
 def _recurrent(shapes: _Shapes, attributes: Mapping[str, Any]) -> int:

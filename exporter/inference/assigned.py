@@ -6,6 +6,7 @@ y = fake_quant(x, range, ...)
 
 from __future__ import annotations
 
+from exporter.decisions import Choice, Reason
 from exporter.inference.findings import Findings
 from exporter.inference.markers import ASSIGN_OPS, STEPWISE, variable_behind
 from exporter.inference.rewriter import Rewriter
@@ -28,6 +29,6 @@ def read_assigned(rewriter: Rewriter, outputs: list[Ref], findings: Findings) ->
         if variable is not None and rewriter.node(variable).op != "VarHandleOp":
             rewriter.redirect(Ref(node.name), Ref(variable))
             found.add(variable)
-            reason = f"{node.op} updates it in training, and gives its new value"
-            findings.decide("value", node.name, f"{variable} as stored", reason)
+            code, details = Reason.ASSIGNED_IN_TRAINING, {"op": node.op, "variable": variable}
+            findings.decide("value", node.name, Choice.AS_STORED, code, **details)
     return found

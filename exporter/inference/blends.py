@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from exporter.decisions import Reason
 from exporter.inference.findings import Findings
 from exporter.inference.groups import PLACEHOLDERS
 from exporter.inference.markers import variable_behind
@@ -47,8 +48,7 @@ def _resolve(rewriter: Rewriter, node: Node, findings: Findings) -> None:
         attributes = {"value": np.array(value, np.float32), "dtype": source.attribute("dtype", 1)}
         rewriter.put(Node(source.name, "Const", (), (), attributes))
         if _left(rewriter, Ref(node.name)) in moving:
-            reason = f"it blends batch statistics and moving statistics ({node.name})"
-            findings.decide("flag", source.name, f"{value:g}", reason)
+            findings.decide("flag", source.name, value, Reason.BLENDS_STATISTICS, node=node.name)
             rewriter.redirect(Ref(node.name), moving.pop())
             return
     rewriter.put(source)

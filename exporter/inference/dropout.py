@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from exporter.decisions import Choice, Reason
 from exporter.inference.findings import Findings
 from exporter.inference.groups import PLACEHOLDERS
 from exporter.inference.markers import RANDOM_OPS, variable_behind
@@ -25,10 +26,7 @@ from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
 from exporter.sources.model import VARIABLE_OPS
 
-__all__ = ["HARMLESS", "drop_noise"]
-
-HARMLESS = ("dropout", "dropout with keep probability 1")
-"""The reasons in the report that tell of dropout which drops nothing once the flags are set as the report says."""
+__all__ = ["drop_noise"]
 
 _TRAINS = re.compile(r"(Resource)?(Sparse)?Apply[A-Z]")
 """Ops by which optimizers change the variable that is their first input."""
@@ -139,7 +137,7 @@ def _drop_alpha(rewriter: Rewriter, consumers: _Consumers, ref: Ref, findings: F
     if data is None or end is None or end.op not in _SUMS:
         return False
     rewriter.redirect(Ref(end.name), data)
-    findings.decide("dropout", end.name, "identity", "alpha dropout")
+    findings.decide("dropout", end.name, Choice.IDENTITY, Reason.ALPHA_DROPOUT)
     return True
 
 
@@ -160,21 +158,22 @@ def _all_zero(rewriter: Rewriter, ref: Ref) -> bool:
 
 def _drop(rewriter: Rewriter, consumers: _Consumers, node: Node, data: Ref, mask: _Mask, findings: Findings) -> None:
     keep = _keep_probability(rewriter, mask)
-    said = "" if keep is None else f" with keep probability {keep:.6g}"
+    code, mask_code = (Reason.DROPOUT, Reason.MASK) if keep is None else (Reason.DROPOUT_KEEPING, Reason.MASK_KEEPING)
+    details = {} if keep is None else {"keep": keep}
     unscaled = _unscaled(rewriter, data, mask, keep)
     if unscaled is not None:
         rewriter.redirect(Ref(node.name), unscaled)
-        findings.decide("dropout", node.name, "identity", f"dropout{said}")
+        findings.decide("dropout", node.name, Choice.IDENTITY, code, **details)
         return
     after = [
         user for user, position in consumers.get(Ref(node.name), []) if _rescales(rewriter, user, position, mask, keep)
     ]
     if len(after) == len(consumers.get(Ref(node.name), [])) == 1:
         rewriter.redirect(Ref(after[0].name), data)
-        findings.decide("dropout", after[0].name, "identity", f"dropout{said}")
+        findings.decide("dropout", after[0].name, Choice.IDENTITY, code, **details)
         return
     rewriter.redirect(Ref(node.name), data)
-    findings.decide("dropout", node.name, "identity", f"a random mask{said}, without rescaling")
+    findings.decide("dropout", node.name, Choice.IDENTITY, mask_code, **details)
     findings.warn(f"{node.name} drops values at random without rescaling the others; it is left out at inference")
 
 
@@ -230,9 +229,7 @@ def _settle(rewriter: Rewriter, mask: _Mask, findings: Findings) -> None:
         array = np.array(value, np.float32)
         rewriter.put(Node(source.name, "Const", (), (), {"value": array, "dtype": source.attribute("dtype", 1)}))
         if _known(rewriter, mask.parameter) == wanted:
-            findings.decide(
-                "flag", source.name, f"{value:g}", "it says how much dropout keeps or drops; nothing is dropped"
-            )
+            findings.decide("flag", source.name, value, Reason.KEEP_PROBABILITY)
             return
     rewriter.put(source)
 
@@ -269,9 +266,8 @@ def _drop_gaussian(rewriter: Rewriter, consumers: _Consumers, ref: Ref, findings
             neutral = 0.0 if node.op in _SUMS else 1.0
             if mean == neutral:
                 rewriter.redirect(Ref(node.name), others[0])
-                findings.decide(
-                    "noise", node.name, "identity", f"normal noise of mean {neutral:g}, drawn in {ref.node}"
-                )
+                code = Reason.NORMAL_NOISE
+                findings.decide("noise", node.name, Choice.IDENTITY, code, mean=neutral, node=ref.node)
             return
         if node.op in _SUMS:
             mean += value

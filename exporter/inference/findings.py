@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from exporter.report import Decision
+from exporter.decisions import Decision, Detail, Kind, Reason, Value
 
 __all__ = ["Findings"]
 
@@ -16,9 +16,9 @@ class Findings:
     decisions: list[Decision] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def decide(self, kind: str, subject: str, choice: str, reason: str) -> None:
-        """Notes a decision, once."""
-        decision = Decision(kind, subject, choice, reason)
+    def decide(self, kind: Kind, subject: str, value: Value, code: Reason, **details: Detail) -> None:
+        """Notes a decision, once; `details` are what the words of the reason name."""
+        decision = Decision(kind, subject, value, code, details)
         if decision not in self.decisions:
             self.decisions.append(decision)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from exporter.decisions import Details, Reason
 from exporter.formats.dtypes import dtype_of
 from exporter.formats.records import Array
 from exporter.inference.conditions import (
@@ -35,6 +37,15 @@ from exporter.sources.graph import FunctionCall, Node, Ref
 from exporter.sources.model import VARIABLE_OPS
 
 __all__ = ["resolve_flags"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """Something of training: what it is, and the node."""
+
+    what: str
+    node: str
+
 
 _MOST_FLAGS = 4
 
@@ -107,7 +118,7 @@ def _use_default(rewriter: Rewriter, condition: Condition, findings: Findings) -
     if default is None:
         return False
     rewriter.redirect(Ref(source.name), rewriter.inputs(source)[0])
-    findings.decide("flag", source.name, str(default.item()).lower(), "its default; nothing of training hangs on it")
+    findings.decide("flag", source.name, default.item(), Reason.UNTRAINED_DEFAULT)
     return True
 
 
@@ -148,14 +159,14 @@ def _is_scalar(node: Node, *, of_scalar: bool) -> bool:
     return shape in ((), (1,))
 
 
-def _inference_side(rewriter: Rewriter, condition: Condition) -> tuple[bool, str] | None:
+def _inference_side(rewriter: Rewriter, condition: Condition) -> tuple[bool, _Evidence] | None:
     """Which side is inference, and what shows it; None where neither side, or both, have something of training."""
     true_side, false_side = _sides(rewriter, condition)
     on_true, on_false = _evidence(rewriter, true_side), _evidence(rewriter, false_side)
     if on_true and not on_false:
-        return False, f"only when it is true, {on_true}"
+        return False, on_true
     if on_false and not on_true:
-        return True, f"only when it is false, {on_false}"
+        return True, on_false
     return None
 
 
@@ -206,24 +217,25 @@ def _body(rewriter: Rewriter, call: FunctionCall, depth: int = 8) -> list[Node]:
     return nodes
 
 
-def _evidence(rewriter: Rewriter, nodes: Iterable[Node]) -> str | None:
-    """Something of training among these nodes, in words."""
+def _evidence(rewriter: Rewriter, nodes: Iterable[Node]) -> _Evidence | None:
+    """Something of training among these nodes."""
     for node in nodes:
         found = training_op(node)
         if found is not None:
-            return f"{found} ({node.name})"
+            return _Evidence(found, node.name)
     for node in nodes:
         if node.op == "SquaredDifference" or (
             node.op == "Mean" and node.name in rewriter and over_batch(rewriter, node)
         ):
-            return f"moments of the batch are taken ({node.name})"
+            return _Evidence("moments of the batch are taken", node.name)
     return None
 
 
 def _set(
-    rewriter: Rewriter, condition: Condition, sources: list[Node], side: bool, reason: str, findings: Findings
+    rewriter: Rewriter, condition: Condition, sources: list[Node], side: bool, found: _Evidence, findings: Findings
 ) -> None:
     """Gives the flags the values that put the predicate on the inference side; failing that, sets the predicate."""
+    details: Details = {"side": not side, "evidence": found.what, "node": found.node}
     for values in itertools.product(*(_choices(rewriter, source) for source in sources)):
         for source, value in zip(sources, values, strict=True):
             attributes = {"value": value, "dtype": source.attribute("dtype", BOOL)}
@@ -231,17 +243,12 @@ def _set(
         result = rewriter.value(condition.predicate)
         if result is not None and result.size == 1 and bool(result) == side:
             for source, value in zip(sources, values, strict=True):
-                findings.decide("flag", source.name, _in_words(value), reason)
+                findings.decide("flag", source.name, value.item(), Reason.TRAINING_SIDE, **details)
             return
     for source in sources:
         rewriter.put(source)
     rewriter.redirect(condition.predicate, rewriter.constant(f"{condition.predicate.node}/set", np.array(side), BOOL))
-    findings.decide("flag", str(condition.predicate), str(side).lower(), reason)
-
-
-def _in_words(value: Array) -> str:
-    item = value.item()
-    return f"{item:g}" if isinstance(item, float) else str(item).lower()
+    findings.decide("flag", str(condition.predicate), side, Reason.TRAINING_SIDE, **details)
 
 
 def _choices(rewriter: Rewriter, source: Node) -> list[Array]:

@@ -128,11 +128,11 @@ GRADIENT_OPS = frozenset(
 """Ops that only backpropagation needs; whatever depends on one is of the gradients."""
 
 DECODERS = {
-    "CTCBeamSearchDecoder": "it searches for a text",
-    "CTCBeamSearchDecoderV2": "it searches for a text",
-    "Multinomial": "it draws at random",
-    "NonMaxSuppressionWithOverlaps": "it picks boxes",
-    "StatelessMultinomial": "it draws at random",
+    "CTCBeamSearchDecoder": "searches for a text",
+    "CTCBeamSearchDecoderV2": "searches for a text",
+    "Multinomial": "draws at random",
+    "NonMaxSuppressionWithOverlaps": "picks boxes",
+    "StatelessMultinomial": "draws at random",
 }
 """Ops that make something else of a network's results, for which there is no translation, and what they do."""
 

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from exporter.decisions import Choice, Reason
 from exporter.errors import MissingError, UsageError
 from exporter.formats.dtypes import BY_NAME
 from exporter.formats.records import Array
@@ -33,7 +34,7 @@ from exporter.inference.rounds import rounds
 from exporter.inference.settings import apply_values
 from exporter.inference.signatures import choose_signature
 from exporter.inference.states import states
-from exporter.inference.statistics import KEPT, Checkpoint, use_moving_statistics
+from exporter.inference.statistics import Checkpoint, use_moving_statistics
 from exporter.inference.tables import bind_tables
 from exporter.inference.updates import Updates
 from exporter.inference.variables import refuse_lost, used_variables
@@ -138,12 +139,12 @@ class _Inference:
                 find_tensor(self.rewriter, name, what="--output", openers=self.openers) for name in self.options.outputs
             ]
             for ref in refs:
-                self.findings.decide("output", str(ref), "output", "named by the user")
+                self.findings.decide("output", str(ref), Choice.OUTPUT, Reason.NAMED_BY_USER)
             return [(str(ref), ref) for ref in refs]
         if self.signature is not None:
+            why = Reason.NAMED_IN_SIGNATURE if self.options.outputs else Reason.OF_SIGNATURE
             for name in self.signature.outputs:
-                chosen = "named by the user, of " if self.options.outputs else ""
-                self.findings.decide("output", name, "output", f"{chosen}signature {self.signature.name}")
+                self.findings.decide("output", name, Choice.OUTPUT, why, signature=self.signature.name)
             return list(self.signature.outputs.items())
         return [(str(ref), ref) for ref in find_outputs(self.rewriter, given, self.findings)]
 
@@ -159,20 +160,23 @@ class _Inference:
         """Inputs under the names that the user or the signature gives them, each with its reason in the report."""
         named = [replace(entry, name=self.input_names.get(entry.ref, entry.name)) for entry in inputs]
         for entry in named:
-            self.findings.decide("input", entry.name, "input", self._why(entry))
+            code, details = self._why(entry)
+            self.findings.decide("input", entry.name, Choice.INPUT, code, **details)
         return named
 
-    def _why(self, entry: Input) -> str:
+    def _why(self, entry: Input) -> tuple[Reason, dict[str, str]]:
         if entry.ref in self.input_names:
-            return "named by the user" if self.signature is None else f"signature {self.signature.name}"
+            if self.signature is None:
+                return Reason.NAMED_BY_USER, {}
+            return Reason.OF_SIGNATURE, {"signature": self.signature.name}
         op = self.rewriter.node(entry.ref.node).op
         if op in RANDOM_OPS:
-            return "the model starts from random numbers, and from nothing else"
-        return "a placeholder that the outputs need" if op.startswith("Placeholder") else f"data that come out of {op}"
+            return Reason.RANDOM_START, {}
+        return (Reason.PLACEHOLDER, {}) if op.startswith("Placeholder") else (Reason.DATA_SOURCE, {"op": op})
 
     def _check_kept(self) -> None:
         """Every scope of --keep-batch-statistics has to mean something, or the user believes what isn't so."""
-        kept = [decision.subject for decision in self.findings.decisions if decision.choice == KEPT]
+        kept = [d.subject for d in self.findings.decisions if d.value is Choice.BATCH_STATISTICS]
         for scope in self.options.keep_batch_statistics:
             alone = replace(self.options, keep_batch_statistics=(scope,))
             if not any(alone.keeps(subject) for subject in kept):
@@ -211,8 +215,8 @@ class _Inference:
                 return
 
     def _keep(self, inliner: Inliner, condition: Condition) -> None:
-        reason = f"it depends on {condition.predicate}, which is data"
-        self.findings.decide("condition", condition.node.name, "kept", reason)
+        name, predicate = condition.node.name, str(condition.predicate)
+        self.findings.decide("condition", name, Choice.KEPT, Reason.DATA_CONDITION, predicate=predicate)
         take_both(self.rewriter, inliner, condition)
 
     def _keep_conditions_on_data(self, inliner: Inliner, outputs: list[Ref]) -> None:
@@ -234,11 +238,11 @@ class _Inference:
             return
         count = f"{len(shadows)} variables"
         if not self.options.ema:
-            self.findings.decide("ema", count, "raw weights", "there are averaged ones too; --ema exports those")
+            self.findings.decide("ema", count, Choice.RAW_WEIGHTS, Reason.AVERAGES_TOO)
             return
         for name, shadow in shadows.items():
             self.variables[name] = replace(shadow, node=name)
-        self.findings.decide("ema", count, "averaged weights", "asked for with --ema")
+        self.findings.decide("ema", count, Choice.AVERAGED_WEIGHTS, Reason.AVERAGES_ASKED_FOR)
 
     def _shadows(self, updates: Updates, outputs: list[Ref]) -> Mapping[str, Variable]:
         store, found = self.source.store, {}

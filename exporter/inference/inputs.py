@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from exporter.decisions import Choice, Reason
 from exporter.errors import UnsupportedError, UsageError
 from exporter.inference.batches import batch_size
 from exporter.inference.findings import Findings
@@ -47,11 +48,10 @@ def use_defaults(rewriter: Rewriter, outputs: Iterable[Ref], given: Iterable[Ref
         default = rewriter.value(rewriter.inputs(node)[0])
         if has_computed_default(rewriter, node):
             rewriter.redirect(Ref(node.name), rewriter.inputs(node)[0])
-            reason = f"what the network computes there; --input {node.name} makes it an input"
-            findings.decide("value", node.name, "its default", reason)
+            findings.decide("value", node.name, Choice.ITS_DEFAULT, Reason.COMPUTED_DEFAULT)
         elif default is not None and default.size == 1:
             rewriter.redirect(Ref(node.name), rewriter.inputs(node)[0])
-            findings.decide("value", node.name, str(default.item()), "its default; --set gives it another value")
+            findings.decide("value", node.name, default.item(), Reason.NUMBER_DEFAULT)
 
 
 def find_inputs(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from exporter.decisions import Reason
 from exporter.inference.ends import End, EndSearch
 from exporter.inference.groups import LAYER_OPS
 from exporter.inference.loops import COLLECTORS
@@ -15,10 +16,9 @@ from exporter.sources.model import VARIABLE_OPS
 __all__ = ["is_counter", "loop_leftovers"]
 
 _FORMS = COSMETIC | COLLECTORS.keys() | {"StridedSlice", "Transpose"}
-_UNUSED = "nothing uses it after the loop that it comes from"
 
 
-def loop_leftovers(search: EndSearch, ends: Sequence[End]) -> Iterator[tuple[End, str]]:
+def loop_leftovers(search: EndSearch, ends: Sequence[End]) -> Iterator[tuple[End, Reason]]:
     """What a loop gives and nothing uses, if something is computed from its other results; and why it is left out.
 
     If nothing is, its variables, as long as there is something that it gives step by step. Also a step before a loop of
@@ -28,13 +28,13 @@ def loop_leftovers(search: EndSearch, ends: Sequence[End]) -> Iterator[tuple[End
     for forms in (_FORMS, COSMETIC):
         plain = {end.ref: _loop_behind(search.rewriter, end.ref, forms) for end in kept}
         used = {loop for end in kept if plain[end.ref] is None for loop in _loops_before(search.rewriter, end.ref)}
-        yield from ((end, _UNUSED) for end in kept if plain[end.ref] in used)
+        yield from ((end, Reason.UNUSED_AFTER_LOOP) for end in kept if plain[end.ref] in used)
         kept = [end for end in kept if plain[end.ref] not in used]
     if not any(node.op == LOOP_STATE for node in search.rewriter.order(end.ref for end in kept)):
         return
     for end in kept:
         if _is_trial(search.rewriter, end, [other for other in kept if other is not end]):
-            yield end, "a step of a loop, before the loop, which nothing uses"
+            yield end, Reason.TRIAL_STEP
 
 
 def is_counter(search: EndSearch, end: End) -> bool:

@@ -10,10 +10,13 @@ from typing import Any
 
 from exporter.errors import CorruptError
 
-__all__ = ["STORED_AS", "Options"]
+__all__ = ["STORED_AS", "TAKEN_BACK", "Options"]
 
 STORED_AS = "export_options"
 """Metadata entry of both files: JSON, what was chosen at export, so that `verify --against` builds the same model."""
+
+TAKEN_BACK = "folds_taken_back"
+"""Metadata entry of both files, where there are such: JSON, the sources of folds that the export has taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Options:
         dtype: "stored" keeps float16; "float32" widens it.
         fold: Whether batch norms and constants are folded.
         custom: Classes and functions of a Keras configuration that aren't Keras's, with the layers that they are.
+        weights: "stored" keeps them as they are after folding; "float16" rounds them.
     """
 
     inputs: Mapping[str, tuple[int | None, ...] | None] = field(default_factory=dict)
@@ -45,12 +49,13 @@ class Options:
     dtype: str = "stored"
     fold: bool = True
     custom: Mapping[str, str] = field(default_factory=dict)
+    weights: str = "stored"
 
     def to_json(self) -> str:
-        """The text for `STORED_AS`; `custom` is in it where there is any."""
-        return json.dumps(
-            {key: value for key, value in asdict(self).items() if value or key != "custom"}, sort_keys=True
-        )
+        """The text for `STORED_AS`; `custom` and `weights` are in it where they say something."""
+        usual = {"custom": {}, "weights": "stored"}
+        told = {key: value for key, value in asdict(self).items() if key not in usual or value != usual[key]}
+        return json.dumps(told, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Options:
@@ -60,7 +65,7 @@ class Options:
             CorruptError: It is no text that `to_json` writes.
         """
         try:
-            stored = {"custom": {}, **json.loads(text)}
+            stored = {"custom": {}, "weights": "stored", **json.loads(text)}
             options = cls(
                 **{entry.name: _checked(stored[entry.name], getattr(cls(), entry.name)) for entry in fields(cls)}
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
+from exporter.decisions import Choice, Reason
 from exporter.errors import UsageError
 from exporter.inference.ends import CHOICES, End, EndSearch
 from exporter.inference.findings import Findings
@@ -48,11 +49,10 @@ def find_outputs(rewriter: Rewriter, given: Iterable[Ref], findings: Findings) -
             hint="Name one with --output; `inspect` lists the graph's tensors",
         )
     for ref in chosen:
-        findings.decide("output", str(ref), "output", "an end of the forward computation")
+        findings.decide("output", str(ref), Choice.OUTPUT, Reason.FORWARD_END)
     for node in search.decoders:
         if any(_feeds(search, ref, Ref(node.name)) for ref in chosen):
-            reason = f"{DECODERS[node.op]}; the outputs are what it starts from"
-            findings.decide("output", node.name, "set aside", reason)
+            findings.decide("output", node.name, Choice.SET_ASIDE, Reason.DECODER, does=DECODERS[node.op])
     return chosen
 
 
@@ -64,7 +64,7 @@ def _without_unused_noise(search: EndSearch, ends: list[End], findings: Findings
         others = set[str]().union(*(names for ref, names in needed.items() if ref != end.ref))
         own = [search.rewriter.node(name) for name in needed.get(end.ref, set()) - others]
         if any(node.op in RANDOM_OPS for node in own) and all(node.op in _NOISE for node in own):
-            _set_aside(findings, end, "dropout of an inner result, which nothing uses")
+            _set_aside(findings, end, Reason.UNUSED_NOISE)
         else:
             kept.append(end)
     return kept
@@ -88,7 +88,7 @@ def _without_copies(search: EndSearch, ends: list[End], findings: Findings) -> l
     if not copies or len({end.sources for end in kept}) > 1:
         return ends
     for end in copies:
-        _set_aside(findings, end, f"training doesn't use it, and its weights are a part of those of {kept[0].ref}")
+        _set_aside(findings, end, Reason.UNTRAINED_COPY, kept[0].ref)
     return kept
 
 
@@ -100,7 +100,7 @@ def _without_samples(search: EndSearch, ends: list[End], findings: Findings) -> 
         inner = search.rewriter.inputs(node)[0] if node.op == "StridedSlice" else end.ref
         alone = node.op == "StridedSlice" and node.attribute("shrink_axis_mask", 0) & 1
         if alone and not end.only_loss and any(_feeds(search, inner, o.ref) for o in ends if o is not end):
-            _set_aside(findings, end, "one sample of an inner result, which nothing uses")
+            _set_aside(findings, end, Reason.SINGLE_SAMPLE)
         else:
             kept.append(end)
     return kept
@@ -112,7 +112,7 @@ def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]
         _set_aside(findings, end, reason)
         ends = [other for other in ends if other is not end]
     for end in [end for end in ends if is_counter(search, end)]:
-        _set_aside(findings, end, "a number that a loop has counted")
+        _set_aside(findings, end, Reason.LOOP_COUNTER)
         ends = [other for other in ends if other is not end]
     ends = _without_strays(search, ends, findings)
     ends = _without_samples(search, _without_copies(search, ends, findings), findings)
@@ -121,11 +121,11 @@ def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]
         if any(end.is_fed for end in ends):
             for end in ends:
                 if end.only_loss:
-                    _set_aside(findings, end, "adversarial training alone uses it, and there is a result beside it")
+                    _set_aside(findings, end, Reason.ADVERSARIAL_ONLY)
             ends = results
         for end in ends:
             if end.only_loss and end.sources != results[0].sources:
-                _set_aside(findings, end, "only a loss uses it, and it depends on other inputs than the results")
+                _set_aside(findings, end, Reason.OTHER_INPUTS)
         ends = [end for end in ends if not end.only_loss or end.sources == results[0].sources]
     ends = _without_unused_noise(search, ends, findings)
     ends = _without_auxiliary(search, _without_logits(search, ends, findings), findings)
@@ -142,9 +142,9 @@ def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]
 def _without_strays(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
     """Without statistics, layers that nobody trains, and pictures of what something else uses as numbers."""
     for find, reason in (
-        (statistics_ends, "statistics of the batch, which moving averages are made of"),
-        (dead_ends, "layers that training never reaches make it, and nothing uses it"),
-        (judged_by, "a network that isn't trained compares with it what another one has made"),
+        (statistics_ends, Reason.BATCH_STATISTICS_END),
+        (dead_ends, Reason.NEVER_TRAINED),
+        (judged_by, Reason.COMPARED_WITH),
     ):
         strays = find(search, ends)
         if len(strays) < len(ends):
@@ -152,7 +152,7 @@ def _without_strays(search: EndSearch, ends: list[End], findings: Findings) -> l
                 _set_aside(findings, end, reason)
             ends = [end for end in ends if end not in strays]
     for end, result in shown_images(search, ends).items():
-        _set_aside(findings, end, f"{result} as bytes to be looked at; another network uses {result} itself")
+        _set_aside(findings, end, Reason.SHOWN_IMAGE, result)
         replaced = End(result, end.sources, end.only_loss)
         ends = [replaced if other is end else other for other in ends]
     return ends
@@ -165,7 +165,7 @@ def _put_together(search: EndSearch, ends: list[End], findings: Findings) -> lis
     for end in ends:
         ref = whole.get(end, end.ref)
         if end in whole:
-            _set_aside(findings, end, f"a piece of {ref} that only a loss reads")
+            _set_aside(findings, end, Reason.PIECE, ref)
         kept.setdefault(ref, End(ref, end.sources, end.only_loss, end.is_fed))
     return list(kept.values())
 
@@ -176,7 +176,7 @@ def _without_logits(search: EndSearch, ends: list[End], findings: Findings) -> l
     for end in ends:
         results = [o.ref for o in ends if end.only_loss and o is not end and _activates(search, end.ref, o.ref)]
         if results:
-            _set_aside(findings, end, f"the logits of {results[0]}, which the loss starts from")
+            _set_aside(findings, end, Reason.LOGITS, results[0])
         else:
             kept.append(end)
     return kept
@@ -204,7 +204,7 @@ def _without_auxiliary(search: EndSearch, ends: list[End], findings: Findings) -
             and len(layers[other.ref] - layers[end.ref]) > 2 * len(layers[end.ref] - layers[other.ref]) + 2
         ]
         if end.only_loss and deeper:
-            _set_aside(findings, end, f"an auxiliary head: only a loss uses it, and {deeper[0].ref} goes much deeper")
+            _set_aside(findings, end, Reason.AUXILIARY_HEAD, deeper[0].ref)
         else:
             kept.append(end)
     return kept
@@ -224,8 +224,10 @@ def _feeds(search: EndSearch, a: Ref, b: Ref) -> bool:
     return a.node != b.node and a.node in {node.name for node in search.rewriter.order([b])}
 
 
-def _set_aside(findings: Findings, end: End, reason: str) -> None:
-    findings.decide("output", str(end.ref), "set aside", f"{reason}; --output {end.ref} exports it")
+def _set_aside(findings: Findings, end: End, reason: Reason, result: Ref | None = None) -> None:
+    """Notes that an end is no output; `result` is the one that the reason speaks of."""
+    details = {} if result is None else {"result": str(result)}
+    findings.decide("output", str(end.ref), Choice.SET_ASIDE, reason, **details)
 
 
 def _parameters(search: EndSearch, end: End) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from exporter.diagnosis import NormValues, diagnose
+from exporter.diagnosis import NormValues, diagnose, with_statistics
 from exporter.errors import ValueInputError
 from exporter.formats.records import Array
 from exporter.inference.batch_norm import Parameters
@@ -37,15 +37,17 @@ def describe(
     reader = _Reader(rewriter, variables)
     found = _unique([(p, _record(reader, p, findings)) for p in parameters])
     trained = steps(rewriter, variables) if found else None
-    for sentence in diagnose(_values(reader, found), trained, to_keep=_keeping_batches(findings)):
+    values = _values(reader, found)
+    for sentence in diagnose(values, trained, to_keep=_keeping_batches(findings)):
         findings.warn(sentence)
-    return found
+    records = with_statistics((record for _, record in found), values, trained)
+    return [(p, record) for (p, _), record in zip(found, records, strict=True)]
 
 
 def _keeping_batches(findings: Findings) -> str:
     """The arguments that let batch norms normalise by the batch: flags that chose the moving statistics, too."""
-    flags = [d for d in findings.decisions if d.kind == "flag" and d.choice in ("true", "false")]
-    values = [f"--set {d.subject}={'false' if d.choice == 'true' else 'true'}" for d in flags]
+    flags = [d for d in findings.decisions if d.kind == "flag" and isinstance(d.value, bool)]
+    values = [f"--set {d.subject}={'false' if d.value else 'true'}" for d in flags]
     return " ".join([*values, "--keep-batch-statistics"])
 
 

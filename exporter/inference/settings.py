@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
+from exporter.decisions import Reason, Value
 from exporter.errors import UsageError
 from exporter.formats.dtypes import dtype_of
 from exporter.inference.findings import Findings
@@ -30,7 +32,12 @@ def apply_values(
         dtype = result_type(rewriter, rewriter.node(ref.node), ref.port)
         array = _parse(name, text, dtype_of(dtype))
         rewriter.redirect(ref, rewriter.constant(f"{ref.node}/set", array, dtype))
-        findings.decide("value", str(ref), text, "given with --set")
+        findings.decide("value", str(ref), _nested(array.tolist()), Reason.SET_BY_USER)
+
+
+def _nested(value: Any) -> Value:
+    """A list of lists as tuples of tuples."""
+    return tuple(_nested(item) for item in value) if isinstance(value, list) else value
 
 
 def _parse(name: str, text: str, dtype: np.dtype[np.generic]) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:

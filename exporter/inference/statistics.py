@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from exporter.decisions import Choice, Reason
 from exporter.errors import MissingError
 from exporter.formats.records import Array
 from exporter.inference.findings import Findings
@@ -21,10 +22,7 @@ from exporter.inference.rewriter import Rewriter
 from exporter.inference.updates import Updates, is_statistic
 from exporter.sources.graph import Node, Ref
 
-__all__ = ["KEPT", "Checkpoint", "KeptNames", "use_moving_statistics"]
-
-KEPT = "batch statistics"
-"""The choice in the report where a batch norm keeps the batch's own statistics."""
+__all__ = ["Checkpoint", "KeptNames", "use_moving_statistics"]
 
 KeptNames = Callable[[str], bool]
 
@@ -79,7 +77,7 @@ def use_moving_statistics(
     for node in rewriter.order(outputs):
         if node.op in FUSED_BATCH_NORMS and node.attribute("is_training", True):
             if keep(node.name):
-                findings.decide("statistics", node.name, KEPT, "kept, as asked for")
+                findings.decide("statistics", node.name, Choice.BATCH_STATISTICS, Reason.KEPT_AS_ASKED)
             elif not _normalises_samples(rewriter, node):
                 stage.fused(node)
     stage.unfused(outputs, keep)
@@ -142,7 +140,7 @@ class _Stage:
         for ref, variable in taken:
             node = self.rewriter.node(ref.node)
             if keep(node.name):
-                self.findings.decide("statistics", str(ref), KEPT, "kept, as asked for")
+                self.findings.decide("statistics", str(ref), Choice.BATCH_STATISTICS, Reason.KEPT_AS_ASKED)
                 continue
             beside = {other for _, other in taken if _scope(other) == _scope(variable)}
             if self._keeps_unused(str(ref), sorted(beside)):
@@ -165,8 +163,8 @@ class _Stage:
         values = [self.checkpoint.value(variable) for variable in variables]
         if self.checkpoint.of_keras_export or len(values) < 2 or not all(_is_initial(value) for value in values):
             return False
-        reason = f"no flag says otherwise, and {' and '.join(variables)} were never updated"
-        self.findings.decide("statistics", subject, KEPT, reason)
+        kept = Choice.BATCH_STATISTICS
+        self.findings.decide("statistics", subject, kept, Reason.NEVER_UPDATED, variables=tuple(variables))
         self.meant += [_scope(name) or name for name in variables]
         return True
 
@@ -186,9 +184,7 @@ class _Stage:
             value = 1.0 if numerator.op == "Sqrt" else 0.0
             constant = self.rewriter.constant(f"{node.name}/inference", np.array(value, np.float32), 1)
             self.rewriter.redirect(Ref(node.name), constant)
-            self.findings.decide(
-                "statistics", node.name, f"{value:g}", "batch renormalisation corrects in training only"
-            )
+            self.findings.decide("statistics", node.name, value, Reason.RENORMALISATION)
 
     def _deviation(self, ref: Ref) -> str | None:
         """The averaged standard deviation that a divisor is, perhaps bounded from below."""
@@ -210,7 +206,7 @@ class _Stage:
             if ref in self.kept:
                 continue
             if keep(root.name):
-                self.findings.decide("statistics", root.name, KEPT, "kept, as asked for")
+                self.findings.decide("statistics", root.name, Choice.BATCH_STATISTICS, Reason.KEPT_AS_ASKED)
             else:
                 self._unfused_by_scope(root, ref)
 
@@ -249,9 +245,7 @@ class _Stage:
         return self.rewriter.add(f"{statistic.name}/moving", "Reshape", [value, target], T=1, Tshape=3)
 
     def _say(self, subject: str, variables: list[str]) -> None:
-        names = " and ".join(variables)
-        reason = "the graph normalises by the batch, and updates these variables from its statistics"
-        self.findings.decide("statistics", subject, names, reason)
+        self.findings.decide("statistics", subject, tuple(variables), Reason.UPDATED_BY_GRAPH)
         self.replaced += [_scope(name) or name for name in variables]
 
     def _by_scope(self, node: Node) -> list[Ref] | None:
@@ -263,10 +257,7 @@ class _Stage:
                 refs = [self.checkpoint.variable(mean), self.checkpoint.variable(variance)]
                 if self._keeps_unused(node.name, [ref.node for ref in refs]):
                     return None
-                reason = (
-                    "nothing in the graph updates them; they are in the same scope and called like moving statistics"
-                )
-                self.findings.decide("statistics", node.name, f"{mean} and {variance}", reason)
+                self.findings.decide("statistics", node.name, (mean, variance), Reason.NAMED_LIKE_STATISTICS)
                 self.replaced.append(_scope(mean) or node.name)
                 return refs
         self.lost.append(node)

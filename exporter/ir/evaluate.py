@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -20,10 +21,13 @@ from runtime.errors import FAILURES
 from runtime.kernels import KERNELS
 from runtime.kernels.control import complete
 
-__all__ = ["MADE_OF", "Constants", "attributes_of", "evaluate", "evaluate_node"]
+__all__ = ["MADE_OF", "Call", "Constants", "attributes_of", "evaluate", "evaluate_node"]
 
 _Array = npt.NDArray[Any]
 _DType = npt.DTypeLike
+
+Call = Callable[[ir.Node, list[_Array | None], Callable[[list[_Array | None]], tuple[_Array, ...]]], tuple[_Array, ...]]
+"""What stands between a node and its kernel."""
 
 
 def evaluate(
@@ -33,6 +37,7 @@ def evaluate(
     dtype: _DType = np.float64,
     see: Callable[[ir.Value, _Array], None] | None = None,
     meter: Meter | None = None,
+    call: Call | None = None,
 ) -> dict[str, _Array]:
     """The model's outputs by name, with every float (inputs, weights, casts, results) in `dtype`.
 
@@ -44,6 +49,8 @@ def evaluate(
         dtype: The float type.
         see: Called with every result of a node outside of subgraphs, in the order of the nodes.
         meter: What operations are counted by, if not by what the model stores and is fed.
+        call: Called for every node outside of subgraphs with its inputs and with what computes its results of such, and
+            returns its results.
 
     Raises:
         UsageError: An input isn't fed.
@@ -62,7 +69,7 @@ def evaluate(
     budget.meter.spend(_PER_BYTE_FED * fed)
     return {
         str(output.name): array
-        for output, array in zip(graph.outputs, _run(graph, known, np.dtype(dtype), budget, see), strict=True)
+        for output, array in zip(graph.outputs, _run(graph, known, np.dtype(dtype), budget, see, call), strict=True)
     }
 
 
@@ -255,6 +262,7 @@ def _run(
     dtype: np.dtype[Any],
     budget: Budget,
     see: Callable[[ir.Value, _Array], None] | None = None,
+    call: Call | None = None,
 ) -> list[_Array]:
     """A graph's outputs; `known` holds its inputs and, for a subgraph, what it sees of the graph around it."""
     uses = _use_counts(graph)
@@ -271,8 +279,8 @@ def _run(
             if isinstance(value, ir.Graph):
                 attributes[name] = _body(value, known, dtype, budget)
         inputs = [None if v is None else fetch(v) for v in node.inputs]
-        budget.check(node.op_type, inputs, attributes, held)
-        results = _as_written(node, inputs, dtype) if is_as_written(node) else KERNELS[node.op_type](inputs, attributes)
+        compute = partial(_results, node, attributes, dtype, budget, held)
+        results = compute(inputs) if call is None else call(node, inputs, compute)
         if node.op_type == "Loop":
             results = complete(results, len(node.outputs))
         held += sum(map(_own_bytes, results))
@@ -287,6 +295,18 @@ def _run(
                     held -= 0 if value.producer() is None else _own_bytes(known[value])
                     del known[value]
     return [fetch(value) for value in graph.outputs]
+
+
+def _results(
+    node: ir.Node,
+    attributes: dict[str, Any],
+    dtype: np.dtype[Any],
+    budget: Budget,
+    held: int,
+    inputs: list[_Array | None],
+) -> tuple[_Array, ...]:
+    budget.check(node.op_type, inputs, attributes, held)
+    return _as_written(node, inputs, dtype) if is_as_written(node) else KERNELS[node.op_type](inputs, attributes)
 
 
 def _as_written(node: ir.Node, inputs: list[_Array | None], dtype: np.dtype[Any]) -> tuple[_Array, ...]:

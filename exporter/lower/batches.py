@@ -6,22 +6,26 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
+from exporter.decisions import Reason
 from exporter.errors import CorruptError
 from exporter.inference.model import InferenceModel, Input
 from exporter.lower.tensorflow import lower_tensorflow
 from exporter.lower.tf.batch import Batch
 
-__all__ = ["lower_batched"]
+__all__ = ["Held", "lower_batched"]
+
+Held = tuple[Reason, dict[str, str]]
+"""Why the batch stays what it is, and the details of that."""
 
 
-def lower_batched(model: InferenceModel, *, name: str) -> tuple[ir.Model, str | None]:
+def lower_batched(model: InferenceModel, *, name: str) -> tuple[ir.Model, Held | None]:
     """The unfolded IR of an inference function, with an open batch where that is right.
 
     Where the inputs' batch has been opened (`Input.written`), the graph is tried at another size than the one it was
     written for. If something in it takes only that one, the batch is that size.
 
     Returns:
-        The model, and what holds the batch at its size, in words; None if nothing does.
+        The model, and what holds the batch at its size; None if nothing does.
 
     Raises:
         ExportError: As `lower_tensorflow`.
@@ -30,18 +34,18 @@ def lower_batched(model: InferenceModel, *, name: str) -> tuple[ir.Model, str | 
     if not sizes:
         return lower_tensorflow(model, name=name), None
     if len(sizes) > 1:
-        return lower_tensorflow(_at(model, None), name=name), "the inputs are of different batches"
+        return lower_tensorflow(_at(model, None), name=name), (Reason.BATCHES_DIFFER, {})
     batch = Batch(sizes.pop())
     try:
         lowered = lower_tensorflow(model, name=name, batch=batch)
         other = lower_tensorflow(_at(model, batch.size + 1), name=name, batch=batch)
     except CorruptError as error:
-        held = f"{error.where[0] if error.where else 'the graph'} takes no other"
+        held = Reason.TAKES_NO_OTHER_BATCH, {"node": error.where[0] if error.where else "the graph"}
     else:
         fixed = _fixed_output(lowered, other, batch.size)
         if fixed is None:
             return lowered, None
-        held = f"output {fixed} is of that size whatever the input's is"
+        held = Reason.OUTPUT_OF_BATCH, {"output": fixed}
     return lower_tensorflow(_at(model, None), name=name), held
 
 

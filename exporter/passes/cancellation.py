@@ -30,10 +30,11 @@ import onnx_ir as ir
 
 from exporter.ir.edit import constant_array
 from exporter.ir.evaluate import Constants
+from exporter.ir.opset import record_of
 from exporter.passes.affine import Affine, Array
 from exporter.passes.weighted import weighted
 
-__all__ = ["FACTOR", "FACTOR_ROUNDED", "MOVING", "Exactness", "Spread", "centred", "keeps_digits", "left_of"]
+__all__ = ["FACTOR", "FACTOR_ROUNDED", "Exactness", "Spread", "centred", "keeps_digits", "left_of"]
 
 FACTOR = 4.0
 """How much larger the errors of exact numbers may become."""
@@ -111,43 +112,11 @@ def centred(affine: Affine, dtype: np.dtype[np.generic]) -> tuple[Affine, Affine
     return Affine.of(1.0, c, affine.rank), Affine.of(affine.scale, rest, affine.rank)
 
 
-_ROUNDS = frozenset(
-    {
-        "Cos",
-        "Elu",
-        "Exp",
-        "Gelu",
-        "GRU",
-        "InstanceNormalization",
-        "LayerNormalization",
-        "Log",
-        "LogSoftmax",
-        "LRN",
-        "LSTM",
-        "Mish",
-        "Pow",
-        "RNN",
-        "Selu",
-        "Sin",
-        "Softplus",
-        "Sqrt",
-    }
-)
-"""Ops whose results have an error in proportion to their size, whatever they are made of."""
-
-_SETTLES = frozenset(
-    {"Cast", "Ceil", "Clip", "Erf", "Floor", "HardSigmoid", "Round", "Sigmoid", "Sign", "Softmax", "Softsign", "Tanh"}
-)
-"""Ops whose results may be exact numbers, such as 0 and 1, whatever they are made of."""
-
 _SMALL = 1 << 14
 """Up to how many weights are looked at."""
 
-MOVING = frozenset(
-    {"Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "SpaceToDepth", "Split"}
-    | {"Squeeze", "Tile", "Transpose", "Unsqueeze"}
-)
-"""Ops that don't compute anything: before them or behind them is the same."""
+_FRACTIONS = 64.0
+"""Whole numbers of these are told from weights that were trained."""
 
 
 class Exactness:
@@ -175,9 +144,9 @@ class Exactness:
         return node in self._subtracting
 
     def _rounds(self, node: ir.Node) -> bool:
-        if node.op_type in _ROUNDS:
+        if record_of(node.op_type).rounding == "relative":
             return True
-        if node.op_type in _SETTLES and not (node.op_type == "Cast" and _is_float(node.inputs[0])):
+        if record_of(node.op_type).rounding == "settles" and not (node.op_type == "Cast" and _is_float(node.inputs[0])):
             return False
         op = weighted(node, self._constants)
         if op is not None and node.op_type != "Gather":
@@ -190,22 +159,17 @@ class Exactness:
         return bool(given) and all(v in self._rounded for v in given)
 
     def _whole_numbers(self, weights: ir.Value) -> Array | None:
-        """The weights, if these are few, and all of them whole numbers."""
+        """The weights, if these are few, and all of them whole numbers of one power of 2: products are exact then."""
         shape = weights.shape
         if shape is None or prod(d if isinstance(d, int) else _SMALL + 1 for d in shape.dims) > _SMALL:
             return None
         array = self._constants.compute(weights)
-        return array if np.all(array == np.rint(array)) else None
+        return array if np.all(array * _FRACTIONS == np.rint(array * _FRACTIONS)) else None
 
 
 def _is_float(value: ir.Value | None) -> bool:
     return value is not None and value.dtype is not None and value.dtype.is_floating_point()
 
-
-_SAME_RANGE = frozenset(
-    {"AveragePool", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "Reshape", "Resize", "Slice", "Split"}
-    | {"Squeeze", "Tile", "Transpose", "Unsqueeze"}
-)
 
 _BYTES = {ir.DataType.UINT8: (0.0, 255.0), ir.DataType.INT8: (-128.0, 127.0)}
 
@@ -239,7 +203,7 @@ def _moved_from(value: ir.Value | None) -> ir.Value | None:
     """The tensor whose elements are in another place, or of another type, in this one."""
     for _ in range(_FAR):
         node = None if value is None else value.producer()
-        if node is None or (node.op_type != "Cast" and node.op_type not in _SAME_RANGE):
+        if node is None or (node.op_type != "Cast" and not record_of(node.op_type).keeps_range):
             break
         value = node.inputs[0]
     return value

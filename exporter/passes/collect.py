@@ -18,6 +18,7 @@ from exporter.errors import ValueInputError
 from exporter.ir.edit import broadcasts_to
 from exporter.ir.evaluate import Constants
 from exporter.ir.ops import is_op
+from exporter.ir.opset import record_of
 from exporter.ir.order import is_as_written
 from exporter.passes.affine import Affine, Array
 from exporter.passes.cancellation import FACTOR, FACTOR_ROUNDED, Exactness, Spread, keeps_digits, left_of
@@ -25,7 +26,7 @@ from exporter.passes.constant_channels import ConstantChannels
 from exporter.passes.naming import Namer
 from exporter.passes.rounding import EXACT, Noise, noise_of
 
-__all__ = ["AFFINE_OPS", "SITE", "Original", "Site", "collect", "is_site", "order_matters", "readers", "source_of"]
+__all__ = ["SITE", "Original", "Site", "collect", "is_site", "order_matters", "readers", "source_of"]
 
 SITE = "Affine"
 """The op type of a site's node, in the domain of the passes."""
@@ -266,7 +267,7 @@ def _join(graph: ir.Graph, first: Site, second: Site) -> None:
 
 def _affine_of(node: ir.Node, constants: Constants, channels: ConstantChannels) -> tuple[int, Affine] | None:
     """Which input a node is an affine map of, and the map."""
-    if node.domain not in ("", "channels_last") or node.op_type not in AFFINE_OPS or is_as_written(node):
+    if node.domain not in ("", "channels_last") or not record_of(node.op_type).affine or is_as_written(node):
         return None
     if not node.outputs or node.outputs[0].dtype is None or not node.outputs[0].dtype.is_floating_point():
         return None
@@ -283,10 +284,6 @@ def _affine_of(node: ir.Node, constants: Constants, channels: ConstantChannels) 
     if not broadcasts_to(other, node.inputs[index]):
         return None
     return _arithmetic(node, index, constants.array(other))
-
-
-AFFINE_OPS = frozenset({"Add", "BatchNormalization", "Div", "Mul", "Neg", "Sub"})
-"""What may be an affine map."""
 
 
 def _arithmetic(node: ir.Node, index: int, c: Array) -> tuple[int, Affine] | None:

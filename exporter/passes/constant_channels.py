@@ -18,12 +18,12 @@ import onnx_ir as ir
 
 from exporter.ir.edit import broadcasts_to
 from exporter.ir.evaluate import Constants, evaluate_node
+from exporter.ir.opset import record_of
 from exporter.passes.absorb import Ledger, Taken, check_range, folded_weights
 from exporter.passes.affine import Affine, Array
 from exporter.passes.branches import BRANCHES
 from exporter.passes.carriers import CARRIERS
 from exporter.passes.linear import LINEAR
-from exporter.passes.permute import BROADCASTING, ELEMENTWISE
 from exporter.passes.refusal import Refused
 from exporter.passes.rounding import EXACT, Ends, check_noise
 from exporter.passes.steps import Step
@@ -72,7 +72,7 @@ class ConstantChannels:
         if op is not None:
             self._take(op)
             return
-        if node.op_type in ELEMENTWISE or node.op_type in BROADCASTING:
+        if record_of(node.op_type).elementwise is not None:
             self._elementwise(node)
         self._carry(node, known)
 

@@ -10,15 +10,12 @@ import onnx_ir as ir
 
 from exporter.ir import edit
 from exporter.ir.edit import constant_array
+from exporter.ir.opset import record_of
 from exporter.passes.affine import Array
 
 __all__ = ["share_constants", "share_results"]
 
 _LARGE = 1 << 16
-
-_RANDOM = frozenset(
-    {"Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
-)
 
 
 def share_results(model: ir.Model) -> None:
@@ -38,7 +35,7 @@ def share_results(model: ir.Model) -> None:
 
 
 def _key(node: ir.Node) -> Hashable | None:
-    if node.op_type in _RANDOM:
+    if record_of(node.op_type).random:
         return None
     attributes: list[Hashable] = []
     for name in sorted(node.attributes):

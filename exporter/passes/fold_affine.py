@@ -17,10 +17,11 @@ import onnx_ir as ir
 from exporter.ir import edit
 from exporter.ir.edit import constant_array
 from exporter.ir.evaluate import Constants
+from exporter.ir.opset import record_of
 from exporter.passes.absorb import Ledger, storage, write_weights
 from exporter.passes.affine import Affine
-from exporter.passes.cancellation import FACTOR, MOVING, Exactness, centred
-from exporter.passes.collect import AFFINE_OPS, Site, collect, order_matters, readers, source_of
+from exporter.passes.cancellation import FACTOR, Exactness, centred
+from exporter.passes.collect import Site, collect, order_matters, readers, source_of
 from exporter.passes.constant_channels import ConstantChannels
 from exporter.passes.leftover import write_leftover
 from exporter.passes.naming import Namer
@@ -46,7 +47,7 @@ def fold_affine(model: ir.Model, keep: Collection[str] = ()) -> tuple[FoldOutcom
 
 def affine_sources(model: ir.Model) -> tuple[str, ...]:
     """The sources of all ops that may be affine maps, in the graph's order."""
-    nodes = (node for node in model.graph.all_nodes() if node.op_type in AFFINE_OPS)
+    nodes = (node for node in model.graph.all_nodes() if record_of(node.op_type).affine)
     return tuple(dict.fromkeys(source_of(node) for node in nodes))
 
 
@@ -90,7 +91,8 @@ class _Folding:
         for site in self._sites.values():
             self._fold(site)
         for site in self._sites.values():
-            write_leftover(self._graph, self._namer, site, centre=self._centre_of_leftover(site))
+            divide = (node := site.input.producer()) is not None and self._exactness.subtracts(node)
+            write_leftover(self._graph, self._namer, site, centre=self._centre_of_leftover(site), divide=divide)
         _remove_unused(self._graph)
         edit.remove_dead(self._model)
         namer = Namer(self._model.graph)
@@ -164,7 +166,7 @@ class _Folding:
             for other, affine in plan.before:
                 if order_matters(affine, other, self._exactness):
                     raise Refused("another shift cancels what it leaves, and that depends on how it was rounded")
-            moved = not plan.inputs and all(node.op_type in MOVING for node in plan.passed)
+            moved = not plan.inputs and all(record_of(node.op_type).moves for node in plan.passed)
             moved &= attempt.rest.is_identity and not site.centred
             if why is not None and not attempt.rest.has_shift and not moved:
                 raise Refused(why)

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from exporter.errors import LimitError
 from exporter.ir import edit
 from exporter.ir.evaluate import MADE_OF, Constants
+from exporter.ir.opset import record_of
 from exporter.ir.order import is_as_written
 from exporter.passes.naming import Namer
 
@@ -17,30 +18,6 @@ __all__ = ["fold_constants"]
 
 _SMALL = 1 << 20
 """Bytes up to which a constant may be larger than what it is made of."""
-
-_SAME_NUMBERS = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
-"""Ops whose result is their first input in another form."""
-
-_MOVING = frozenset(
-    {
-        "Concat",
-        "ConstantOfShape",
-        "Expand",
-        "Flatten",
-        "Gather",
-        "Identity",
-        "Neg",
-        "Pad",
-        "Reshape",
-        "Slice",
-        "Split",
-        "Squeeze",
-        "Tile",
-        "Transpose",
-        "Unsqueeze",
-    }
-)
-"""Ops that move numbers without changing them."""
 
 
 def fold_constants(model: ir.Model, *, exact: bool = False) -> None:
@@ -78,7 +55,7 @@ def fold_constants(model: ir.Model, *, exact: bool = False) -> None:
 def _origin(value: ir.Value) -> str | None:
     """The weights that a constant is another form of, as a transposed or reshaped kernel."""
     while (node := value.producer()) is not None:
-        if node.op_type not in _SAME_NUMBERS or node.inputs[0] is None:
+        if record_of(node.op_type).form is None or node.inputs[0] is None:
             return None
         value = node.inputs[0]
     return value.name if value.dtype is not None and value.dtype.is_floating_point() else None
@@ -154,7 +131,7 @@ def _size(value: ir.Value) -> int | None:
 
 
 def _is_exact(node: ir.Node) -> bool:
-    if node.op_type in _MOVING or is_as_written(node):
+    if record_of(node.op_type).exact or is_as_written(node):
         return True
     values = [*node.inputs, *node.outputs]
     return not any(value is not None and (value.dtype is None or value.dtype.is_floating_point()) for value in values)

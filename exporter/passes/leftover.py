@@ -16,17 +16,22 @@ from exporter.passes.naming import Namer
 __all__ = ["write_leftover"]
 
 
-def write_leftover(graph: ir.Graph, namer: Namer, site: Site, *, centre: tuple[Affine, Affine] | None = None) -> None:
+def write_leftover(
+    graph: ir.Graph, namer: Namer, site: Site, *, centre: tuple[Affine, Affine] | None = None, divide: bool = False
+) -> None:
     """Replaces a site by the fewest ops that compute it.
 
     nothing, for the identity; the op it was, if it is still that one; Mul, Add, Neg or Sub, where one is enough;
     BatchNormalization where scale and shift run along the channels of vectors or images; otherwise Mul and Add. With a
-    `centre`, its two maps are written like that one after the other.
+    `centre`, its two maps are written like that one after the other. With `divide`, x is divided by 1 / scale, which no
+    engine merges into the weights of the op before it.
     """
     source = dict(site.node.metadata_props)
     name, x = str(site.node.name), site.input
     namer.release(site.output.name)
-    if centre is None or site.affine.is_identity:
+    if divide and _can_divide(site.affine):
+        ops = _divided(namer, site)
+    elif centre is None or site.affine.is_identity:
         ops = _ops(namer, site, site.affine, site.original)
     else:
         ops = [op for affine in centre for op in _ops(namer, site, affine, None)]
@@ -71,6 +76,23 @@ def _ops(namer: Namer, site: Site, affine: Affine, original: Original | None) ->
     if _is_channelwise(affine):
         return [_batch_normalization(namer, site, affine, dtype)]
     return [("Mul", [None, constant("scale", scale)], ()), ("Add", [None, constant("shift", shift)], ())]
+
+
+def _can_divide(affine: Affine) -> bool:
+    """Whether there is a scale that would change a kernel's digits, and 1 / scale is a number."""
+    with np.errstate(all="ignore"):
+        finite = np.isfinite((1 / affine.scale).astype(np.float32)).all()
+    return bool(finite and np.any(np.abs(np.frexp(affine.scale)[0]) != 0.5))
+
+
+def _divided(namer: Namer, site: Site) -> list[_Op]:
+    affine, dtype = site.affine, storage(site.output)
+
+    def constant(name: str, array: Array) -> ir.Value:
+        return namer.constant(f"{site.source}/{name}", _smallest(array).astype(dtype))
+
+    ops: list[_Op] = [("Div", [None, constant("divisor", 1 / affine.scale)], ())]
+    return [*ops, ("Add", [None, constant("shift", affine.shift)], ())] if affine.has_shift else ops
 
 
 def _still_there(original: Original) -> bool:

@@ -9,81 +9,20 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.ir.edit import constant_array
+from exporter.ir.opset import OPS, ops_that, record_of
 from exporter.passes.naming import Namer
 
-__all__ = ["BROADCASTING", "ELEMENTWISE", "Permuted", "is_permutable", "permuted_parameters"]
+__all__ = ["Permuted", "is_permutable", "permuted_parameters"]
 
 Permuted = tuple[dict[int, ir.Value], dict[str, Any]]
 """Parameter inputs and attributes that change."""
-
-ELEMENTWISE = frozenset(
-    {
-        "Abs",
-        "Cast",
-        "Ceil",
-        "Celu",
-        "Clip",
-        "Cos",
-        "Elu",
-        "Erf",
-        "Exp",
-        "Floor",
-        "Gelu",
-        "HardSigmoid",
-        "HardSwish",
-        "Identity",
-        "LeakyRelu",
-        "Log",
-        "Mish",
-        "Neg",
-        "Not",
-        "Reciprocal",
-        "Relu",
-        "Round",
-        "Selu",
-        "Sigmoid",
-        "Sign",
-        "Sin",
-        "Softplus",
-        "Softsign",
-        "Sqrt",
-        "Tanh",
-        "ThresholdedRelu",
-    }
-)
-"""Ops of one tensor, and perhaps numbers, that work on each element by itself."""
-
-BROADCASTING = frozenset(
-    {
-        "Add",
-        "And",
-        "Div",
-        "Equal",
-        "Greater",
-        "GreaterOrEqual",
-        "Less",
-        "LessOrEqual",
-        "Max",
-        "Mean",
-        "Min",
-        "Mod",
-        "Mul",
-        "Or",
-        "PRelu",
-        "Pow",
-        "Sub",
-        "Sum",
-        "Where",
-    }
-)
-"""Elementwise ops of several tensors, which are all to be permuted."""
 
 _Rule = Callable[[ir.Node, Sequence[int], Namer], Permuted | None]
 
 
 def is_permutable(node: ir.Node) -> bool:
     """Whether there is a rule for an op; its parameters may still not be constant."""
-    return node.domain == "" and (node.op_type in ELEMENTWISE or node.op_type in BROADCASTING or node.op_type in _RULES)
+    return node.domain == "" and (record_of(node.op_type).elementwise is not None or node.op_type in _RULES)
 
 
 def permuted_parameters(node: ir.Node, order: Sequence[int], namer: Namer) -> Permuted | None:
@@ -91,7 +30,7 @@ def permuted_parameters(node: ir.Node, order: Sequence[int], namer: Namer) -> Pe
 
     The result's axes move in the same way; an op that changes the number of axes is not handled here.
     """
-    if node.domain == "" and (node.op_type in ELEMENTWISE or node.op_type in BROADCASTING):
+    if node.domain == "" and record_of(node.op_type).elementwise is not None:
         return {}, {}
     rule = _RULES.get(node.op_type) if node.domain == "" else None
     return None if rule is None else rule(node, order, namer)
@@ -192,24 +131,17 @@ def _resize(node: ir.Node, order: Sequence[int], namer: Namer) -> Permuted | Non
 
 
 _RULES: dict[str, _Rule] = {
+    **dict.fromkeys(ops_that(lambda record: record.reduces), _reduce),
+    **{name: _axis(record.axis) for name, record in OPS.items() if record.axis is not None},
     "ArgMax": lambda node, order, namer: _axis(0)(node, order, namer) if _keeps(node) else None,
     "ArgMin": lambda node, order, namer: _axis(0)(node, order, namer) if _keeps(node) else None,
     "Concat": _axis(None),
-    "LogSoftmax": _axis(-1),
     "Pad": _pad,
-    "ReduceL2": _reduce,
-    "ReduceMax": _reduce,
-    "ReduceMean": _reduce,
-    "ReduceMin": _reduce,
-    "ReduceProd": _reduce,
-    "ReduceSum": _reduce,
-    "ReduceSumSquare": _reduce,
     "Resize": _resize,
     "Slice": _slice,
-    "Softmax": _axis(-1),
-    "Split": _axis(0),
     "Tile": _per_axis(1),
 }
+"""What has to be made anew of the parameters of ops that have axes, by the names that this pass gives them."""
 
 
 def _keeps(node: ir.Node) -> bool:

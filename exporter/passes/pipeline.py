@@ -12,6 +12,7 @@ from exporter.passes.clips import merge_clips
 from exporter.passes.concats import join_concats
 from exporter.passes.dense import matmul_to_dense
 from exporter.passes.duplicates import share_constants, share_results
+from exporter.passes.far_means import subtract_far_means
 from exporter.passes.fold_affine import fold_affine
 from exporter.passes.fold_constants import fold_constants
 from exporter.passes.hard_sigmoids import merge_hard_sigmoids
@@ -66,7 +67,8 @@ def run(model: ir.Model, *, fold: bool = True, keep: Collection[str] = ()) -> tu
 
     Args:
         model: The model as it was lowered.
-        fold: Fold affine ops and constants; without it only what doesn't change the numbers is done.
+        fold: Fold affine ops and constants; without it only what doesn't change the numbers is done, but that means far
+            from 0 are subtracted by an op of their own.
         keep: The sources of affine ops that stay as they are.
     """
     _each(model, BEFORE)
@@ -76,6 +78,8 @@ def run(model: ir.Model, *, fold: bool = True, keep: Collection[str] = ()) -> tu
         outcomes = fold_affine(model, keep)
         edit.check(model)
         _each(model, (fold_constants,))
+    else:
+        _each(model, (subtract_far_means,))
     _each(model, AFTER)
     return outcomes
 

@@ -8,15 +8,12 @@ import onnx_ir as ir
 from exporter.ir import edit
 from exporter.ir.dims import Dims, same_dim
 from exporter.ir.edit import constant_array
-from exporter.ir.ops import is_op
+from exporter.ir.opset import record_of
 from exporter.passes.affine import Array
 from exporter.passes.naming import Namer
 from exporter.passes.rewrite import put_instead
 
 __all__ = ["join_reshapes"]
-
-_REDUCING = ("ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare")
-_RESHAPING = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
 
 
 def join_reshapes(model: ir.Model) -> None:
@@ -29,10 +26,10 @@ def join_reshapes(model: ir.Model) -> None:
     namer = Namer(graph)
     _keep_reduced_axes(graph)
     for node in list(graph):
-        if not is_op(node, *_RESHAPING) or node.inputs[0] is None:
+        if not _reshapes(node) or node.inputs[0] is None:
             continue
         before = node.inputs[0].producer()
-        if not is_op(before, *_RESHAPING) or len(node.inputs[0].uses()) > 1 or node.inputs[0].is_graph_output():
+        if not _reshapes(before) or len(node.inputs[0].uses()) > 1 or node.inputs[0].is_graph_output():
             continue
         assert before is not None
         wanted = _shape_tensor(before.inputs[0], node.outputs[0])
@@ -40,12 +37,16 @@ def join_reshapes(model: ir.Model) -> None:
             _join(graph, namer, before, node, wanted)
 
 
+def _reshapes(node: ir.Node | None) -> bool:
+    return node is not None and record_of(node.op_type).form == "reshaped"
+
+
 def _keep_reduced_axes(graph: ir.Graph) -> None:
     """A reduction whose axes are put back afterwards keeps them; one that keeps them to lose them doesn't."""
     for node in list(graph):
-        between, result = node.inputs[0] if is_op(node, *_RESHAPING) else None, node.outputs[0]
+        between, result = node.inputs[0] if _reshapes(node) else None, node.outputs[0]
         before = None if between is None else between.producer()
-        if between is None or before is None or not is_op(before, *_REDUCING) or len(between.uses()) > 1:
+        if between is None or before is None or not record_of(before.op_type).reduces or len(between.uses()) > 1:
             continue
         kept, dropped = _reduced_shapes(before)
         keeps = "keepdims" not in before.attributes or before.attributes["keepdims"].as_int() == 1

@@ -17,8 +17,9 @@ from exporter.ir import edit
 from exporter.ir.dims import Dim
 from exporter.ir.evaluate import Constants
 from exporter.ir.ops import is_op
+from exporter.ir.opset import record_of
 from exporter.passes.naming import Namer
-from exporter.passes.permute import BROADCASTING, is_permutable, permuted_parameters
+from exporter.passes.permute import is_permutable, permuted_parameters
 
 __all__ = ["move_transposes"]
 
@@ -69,7 +70,7 @@ class _Mover:
             self._join(node)
         elif is_op(node, "Reshape", "Flatten"):
             self._reshape(node)
-        elif is_op(node, *_DROPPING):
+        elif node.op_type == "Squeeze" or record_of(node.op_type).reduces:
             self._drop_axes(node)
         else:
             self._sink_through(node)
@@ -99,7 +100,7 @@ class _Mover:
             return None
         given = [i for i, value in enumerate(node.inputs) if value is not None]
         variable = [i for i in given if not self._constants.is_constant(node.inputs[i])]
-        return variable[0] if len(variable) == 1 and (variable[0] == 0 or node.op_type in BROADCASTING) else None
+        return variable[0] if len(variable) == 1 and (variable[0] == 0 or _broadcasts(node)) else None
 
     def _rise_once(self, node: ir.Node, perm: Sequence[int]) -> ir.Node | None:
         """Transpose(op(x)) as op(Transpose(x)); returns the new Transpose, or None if it can't be."""
@@ -108,7 +109,7 @@ class _Mover:
         if before is None or index is None:
             return None
         inputs: dict[int, ir.Value] = {}
-        for i, value in enumerate(before.inputs if before.op_type in BROADCASTING else before.inputs[:1]):
+        for i, value in enumerate(before.inputs if _broadcasts(before) else before.inputs[:1]):
             if i != index:
                 operand = self._operand(before, value, len(perm))
                 if operand is None:
@@ -150,13 +151,13 @@ class _Mover:
 
     def _sink_through(self, node: ir.Node) -> None:
         sources = {i: found for i, v in enumerate(node.inputs) if (found := self._source(v)) is not None}
-        if 0 not in sources and not (sources and node.op_type in BROADCASTING):
+        if 0 not in sources and not (sources and _broadcasts(node)):
             return
         ranks = {len(perm) for _, perm in sources.values()}
         rank = max(ranks)
         if len(ranks) > 1 or any(_rank(output) != rank for output in node.outputs):
             return
-        several = node.op_type in BROADCASTING or node.op_type == "Concat"
+        several = _broadcasts(node) or node.op_type == "Concat"
         inputs: dict[int, ir.Value] = {}
         for index, value in enumerate(node.inputs if several else node.inputs[:1]):
             moved = sources[index][0] if index in sources else self._operand(node, value, rank)
@@ -176,7 +177,7 @@ class _Mover:
             return None
         dims = list(value.shape.dims)
         if all(dim == 1 for dim in dims):
-            return value if node.op_type in BROADCASTING and len(dims) <= 1 else self._aligned(node, value, rank)
+            return value if _broadcasts(node) and len(dims) <= 1 else self._aligned(node, value, rank)
         if self._constants.is_constant(value):
             return self._aligned(node, value, rank)
         one_pixel = len(dims) == rank and all(dim == 1 for dim in dims[2:])
@@ -320,16 +321,8 @@ class _Mover:
         node.replace_input_with(1, self._namer.constant(name, np.array(dropped, np.int64)))
 
 
-_DROPPING = (
-    "ReduceL2",
-    "ReduceMax",
-    "ReduceMean",
-    "ReduceMin",
-    "ReduceProd",
-    "ReduceSum",
-    "ReduceSumSquare",
-    "Squeeze",
-)
+def _broadcasts(node: ir.Node) -> bool:
+    return record_of(node.op_type).elementwise == "several"
 
 
 def _rank(value: ir.Value) -> int | None:

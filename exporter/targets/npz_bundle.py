@@ -17,10 +17,11 @@ import onnx_ir as ir
 from exporter._version import __version__
 from exporter.errors import UnsupportedError
 from exporter.foreign import on_foreign_data
+from exporter.ir.half import HalfTensor
 from exporter.ir.text import array_of
 from runtime import Probe
 from runtime.bundle import PLAN
-from runtime.document import FORMAT, VERSION, VERSION_WITH_TEXT
+from runtime.document import FORMAT, VERSION, VERSION_WITH_HALF, VERSION_WITH_TEXT
 from runtime.kernels import KERNELS
 from runtime.kernels.base import signature
 from runtime.npy import DTYPES, TEXT, escape, header
@@ -111,6 +112,7 @@ def content_id(model: ir.Model, probes: Sequence[Probe], metadata: Mapping[str, 
     content = hashlib.blake2b(_text(plan.document(model, probes, metadata)), digest_size=16)
     for name, held in plan.arrays.items():
         array = _plain(held)
+        content.update(b"half" if isinstance(held, HalfTensor) else b"")
         content.update(_text([name, array.dtype.str if array.dtype.kind == "S" else array.dtype.name, array.shape]))
         content.update(_elements(array))
     return content.hexdigest()
@@ -138,11 +140,14 @@ def _write_array(archive: zipfile.ZipFile, name: str, held: _Array | ir.TensorPr
         return member, {"dtype": TEXT, "shape": list(array.shape), "crc32": crc32, "width": width}
     dtype = array.dtype.name
     crc32 = _write_member(archive, member, header(dtype, array.shape), _elements(array))
-    return member, {"dtype": dtype, "shape": list(array.shape), "crc32": crc32}
+    widened = {"widened": "float32"} if isinstance(held, HalfTensor) else {}
+    return member, {"dtype": dtype, "shape": list(array.shape), "crc32": crc32, **widened}
 
 
 def _plain(held: _Array | ir.TensorProtocol) -> _Array:
-    """The array as it is stored: strings as UTF-8 of one width."""
+    """The array as it is stored: strings as UTF-8 of one width, weights that are widened in float16."""
+    if isinstance(held, HalfTensor):
+        return held.half
     array = held if isinstance(held, np.ndarray) else array_of(held)
     if array.dtype == object:
         texts = [item.encode("utf-8") for item in array.reshape(-1)]
@@ -189,16 +194,23 @@ class _Plan:
         """The whole plan but for the description of the arrays."""
         for value in (*model.graph.inputs, *model.graph.outputs):
             self.name(value)
+        nodes = self.nodes(model.graph)
         return {
             "format": FORMAT,
-            "version": VERSION_WITH_TEXT if _has_text(model) else VERSION,
+            "version": self._version(model),
             "producer": f"ckpt2onnx {__version__}",
             "metadata": dict(metadata),
             "inputs": [_describe(value, self.name(value)) for value in model.graph.inputs],
-            "nodes": self.nodes(model.graph),
+            "nodes": nodes,
             "outputs": [_describe(value, self.name(value)) for value in model.graph.outputs],
             "probes": [self.probe(number, probe) for number, probe in enumerate(probes)],
         }
+
+    def _version(self, model: ir.Model) -> int:
+        """The lowest version that has what the bundle needs."""
+        if any(isinstance(held, HalfTensor) for held in self.arrays.values()):
+            return VERSION_WITH_HALF
+        return VERSION_WITH_TEXT if _has_text(model) else VERSION
 
     def name(self, value: ir.Value) -> str:
         """The value's own name, or with a number if a value of another graph has it."""

@@ -9,7 +9,7 @@ import onnx
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError, UsageError
-from exporter.ir.ops import ML, ML_OPS, ML_OPSET
+from exporter.ir.ops import ML, ML_OPSET, domain_of
 
 __all__ = ["DEFAULT_OPSET", "OLDEST_OPSET", "check_opset", "ir_version", "newest_opset"]
 
@@ -72,9 +72,9 @@ def _problems(node: ir.Node, opset: int) -> Iterator[str]:
 @lru_cache(maxsize=1024)
 def _schema(op_type: str, opset: int) -> onnx.defs.OpSchema | None:
     try:
-        return (
-            onnx.defs.get_schema(op_type, ML_OPSET, ML) if op_type in ML_OPS else onnx.defs.get_schema(op_type, opset)
-        )
+        if domain_of(op_type) == ML:
+            return onnx.defs.get_schema(op_type, ML_OPSET, ML)
+        return onnx.defs.get_schema(op_type, opset)
     except onnx.defs.SchemaError:
         return None
 

@@ -18,27 +18,32 @@ from exporter.targets.onnx_file import onnx_writers
 from exporter.targets.pyz import write_pyz
 from runtime import Probe
 
-__all__ = ["OUTPUTS", "chosen", "output_folders", "output_paths", "output_writers"]
+__all__ = ["OUTPUTS", "WEIGHTS", "chosen", "output_folders", "output_paths", "output_writers"]
 
 OUTPUTS = ("onnx", "npz", "numpy", "pyz", "c")
 """What may be asked for."""
 
+WEIGHTS = ("stored", "float16")
+"""How weights may be stored."""
+
 _SUFFIXES = {"onnx": ".onnx", "npz": ".npz", "numpy": ".py", "pyz": ".pyz"}
 
 
-def chosen(to: Iterable[str], *, embed: bool = False) -> tuple[str, ...]:
+def chosen(to: Iterable[str], *, embed: bool = False, weights: str = "stored") -> tuple[str, ...]:
     """The outputs to write, in the order of `OUTPUTS`.
 
     The ONNX file and the bundle always, unless one of them is named: then of these two only what is named. A NumPy
     program needs the bundle, unless that is embedded.
 
     Raises:
-        UsageError: There is no such output; or nothing to embed the weights in.
+        UsageError: There is no such output, or no such form of weights; or nothing to embed the weights in.
     """
     asked = [to] if isinstance(to, str) else list(to)
     for name in asked:
         if name not in OUTPUTS:
             raise UsageError(f"there is no output {name}", hint=f"Choose among {', '.join(OUTPUTS)}")
+    if weights not in WEIGHTS:
+        raise UsageError(f"there are no weights in {weights}", hint=f"Choose among {', '.join(WEIGHTS)}")
     if embed and "numpy" not in asked:
         raise UsageError("weights are embedded in a NumPy program, and none is written", hint="Add --to numpy")
     both = () if {"onnx", "npz"} & {*asked} else ("onnx", "npz")

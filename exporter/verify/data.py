@@ -11,12 +11,12 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from exporter.ir.edit import constant_array
+from exporter.ir.opset import record_of
 
 __all__ = ["nudged", "nudged_kernels"]
 
 Array = npt.NDArray[Any]
 
-_LINEAR = frozenset({"Conv", "ConvTranspose", "Dense", "MatMul", "Gemm", "Einsum"})
 _PERIOD = 4099
 
 
@@ -38,7 +38,7 @@ def nudged_kernels(model: ir.Model, seed: int = 0) -> Iterator[None]:
     """
     signs, before = _signs(seed), dict[ir.Value, ir.TensorProtocol | None]()
     for node in model.graph:
-        for value in node.inputs[:2] if node.op_type in _LINEAR else ():
+        for value in node.inputs[:2] if record_of(node.op_type).weights else ():
             array = constant_array(value)
             if value is not None and value not in before and array is not None and array.dtype.kind == "f":
                 before[value] = value.const_value

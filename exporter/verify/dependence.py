@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.ir.evaluate import evaluate
+from exporter.ir.opset import record_of
 from exporter.verify.compare import Array
 from exporter.verify.cost import operations, sizes_in
 from exporter.verify.exercise import FAILURES
@@ -16,7 +17,6 @@ from exporter.verify.roles import specs_of
 
 __all__ = ["independent"]
 
-_ONLY_SHAPES = frozenset({"Shape", "Size"})
 _WORK = 5_000_000_000
 _MOVING = frozenset({"number", "pixel", "index", "one-hot"})
 
@@ -65,7 +65,7 @@ def _behind(model: ir.Model, name: str) -> set[str]:
     """The outputs that are computed from the numbers of an input."""
     behind = {value for value in model.graph.inputs if value.name == name}
     for node in model.graph:
-        if node.op_type in _ONLY_SHAPES:
+        if record_of(node.op_type).shape_only:
             continue
         inner = [v for attribute in node.attributes.values() for v in _around(attribute)]
         if any(value in behind for value in (*node.inputs, *inner)):

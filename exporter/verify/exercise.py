@@ -20,6 +20,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.ir.evaluate import evaluate
+from exporter.ir.opset import record_of
 from exporter.verify.compare import Array
 from exporter.verify.cost import effort, operations, sizes_in
 from exporter.verify.draws import CHARACTERS, Character, Levels, draw, usual_levels
@@ -39,7 +40,6 @@ _BATCHES = ((16, 20_000_000), (3, 1_500_000_000), (1, 1 << 62))
 _WORK = 8_000_000_000
 _LARGEST_RUN = 100_000_000_000
 _SOLVING = 100_000_000_000
-_WINDOWS = frozenset({"Conv", "ConvTranspose", "MaxPool", "AveragePool"})
 _INSIDE = 1e-4
 
 
@@ -178,7 +178,7 @@ class _Exercising:
             nonlocal results
             results += 1
             node = value.producer()
-            if not array.size and node is not None and node.op_type in _WINDOWS:
+            if not array.size and node is not None and record_of(node.op_type).window:
                 raise ValueError(f"the window of {_place(value)} doesn't fit into its input")
 
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from math import isfinite, prod
+from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -20,19 +21,23 @@ from exporter.verify.roles import InputSpec, specs_of
 from runtime import Probe
 from runtime.budget import Meter
 
-__all__ = ["BUDGET", "as_probe", "example", "probes"]
+__all__ = ["BUDGET", "MOST_DRAWN", "MOST_OPERATIONS", "NoExample", "as_probe", "example", "probes"]
 
 BUDGET = 1_000_000_000
 """Operations for one example up to which probes are made: about a quarter of a second, with the noise."""
 
-_MOST_OPERATIONS = 3 << 33
+MOST_OPERATIONS = 3 << 33
 """What all runs for an example may take together, as `runtime.work` counts it: a few seconds."""
 
 _ROOM = 1 << 17
 """Bytes of input for several examples."""
 
-_MOST_DRAWN = 1 << 22
+MOST_DRAWN = 1 << 22
 """Elements of input for one example: they are drawn in a wide type, several times."""
+
+
+NoExample = Literal["too large", "no inputs", "fails"]
+"""Why there is none: it is too much work, inputs can't be made up, or the model doesn't run on those that are."""
 
 
 def probes(model: ir.Model) -> tuple[Probe, ...]:
@@ -46,27 +51,36 @@ def probes(model: ir.Model) -> tuple[Probe, ...]:
         model: The unfolded model, before any pass; it is as it was afterwards.
     """
     found = example(model)
-    return () if found is None else (as_probe(found, model),)
+    return () if isinstance(found, str) else (as_probe(found, model),)
 
 
 @on_foreign_data("computing an example")
-def example(model: ir.Model) -> Reference | None:
-    """The run that probes are made of; None if there is none."""
+def example(model: ir.Model, budget: int = BUDGET) -> Reference | NoExample:
+    """The run that probes are made of, or why there is none.
+
+    Args:
+        model: The unfolded model, before any pass; it is as it was afterwards.
+        budget: Operations of one example up to which it is made.
+    """
     try:
         specs = specs_of(model)
-        batch = _batch(model, specs)
+        batch = _batch(model, specs, budget)
         if batch is None:
-            return None
-        meter = Meter(_MOST_OPERATIONS)
-        feeds = exercise(model, batch=batch, count=1, work=BUDGET // 2, meter=meter).sets[0].feeds
-    except (UsageError, LimitError, *FAILURES):  # none can be made up, as for a table whose rows are few
-        return None
+            return "too large"
+        meter = Meter(MOST_OPERATIONS * max(budget // BUDGET, 1))
+        feeds = exercise(model, batch=batch, count=1, work=budget // 2, meter=meter).sets[0].feeds
+    except UsageError:  # no inputs can be made up, as for a table whose rows are few
+        return "no inputs"
+    except LimitError:
+        return "too large"
+    except FAILURES:
+        return "fails"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # random numbers may well overflow
             return reference_run(model, feeds, meter=meter)
     except FAILURES:  # a model that takes batches of certain sizes only, or values of a certain kind
-        return None
+        return "fails"
 
 
 def as_probe(found: Reference, model: ir.Model) -> Probe:
@@ -84,7 +98,7 @@ def as_probe(found: Reference, model: ir.Model) -> Probe:
     return Probe(found.inputs, outputs, tolerances)
 
 
-def _batch(model: ir.Model, specs: Sequence[InputSpec]) -> int | None:
+def _batch(model: ir.Model, specs: Sequence[InputSpec], budget: int) -> int | None:
     """How many examples: several where they are small and little work, since few channels wake up in one."""
     for batch in (16, 8, 4, 2, 1):
         sizes = {key: batch for spec in specs if spec.shape and (key := spec.open_size(0)) is not None}
@@ -92,7 +106,9 @@ def _batch(model: ir.Model, specs: Sequence[InputSpec]) -> int | None:
         room = sum(spec.dtype.itemsize * prod(shapes[spec.name]) for spec in specs)
         drawn = sum(prod(shapes[spec.name]) for spec in specs)
         work = operations(model, sizes_in(model, shapes))
-        if (room <= _ROOM and work <= BUDGET // 4) or (batch == 1 and work <= BUDGET and drawn <= _MOST_DRAWN):
+        if (room <= _ROOM and work <= min(budget, BUDGET) // 4) or (
+            batch == 1 and work <= budget and drawn <= MOST_DRAWN * max(budget // BUDGET, 1)
+        ):
             return batch
     return None
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
 from exporter.ir.evaluate import Constants, evaluate
@@ -17,7 +19,7 @@ from exporter.verify.data import nudged_kernels
 from exporter.verify.yardstick import Yardstick
 from runtime.budget import Meter
 
-__all__ = ["Reference", "float_type", "is_exact_for_its_size", "reference_run", "sampled"]
+__all__ = ["Reference", "Run", "float_type", "is_exact_for_its_size", "reference_run", "sampled"]
 
 _SAME_ELEMENTS = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 
@@ -28,6 +30,21 @@ _ENOUGH = 1000
 _SAMPLING_BUDGET = 20_000_000_000
 _MOST_ELEMENTS = 100_000
 _FEWEST_POSITIONS = 64
+
+
+class Run(Protocol):
+    """What runs a model, as `evaluate` does."""
+
+    def __call__(
+        self,
+        model: ir.Model,
+        feeds: Mapping[str, npt.ArrayLike],
+        *,
+        dtype: npt.DTypeLike = ...,
+        see: Callable[[ir.Value, Array], None] | None = ...,
+        meter: Meter | None = ...,
+    ) -> dict[str, Array]:
+        """The model's outputs by name."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,11 @@ class Reference:
     yardsticks: Mapping[str, Yardstick] = field(default_factory=dict)
     layers: Mapping[str, Yardstick] = field(default_factory=dict)
 
+    def with_outputs(self, outputs: Mapping[str, Array]) -> Reference:
+        """The same with outputs that somebody else has computed; what noise makes of them stays."""
+        yardsticks = {name: one.of(outputs[name]) for name, one in self.yardsticks.items()}
+        return replace(self, outputs={name: outputs[name] for name in self.outputs}, yardsticks=yardsticks)
+
 
 def reference_run(
     model: ir.Model,
@@ -57,6 +79,8 @@ def reference_run(
     layers: Callable[[ir.Value], bool] = lambda value: False,
     *,
     meter: Meter | None = None,
+    run: Run = evaluate,
+    samples: int | None = None,
 ) -> Reference:
     """The outputs of an unfolded model in float64, and how far the model's own float type moves them.
 
@@ -69,24 +93,25 @@ def reference_run(
         feeds: The inputs.
         layers: Which results inside of the model are wanted, too.
         meter: What the operations of all runs are counted by, if there is a limit for them together.
+        run: What runs it.
+        samples: How many runs are of moved weights, if that isn't to follow from the sizes.
     """
     own = float_type(model)
     with _scores_as_outputs(model) as scores:
         watching = _Watching(layers)
-        truth = evaluate(model, feeds, dtype=np.float64, see=watching.see, meter=meter)
+        truth = run(model, feeds, dtype=np.float64, see=watching.see, meter=meter)
         runs = []
-        for seed in range(_samples(model, feeds, truth)):
+        for seed in range(_samples(model, feeds, truth) if samples is None else samples):
             with nudged_kernels(model, seed), watching.another():
-                runs.append(evaluate(model, feeds, dtype=own, see=watching.see, meter=meter))
+                runs.append(run(model, feeds, dtype=own, see=watching.see, meter=meter))
         with watching.another():
-            runs.append(
-                evaluate(model, feeds, dtype=own, see=watching.see, meter=meter) if own != np.float64 else truth
-            )
+            plain = truth if own == np.float64 else run(model, feeds, dtype=own, see=watching.see, meter=meter)
+            runs.append(plain)
         own_size = {str(value.name): is_exact_for_its_size(value) for value in model.graph.outputs}
         depths = {str(value.name): _depth(value) for value in model.graph.outputs}
-    errors = {name: max(error(run[name], truth[name]) for run in runs) for name in truth}
+    errors = {name: max(error(one[name], truth[name]) for one in runs) for name in truth}
     doubtful = {
-        name: np.logical_or.reduce([run[name] != truth[name] for run in runs])
+        name: np.logical_or.reduce([one[name] != truth[name] for one in runs])
         for name, array in truth.items()
         if array.dtype.kind in "iub"
     }
@@ -102,7 +127,7 @@ def reference_run(
         {name: errors[name] for name in names},
         {name: mask for name, mask in doubtful.items() if name in names},
         {
-            name: Yardstick(truth[name], [run[name] for run in runs], own, own_size=own_size[name], depth=depths[name])
+            name: Yardstick(truth[name], [one[name] for one in runs], own, own_size=own_size[name], depth=depths[name])
             for name in names
             if truth[name].dtype.kind == "f"
         },

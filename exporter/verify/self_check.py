@@ -16,7 +16,7 @@ import onnx_ir as ir
 from exporter.ir.evaluate import evaluate
 from exporter.verify.compare import disagreement, error, limit
 from exporter.verify.exercise import FAILURES
-from exporter.verify.reference import Reference, float_type
+from exporter.verify.reference import Reference, Run, float_type
 
 __all__ = ["Finding", "compare_with"]
 
@@ -48,12 +48,13 @@ class Finding:
         return self.error / self.limit if self.limit else float("inf") if self.error else 0.0
 
 
-def compare_with(known: Reference, model: ir.Model) -> Finding | None:
+def compare_with(known: Reference, model: ir.Model, run: Run = evaluate) -> Finding | None:
     """The worst output of a model on the inputs of an unfolded one; None if none of them can be compared.
 
     Args:
         known: What the unfolded model computes in float64, and how far its own type is from that.
         model: The model after the passes.
+        run: What runs it.
     """
     own = float_type(model)
     findings: list[Finding] = []
@@ -61,7 +62,7 @@ def compare_with(known: Reference, model: ir.Model) -> Finding | None:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
-                found = evaluate(model, known.inputs, dtype=dtype)
+                found = run(model, known.inputs, dtype=dtype)
         except FAILURES:
             return Finding("every output", dtype.name, float("inf"), 0.0)
         findings += [

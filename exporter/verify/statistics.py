@@ -36,6 +36,7 @@ _FURTHEST = 25.0
 _BETTER = 0.95
 _DIGITS = 3
 _LEAST = 0.03
+_NOTHING = 1e-8
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ def fit(
     wanted = [spec for spec in specs if spec.role in ("number", "pixel") and not _is_count(spec)]
     values = {str(value.name): value for value in model.graph.inputs}
     targets = list(_targets(model, [values[spec.name] for spec in wanted]))
+    told = _in_front([target.value for target in targets])
+    wanted = [spec for spec in wanted if values[spec.name] in told]
     if not wanted or not targets:
         return Fit({})
     fitting = _Fitting(model, wanted, shapes, feeds, targets, work, meter)
@@ -118,6 +121,18 @@ def _targets(model: ir.Model, inputs: Sequence[ir.Value]) -> Iterator[_Target]:
                 yield _Target(name, x, constants.array(mean).reshape(-1), constants.array(variance).reshape(-1))
             continue
         behind.update(node.outputs)
+
+
+def _in_front(values: Sequence[ir.Value]) -> set[ir.Value]:
+    """All that they are computed from, and they themselves."""
+    found, pending = set[ir.Value](), list(values)
+    while pending:
+        value = pending.pop()
+        if value not in found:
+            found.add(value)
+            node = value.producer()
+            pending.extend(v for v in (() if node is None else node.inputs) if v is not None)
+    return found
 
 
 class _Fitting:
@@ -313,8 +328,14 @@ def _digits(value: float, scale: float) -> float:
 def _not_negative(matrix: Array) -> Array:
     """t >= 0 that brings `matrix @ t` near to 1, all of whose numbers are >= 0, by multiplicative steps.
 
-    No part is left out altogether, since what it goes through would not be exercised.
+    No part is left out altogether, since what it goes through would not be exercised; one that changes nothing that
+    the statistics tell of stays at 1.
     """
+    telling = matrix.sum(0) > _NOTHING * matrix.sum(0).max(initial=0.0)
+    if not telling.all():
+        found = np.ones(matrix.shape[1])
+        found[telling] = _not_negative(matrix[:, telling]) if telling.any() else 1.0
+        return found
     share = np.full(matrix.shape[1], 1.0 / max(float(matrix.sum(1).mean()), 1e-12))
     for _ in range(300):
         share *= matrix.sum(0) / np.maximum(matrix.T @ (matrix @ share), 1e-30)

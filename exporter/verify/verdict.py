@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any, Literal
 
+from exporter.html_table import html_table
+from exporter.report import FileUsed, Report
+
 __all__ = ["STRONG", "WEAK", "LayerCheck", "OutputCheck", "SiteCheck", "Verdict", "WeightPower"]
 
 _OFTEN_ASLEEP, _MOSTLY_ASLEEP = 0.25, 0.6
@@ -128,6 +131,8 @@ class Verdict:
         doubts: Why there is no verdict, although nothing was off.
         remarks: What else to know: what was left out, or is not finite.
         inputs: What was fed, see `exercise`.
+        origin: What an export of the source says of it, where the source was given; it has written no files.
+        read: The files that were read.
     """
 
     truth: str
@@ -143,6 +148,8 @@ class Verdict:
     doubts: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    origin: Report | None = None
+    read: tuple[FileUsed, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -186,7 +193,16 @@ class Verdict:
         checks = {name: _plain(getattr(self, name)) for name in ("checks", "sites", "layers")}
         power = [{**asdict(one), "missed": list(one.missed), "asleep": list(one.asleep)} for one in self.power]
         words = {"ok": self.ok, "state": self.state, "share": self.share}
-        return {**asdict(self), **lists, **checks, "power": power, "inputs": dict(self.inputs), **words}
+        origin = None if self.origin is None else self.origin.to_json()
+        return {
+            **asdict(self),
+            **lists,
+            **checks,
+            "power": power,
+            "inputs": dict(self.inputs),
+            "origin": origin,
+            **words,
+        }
 
     def lines(self) -> list[str]:
         """The same for people."""
@@ -210,9 +226,34 @@ class Verdict:
 
     def __repr__(self) -> str:
         head = f"<Verdict: {_STATES[self.state]}; {len(self.checks)} outputs and {len(self.layers)} layers compared"
-        return "\n".join([f"{head} with {self.truth}>", *(line for line in self.lines()[1:] if "OFF" in line)])
+        share = (
+            [] if self.share is None else [f"  a fault would be noticed in {100 * self.share:.4g} % of the channels"]
+        )
+        off = [f"  off: {one.output} in {one.engine}" for one in self.checks if not one.ok]
+        first = [] if (one := self.first_off) is None else [f"  the first layer off is {one.layer} in {one.engine}"]
+        doubts = [f"  {text}" for text in (*self.problems, *self.doubts)]
+        return "\n".join([f"{head} with {self.truth}", *off[:_SHOWN], *first, *doubts[:_SHOWN], *share]) + ">"
+
+    def _repr_html_(self) -> str:
+        """Outputs, the layers that are off or nearest to it, and the weights that were exercised least, as tables."""
+        outputs = [
+            (c.output, c.engine, "good" if c.ok else "OFF", f"{c.error:.3g}", f"{c.limit:.3g}") for c in self.checks
+        ]
+        near = sorted(self.layers, key=lambda c: -c.error / c.limit if c.limit else -isfinite(c.error))
+        layers = [(c.layer, c.engine, "good" if c.ok else "OFF", f"{c.error:.3g}", f"{c.limit:.3g}") for c in near]
+        power = sorted(self.power, key=lambda one: -len(one.missed))
+        weights = [(one.weight, one.channels, len(one.missed), len(one.asleep)) for one in power]
+        tables = [html_table(repr(self).strip("<>"), ("output", "engine", "", "error", "limit"), outputs)]
+        if layers:
+            title = f"layers, those nearest to their limits of {len(layers)}"
+            tables.append(html_table(title, ("layer", "engine", "", "error", "limit"), layers[:_ROWS]))
+        if weights:
+            title = f"weights, those exercised least of {len(weights)}"
+            tables.append(html_table(title, ("weight", "channels", "not noticed", "asleep"), weights[:_ROWS]))
+        return "".join(tables)
 
 
+_SHOWN, _ROWS = 4, 20
 _STATES = {"good": "good", "weak": "good, but weak", "off": "off", "none": "no verdict"}
 
 

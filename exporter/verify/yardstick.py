@@ -13,6 +13,7 @@ less than what is usual in the tensor, since in few numbers noise may be nothing
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +76,12 @@ class Yardstick:
         floor = max(FLOOR, _SERIAL * depth**0.5) * float(np.finfo(np.dtype(dtype)).eps)
         self._noise = [self._noises(runs, scale) for scale in self._scales]
         self._limits = [np.maximum(FACTOR * noise, floor) for noise in self._noise]
+
+    def of(self, truth: Array) -> Yardstick:
+        """The same limits around another truth of the same tensor."""
+        other = copy(self)
+        other.truth = np.asarray(truth, np.float64)
+        return other
 
     def _noises(self, runs: Sequence[Array], scale: Array) -> Array:
         wide = _wide(self.truth)

@@ -8,6 +8,7 @@ from math import ceil
 
 import numpy as np
 
+from exporter.decisions import Details, Reason
 from exporter.errors import ExportError, UsageError
 from exporter.formats.records import Array
 from exporter.zoo.net import Net
@@ -96,7 +97,7 @@ class Choices:
     def __init__(self, options: Sequence[Option], given: Mapping[str, str], shapes: Shapes) -> None:
         self.shapes = shapes
         self.values: dict[str, Value] = {}
-        self.origins: dict[str, str] = {}
+        self.origins: dict[str, tuple[Reason, Details]] = {}
         unknown = sorted(set(given) - {option.name for option in options})
         if unknown:
             known = ", ".join(f"{o.name} ({o.help}; {o.default})" for o in options) or "none"
@@ -106,12 +107,13 @@ class Choices:
 
     def _decide(self, option: Option, given: Mapping[str, str]) -> None:
         stored = option.stored(self.shapes)
+        origin: tuple[Reason, Details]
         if option.name in given:
-            value, origin = option.parse(given[option.name]), "given by the user"
+            value, origin = option.parse(given[option.name]), (Reason.OPTION_GIVEN, {})
         elif stored is not None:
-            value, origin = stored, f"told by the shape of {option.tensor}"
+            value, origin = stored, (Reason.OPTION_TOLD, {"tensor": str(option.tensor)})
         else:
-            value, origin = option.default, "the published default"
+            value, origin = option.default, (Reason.OPTION_PUBLISHED, {})
         self.values[option.name], self.origins[option.name] = value, origin
 
     def integer(self, name: str) -> int:

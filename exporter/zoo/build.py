@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from exporter.diagnosis import NormValues, diagnose
+from exporter.diagnosis import NormValues, diagnose, with_statistics
 from exporter.errors import ValueInputError
 from exporter.ir.builder import Builder
 from exporter.report import BatchNorm
@@ -61,7 +61,10 @@ def build(candidate: Candidate, weights: Weights, spec: InputSpec) -> Built:
     for operation in candidate.program.operations:
         builder.append(operation)
     model = builder.ir.finish({name: builder.value(x) for name, x in candidate.program.endpoints.items()})
-    return Built(model, tuple(builder.batch_norms), tuple(diagnose(builder.norms, weights.steps())))
+    steps = weights.steps()
+    return Built(
+        model, with_statistics(builder.batch_norms, builder.norms, steps), tuple(diagnose(builder.norms, steps))
+    )
 
 
 class _Building:

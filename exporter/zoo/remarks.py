@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
+from exporter.decisions import Choice, Decision, Detail, Reason
 from exporter.inference.options import Options
-from exporter.report import Decision
 from exporter.zoo.build import InputSpec
 from exporter.zoo.fit import Fit
 from exporter.zoo.leftovers import summary
 
 __all__ = ["decisions", "notes", "warnings"]
 
-_PARTS = {"gamma": ("1", "scale=False"), "beta": ("0", "center=False")}
+_Part = Literal["gamma", "beta"]
+
+_PARTS: dict[_Part, tuple[int, str]] = {"gamma": (1, "scale=False"), "beta": (0, "center=False")}
 
 
 def decisions(found: Fit, spec: InputSpec, options: Options, shadows: int) -> tuple[Decision, ...]:
@@ -37,55 +40,53 @@ def notes(found: Fit) -> tuple[str, ...]:
 
 def warnings(found: Fit) -> tuple[str, ...]:
     """Gammas or betas that the network usually has, and of which there is none."""
-    unusual = {str(weight.part) for weight in found.defaulted if weight.usual}
+    unusual = {weight.part for weight in found.defaulted if weight.usual}
     return tuple(
         f"no batch norm has a {part} in the checkpoint, though {found.architecture.name} usually has them: right if it "
         f"was trained with {_PARTS[part][1]}, wrong if they weren't saved"
-        for part in sorted(unusual)
+        for part in sorted(_PARTS)
+        if part in unusual
     )
 
 
 def _architecture(found: Fit, options: Options) -> Decision:
-    how = "asked for with --arch" if options.arch else "recognised, certain"
-    where = f"under {found.candidate.scope}" if found.candidate.scope else "under no scope"
-    reason = f"{how}: all {len(found.stored)} tensors are there {where} with these names and shapes, and no others"
-    if found.architecture.generic is not None:
-        reason = f"{reason}; {found.architecture.generic}"
-    return Decision("architecture", found.candidate.scope or "the checkpoint", found.architecture.name, reason)
+    code = Reason.ARCHITECTURE_NAMED if options.arch else Reason.ARCHITECTURE_RECOGNISED
+    scope, doubt = found.candidate.scope, found.architecture.generic
+    details: dict[str, Detail] = {"tensors": len(found.stored), "scope": scope or "no scope"}
+    if doubt is not None:
+        details["doubt"] = doubt
+    return Decision("architecture", scope or "the checkpoint", found.architecture.name, code, details)
 
 
 def _options(found: Fit) -> Iterator[Decision]:
     choices = found.candidate.choices
     for name, value in choices.values.items():
-        text = f"{value:g}" if isinstance(value, float) else str(value)
-        yield Decision("value", name, text, choices.origins[name])
+        yield Decision("value", name, value, *choices.origins[name])
 
 
-def _defaulted(found: Fit, part: str) -> Iterator[Decision]:
+def _defaulted(found: Fit, part: _Part) -> Iterator[Decision]:
     absent = [weight for weight in found.defaulted if weight.part == part]
     if not absent:
         return
     value, setting = _PARTS[part]
-    if absent[0].usual:
-        reason = f"none is stored, though {found.architecture.name} usually has them: trained with {setting}"
-    else:
-        reason = f"none is stored: {found.architecture.name} is trained with {setting}"
-    yield Decision(part, f"{len(absent)} batch norms", value, reason)
+    code = Reason.NONE_STORED_UNUSUAL if absent[0].usual else Reason.NONE_STORED
+    details = {"architecture": found.architecture.name, "setting": setting}
+    yield Decision(part, f"{len(absent)} batch norms", value, code, details)
 
 
 def _averages(options: Options, shadows: int) -> Iterator[Decision]:
     if not shadows:
         return
     if options.ema:
-        yield Decision("ema", f"{shadows} variables", "averaged weights", "asked for with --ema")
+        yield Decision("ema", f"{shadows} variables", Choice.AVERAGED_WEIGHTS, Reason.AVERAGES_ASKED_FOR)
     else:
-        reason = "there are averaged ones too; --ema exports those"
-        yield Decision("ema", f"{shadows} variables", "raw weights", reason)
+        yield Decision("ema", f"{shadows} variables", Choice.RAW_WEIGHTS, Reason.AVERAGES_TOO)
 
 
 def _preprocessing(found: Fit, spec: InputSpec) -> Iterator[Decision]:
     preprocessing = found.architecture.preprocessing
     if preprocessing is None:
         return
-    choice = "left to the caller" if spec.preprocessing is None else "in the graph"
-    yield Decision("preprocessing", spec.name, choice, f"the published weights expect {preprocessing.text}")
+    choice = Choice.LEFT_TO_THE_CALLER if spec.preprocessing is None else Choice.IN_THE_GRAPH
+    details = {"expected": preprocessing.text}
+    yield Decision("preprocessing", spec.name, choice, Reason.PUBLISHED_PREPROCESSING, details)

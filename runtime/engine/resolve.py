@@ -15,7 +15,7 @@ from runtime.kernels.base import Array
 from runtime.kernels.window import window
 from runtime.plan import Graph, Node
 
-__all__ = ["Spec", "Unresolvable", "resolve"]
+__all__ = ["ELEMENTWISE", "Spec", "Unresolvable", "resolve"]
 
 
 class Unresolvable(Exception):  # noqa: N818
@@ -60,7 +60,7 @@ _SHAPE_INPUTS: dict[str, tuple[int, ...]] = {
 }
 """The inputs on whose contents the shape of the result depends; for reductions it is input 1."""
 
-_ELEMENTWISE = frozenset({*elementwise.OPS, *activation.OPS, *logic.OPS, "Identity", "Where"})
+ELEMENTWISE = frozenset({*elementwise.OPS, *activation.OPS, *logic.OPS, "Identity", "Where"})
 
 
 def resolve(
@@ -94,7 +94,7 @@ def _results(node: Node, given: Sequence[Spec | None]) -> Sequence[Spec]:
         spec = given[place] if place < len(given) else None
         if spec is not None and not spec.known:
             raise Unresolvable(node.op)
-    rule = _RULES.get(node.op, _broadcast if node.op in _ELEMENTWISE else None)
+    rule = _RULES.get(node.op, _broadcast if node.op in ELEMENTWISE else None)
     if rule is None:
         return _computed(node, [None if spec is None else _contents(spec) for spec in given], known=False)
     return [rule(node, given)]

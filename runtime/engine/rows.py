@@ -14,7 +14,7 @@ import numpy as np
 
 from runtime.engine.resolve import Spec
 from runtime.kernels import activation, elementwise, logic
-from runtime.kernels.base import Array
+from runtime.kernels.base import Array, Function
 from runtime.plan import Graph, Node
 
 __all__ = ["separable"]
@@ -193,18 +193,25 @@ def _gemm(case: _Case) -> bool:
     return case.only_first() and not case.node.attributes.get("transA", 0) and case.spreads(2)
 
 
+def _by_signature(function: Function) -> Callable[[_Case], bool]:
+    """Of a function of elements, or of one with the attribute `axis`, which works along that."""
+    axis: int | None = (getattr(function, "__kwdefaults__", None) or {}).get("axis")
+    return _elementwise if axis is None else _other_axis(axis)
+
+
 _SHAPE_PLACES = {"Expand": 1, "Reshape": 1, "Resize": 3}
 """Inputs that say nothing but the shape of the output."""
 
 _RULES: dict[str, Callable[[_Case], bool]] = {
-    **dict.fromkeys([*elementwise.OPS, *activation.OPS, *logic.OPS, "Cast", "Identity", "Where"], _elementwise),
+    **{op: _by_signature(each) for op, each in [*elementwise.OPS.items(), *activation.OPS.items(), *logic.OPS.items()]},
+    **dict.fromkeys(["Cast", "Identity", "Where"], _elementwise),
     **dict.fromkeys(["AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "Dense"], _images),
     **dict.fromkeys(["DepthToSpace", "LRN", "MaxPool", "SpaceToDepth"], _images),
     **dict.fromkeys(["Expand", "Flatten", "Reshape", "Squeeze", "Tile", "Unsqueeze"], _Case.only_first),
     **dict.fromkeys([f"Reduce{what}" for what in ("L1", "L2", "Max", "Mean", "Min", "Prod", "Sum")], _other_axes),
     **dict.fromkeys(["ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"], _other_axes),
     **dict.fromkeys(["ArgMax", "ArgMin", "Split"], _other_axis(0)),
-    **dict.fromkeys(["LayerNormalization", "LogSoftmax", "Softmax", "TopK"], _other_axis(-1)),
+    **dict.fromkeys(["LayerNormalization", "TopK"], _other_axis(-1)),
     "Concat": _concat,
     "Gather": _gather,
     "Gemm": _gemm,

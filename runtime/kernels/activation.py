@@ -73,6 +73,12 @@ def thresholded_relu(x: Array, *, alpha: float = 1.0) -> Array:
     return np.where(x > alpha, x, number(x, 0))
 
 
+def shrink(x: Array, *, bias: float = 0.0, lambd: float = 0.5) -> Array:
+    """x + bias where x < -lambd, x - bias where x > lambd, else 0."""
+    outside = np.where(x > number(x, lambd), x - number(x, bias), number(x, 0))
+    return np.where(x < number(x, -lambd), x + number(x, bias), outside)
+
+
 def gelu(x: Array, *, approximate: str = "none") -> Array:
     """x * P(normal < x), or with approximate="tanh" its approximation by a tanh of a cubic."""
     half = number(x, 0.5)
@@ -95,6 +101,14 @@ def softmax(x: Array, *, axis: int = -1) -> Array:
     return np.asarray(powers / np.sum(powers, axis=axis, keepdims=True), dtype=x.dtype)
 
 
+def hardmax(x: Array, *, axis: int = -1) -> Array:
+    """1 in the place of the first largest x along an axis, else 0."""
+    found = np.zeros_like(x)
+    if x.size:
+        np.put_along_axis(found, np.expand_dims(np.argmax(x, axis=axis), axis), number(x, 1), axis=axis)
+    return found
+
+
 def log_softmax(x: Array, *, axis: int = -1) -> Array:
     """x - log(sum(exp(x))) along an axis."""
     shifted = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
@@ -107,12 +121,14 @@ OPS: dict[str, Function] = {
     "Gelu": gelu,
     "HardSigmoid": hard_sigmoid,
     "HardSwish": unary(hard_swish),
+    "Hardmax": hardmax,
     "LeakyRelu": leaky_relu,
     "LogSoftmax": log_softmax,
     "Mish": unary(mish),
     "PRelu": prelu,
     "Relu": relu,
     "Selu": selu,
+    "Shrink": shrink,
     "Sigmoid": unary(sigmoid),
     "Softmax": softmax,
     "Softplus": unary(softplus),

@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["LAYERS", "PACKAGES", "modules", "violations"]
 
 LAYERS = (
-    ("runtime",),
+    ("runtime", "exporter.decisions", "exporter.html_table"),
     (
         "exporter._deferred",
         "exporter._version",
@@ -26,20 +26,24 @@ LAYERS = (
     ("exporter.lower",),
     ("exporter.zoo", "exporter.passes", "exporter.targets", "exporter.verify"),
     ("exporter.arrays", "exporter.specs", "exporter.frontend"),
+    ("exporter.keras_oracle",),
     ("exporter.oracle", "exporter.layerwise"),
-    ("exporter.running", "exporter.parity", "exporter.inspection", "exporter.checked"),
-    ("exporter.api", "exporter.render"),
+    ("exporter.running", "exporter.parity", "exporter.inspection", "exporter.checked", "exporter.rounded"),
+    ("exporter.api", "exporter.render", "exporter.pages"),
+    ("exporter.report_option",),
     ("exporter.cli", "exporter"),
     ("exporter.__main__",),
 )
 """From the bottom to the top. A part imports from the layers below its own, never from a sibling in the same layer."""
 
 PACKAGES = {
-    "click": ("exporter.cli",),
+    "click": ("exporter.cli", "exporter.report_option"),
     "google": ("exporter.formats", "exporter.parity"),
     "google_crc32c": ("exporter.formats",),
     "h5py": ("exporter.formats",),
     "ml_dtypes": ("exporter.formats", "exporter.passes"),
+    "jinja2": ("exporter.pages",),
+    "markupsafe": ("exporter.pages",),
     "numpy": ("exporter", "runtime"),
     "onnx": ("exporter.ir", "exporter.targets", "exporter.verify", "exporter.parity"),
     "onnx_ir": (
@@ -53,7 +57,9 @@ PACKAGES = {
         "exporter.frontend",
         "exporter.parity",
         "exporter.checked",
+        "exporter.rounded",
         "exporter.layerwise",
+        "exporter.api",
     ),
     "onnxruntime": ("exporter.verify", "exporter.running"),
 }

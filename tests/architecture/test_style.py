@@ -98,7 +98,16 @@ def test_ordinary_text_tells_no_place() -> None:
 
 def test_the_packages_promise_these_names() -> None:
     """The public names of both packages; a change here is a change of the API."""
-    assert exporter.__all__ == ["ExportError", "Report", "__version__", "export", "inspect", "run", "verify_model"]
+    assert exporter.__all__ == [
+        "ExportError",
+        "Report",
+        "__version__",
+        "export",
+        "inspect",
+        "run",
+        "verify_model",
+        "write_report",
+    ]
     assert runtime.__all__ == [
         "BundleError",
         "Deviation",

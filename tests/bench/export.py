@@ -2,7 +2,8 @@
 
     python -m tests.bench.export [--rounds N] [--folder FOLDER]
 
-FOLDER keeps slim's Inception V3 (about 280 MB) between runs. Peak memory is the process's highest resident set.
+FOLDER keeps slim's Inception V3 (about 280 MB) between runs. Peak memory is the process's highest resident set;
+processor seconds are those of all its threads, which depend less on what else the machine does.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ _ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Run:
-    """Wall-clock seconds and peak resident megabytes of one process."""
+    """Wall-clock and processor seconds, and peak resident megabytes of one process."""
 
     seconds: float
+    processor: float
     megabytes: float
 
 
@@ -51,7 +53,7 @@ def run(command: Sequence[str]) -> Run:
             output.seek(0)
             tail = output.read()[-2000:].decode(errors="replace")
             raise RuntimeError(f"{' '.join(command)}: exit status {process.returncode}\n{tail}")
-    return Run(seconds, usage.ru_maxrss / 1024)
+    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def _environment() -> dict[str, str]:
@@ -62,10 +64,14 @@ def _environment() -> dict[str, str]:
 
 def commands(checkpoint: Path, out: Path) -> dict[str, list[str]]:
     """How each tool is called for the same checkpoint; each writes its own file below `out`."""
-    ours = [sys.executable, "-m", "exporter", "export", str(checkpoint), "-o", str(out / "ckpt2onnx.onnx")]
+    ours = [sys.executable, "-m", "exporter", "export", str(checkpoint), "--input", INPUT, "--output", OUTPUT]
     theirs = [sys.executable, "-m", "tf2onnx.convert", "--checkpoint", f"{checkpoint}.meta"]
     theirs += ["--inputs", f"{INPUT}:0", "--outputs", f"{OUTPUT}:0", "--output", str(out / "tf2onnx.onnx")]
-    return {"ckpt2onnx": [*ours, "--input", INPUT, "--output", OUTPUT], "tf2onnx": theirs}
+    return {
+        "ckpt2onnx": [*ours, "-o", str(out / "ckpt2onnx.onnx"), "--force"],
+        "--no-check": [*ours, "-o", str(out / "--no-check.onnx"), "--force", "--no-check"],
+        "tf2onnx": theirs,
+    }
 
 
 def _nodes(path: Path) -> str:
@@ -75,13 +81,25 @@ def _nodes(path: Path) -> str:
 
 
 def _table(runs: Mapping[str, list[Run]], out: Path) -> str:
-    seconds = {name: median(run.seconds for run in found) for name, found in runs.items()}
-    megabytes = {name: median(run.megabytes for run in found) for name, found in runs.items()}
-    lines = [f"{'':12}{'seconds':>10}{'peak MB':>10}  model"]
-    lines += [f"{name:12}{seconds[name]:10.2f}{megabytes[name]:10.0f}  {_nodes(out / f'{name}.onnx')}" for name in runs]
-    faster = seconds["tf2onnx"] / seconds["ckpt2onnx"]
-    smaller = megabytes["tf2onnx"] / megabytes["ckpt2onnx"]
-    return "\n".join([*lines, f"{'ratio':12}{faster:9.1f}x{smaller:9.1f}x"])
+    middle = {
+        name: Run(
+            *(median(values) for values in zip(*((r.seconds, r.processor, r.megabytes) for r in found), strict=True))
+        )
+        for name, found in runs.items()
+    }
+    lines = [f"{'':12}{'seconds':>10}{'processor':>11}{'peak MB':>10}  model"]
+    lines += [
+        f"{name:12}{one.seconds:10.2f}{one.processor:11.2f}{one.megabytes:10.0f}  {_nodes(out / f'{name}.onnx')}"
+        for name, one in middle.items()
+    ]
+    ours, unchecked, theirs = (middle[name] for name in ("ckpt2onnx", "--no-check", "tf2onnx"))
+    lines.append(_ratios("tf2onnx / ours", theirs, ours))
+    lines.append(_ratios("check", ours, unchecked))
+    return "\n".join(lines)
+
+
+def _ratios(what: str, a: Run, b: Run) -> str:
+    return f"{what:14}{a.seconds / b.seconds:7.2f}x{a.processor / b.processor:10.2f}x{a.megabytes / b.megabytes:9.2f}x"
 
 
 def main() -> int:

@@ -95,7 +95,7 @@ def _unsupported(op: str) -> tuple[str, str]:
     if op in UNTRANSLATED:
         return "refused", f"{UNTRANSLATED[op]}; take its result as the input, by `--input`"
     if op in DECODERS:
-        return "refused", f"{DECODERS[op]}; export up to the tensor before it with `--output`"
+        return "refused", f"it {DECODERS[op]}; export up to the tensor before it with `--output`"
     for starts, reason in _REASONS:
         if op.startswith(starts):
             return "refused", reason

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -15,6 +17,7 @@ import exporter
 import sample_ckpts
 from exporter.errors import UnsupportedError
 from exporter.verify.verdict import Verdict
+from tests.e2e.reference_kinds import KINDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
 
@@ -95,3 +98,51 @@ def test_bare_weights_cant_be_run(tmp_path: Path) -> None:
     exporter.export(tmp_path / "model.ckpt", tmp_path / "model.onnx", arch="dense_autoencoder")
     with pytest.raises(UnsupportedError, match=r"a checkpoint with its \.meta, or a SavedModel"):
         exporter.verify_model(tmp_path / "model.onnx", against=tmp_path / "model.ckpt", reference="tensorflow")
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What is said of a model that was saved in all kinds of files, by kind."""
+    folder = tmp_path_factory.mktemp("kinds")
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment.pop("TF_USE_LEGACY_KERAS", None)
+    for step in ("reference_kinds", "reference_verdicts"):
+        command = [sys.executable, "-m", f"tests.e2e.{step}", str(folder)]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stderr[-2000:]
+    found = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+    return {entry["kind"]: entry for entry in found}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_file_has_its_reference(kind: str, verdicts: dict[str, dict[str, Any]]) -> None:
+    """Keras 2 and 3 run what they wrote, TensorFlow its graphs; layers and batch norms are compared all the same."""
+    found = verdicts[kind]
+    assert found["state"] == "good"
+    assert found["share"] == 1
+    writer = "Keras 3." if kind in ("v3.keras", "v3.h5", "v3.weights.h5") else "Keras 2."
+    assert found["truth"].startswith("TensorFlow " if "frozen" in kind or kind in _SAVED else writer)
+    assert all(found["sites"])
+    assert ("frozen" in kind) == (found["sites"] == [])
+    assert found["wrong"] == "off"
+
+
+_SAVED = ("v2_saved", "v3_exported")
+
+
+def test_what_nobody_can_load_is_refused_before_anything_is_imported(tmp_path: Path) -> None:
+    """A checkpoint of weights without a graph: an error of one paragraph, and no TensorFlow in the process."""
+    for file in (_SAMPLES / "one_neuron").iterdir():
+        if file.suffix not in (".meta", ".npz"):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    exporter.export(_SAMPLES / "one_neuron", tmp_path / "m.onnx")
+    script = (
+        "import sys, exporter\n"
+        f"try: exporter.verify_model({str(tmp_path / 'm.onnx')!r}, against={str(tmp_path)!r}, reference='tensorflow')\n"
+        "except exporter.ExportError as error: print(error)\n"
+        "print(*(name for name in ('tensorflow', 'keras', 'tf_keras') if name in sys.modules))"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    error, imported = ended.stdout.split("\n")[:2]
+    assert "can't load" in error
+    assert imported == ""

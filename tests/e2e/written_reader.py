@@ -109,10 +109,13 @@ class Model:
     def __init__(self, path: Path) -> None:
         with zipfile.ZipFile(path) as archive, np.load(path) as arrays:
             self._plan = json.loads(bytes(arrays["__plan__"]))
-            assert (self._plan["format"], self._plan["version"]) == ("ckpt2onnx bundle", 1)
+            assert self._plan["format"] == "ckpt2onnx bundle" and self._plan["version"] in (1, 3)
             for member, info in self._plan["arrays"].items():
                 assert zlib.crc32(archive.read(f"{member}.npy")) == info["crc32"]
-            self._arrays = {_unescaped(member): arrays[member] for member in self._plan["arrays"]}
+            self._arrays = {
+                _unescaped(member): arrays[member].astype(info.get("widened", info["dtype"]))
+                for member, info in self._plan["arrays"].items()
+            }
 
     @property
     def probes(self) -> list[tuple[dict[str, Array], dict[str, Array], dict[str, float]]]:

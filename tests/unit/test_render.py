@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
+from exporter.decisions import Choice, Decision, Reason
 from exporter.inspection import Inspection
 from exporter.render import inspection_lines, report_lines
-from exporter.report import BatchNorm, Decision, FoldOutcome, Report, TensorSpec
+from exporter.report import BatchNorm, FoldOutcome, Report, TensorSpec
 
-_STATISTICS = Decision("statistics", "bn", "moving_mean and moving_variance", "updated by the graph")
-_DROPOUT = Decision("dropout", "drop", "identity", "dropout")
+_STATISTICS = Decision("statistics", "bn", ("moving_mean", "moving_variance"), Reason.UPDATED_BY_GRAPH)
+_DROPOUT = Decision("dropout", "drop", Choice.IDENTITY, Reason.DROPOUT)
 _REASON = "the convolution's output is an output of the model, too, so that its kernel has to stay"
 
 
@@ -47,8 +48,8 @@ def _norm(number: int) -> BatchNorm:
     name = f"efficientnet/stage_{number % 7}/block_{number}/expand_bn"
     gamma = "1 (scale=False)" if number == 2 else f"stored as {name}/gamma"
     epsilon = 1e-5 if number % 10 == 9 else 1e-3
-    parts = (f"stored as {name}/{part}" for part in ("beta", "moving_mean", "moving_variance"))
-    return BatchNorm(name, 16 + number, epsilon, gamma, *parts)
+    beta, mean, variance = (f"stored as {name}/{part}" for part in ("beta", "moving_mean", "moving_variance"))
+    return BatchNorm(name, 16 + number, epsilon, gamma, beta, mean, variance)
 
 
 def _fold(norm: BatchNorm, number: int) -> FoldOutcome:

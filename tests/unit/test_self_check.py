@@ -15,6 +15,7 @@ import exporter
 import runtime
 from exporter.errors import ParityError
 from exporter.ir.evaluate import Constants
+from exporter.parity import verify_model
 from exporter.passes import collect, linear, pipeline
 from exporter.passes.affine import Affine, Array
 from exporter.passes.weighted import Weighted
@@ -150,3 +151,15 @@ def test_a_mistake_in_every_pass_is_an_error_and_nothing_is_written(tmp_path: Pa
         assert caught.value.exit_code == 1
         assert not list(tmp_path.iterdir())
         _export(tmp_path, check=False)
+
+
+@pytest.mark.parametrize("only", ["", "all but one"])
+def test_verification_knows_what_was_taken_back(only: str, tmp_path: Path) -> None:
+    """The files say it, so that layers and batch norms are looked for in the model as it was exported."""
+    right, _ = _export(tmp_path)
+    with _batch_norm(_outside, only=right.folds[1].source if only else ""):  # type: ignore[attr-defined]
+        _export(tmp_path)
+        verdict = verify_model(tmp_path / "model.onnx", against=right.source, sites=True)
+    assert verdict, verdict.lines()
+    assert verdict.sites
+    assert all(site.tensor is not None for site in verdict.sites) or only

@@ -96,16 +96,6 @@ def _tanh_shrink(ops: Ops, x: ir.Value) -> ir.Value:
     return ops("Sub", x, ops("Tanh", x))
 
 
-def _soft_shrink(ops: Ops, x: ir.Value) -> ir.Value:
-    """x - 0.5 above 0.5, x + 0.5 below -0.5, else 0: what clipping to that range takes away."""
-    return ops("Sub", x, _clip(ops, x, -0.5, 0.5))
-
-
-def _hard_shrink(ops: Ops, x: ir.Value) -> ir.Value:
-    inside = ops("LessOrEqual", ops("Abs", x), ops.scalar(0.5, x))
-    return ops("Where", inside, ops.scalar(0, x), x)
-
-
 def _sparse_plus(ops: Ops, x: ir.Value) -> ir.Value:
     """0 below -1, x above 1, (x + 1)^2 / 4 between."""
     shifted = ops.compute("Add", x, 1.0)
@@ -149,7 +139,7 @@ FUNCTIONS: dict[str, Callable[[Ops, ir.Value], ir.Value]] = {
     "exponential": _op("Exp"),
     "gelu": gelu,
     "glu": _glu,
-    "hard_shrink": _hard_shrink,
+    "hard_shrink": _op("Shrink", lambd=0.5, bias=0.0),
     "hard_sigmoid": _hard_sigmoid,
     "hard_silu": _op("HardSwish"),
     "hard_swish": _op("HardSwish"),
@@ -164,7 +154,7 @@ FUNCTIONS: dict[str, Callable[[Ops, ir.Value], ir.Value]] = {
     "selu": _op("Selu"),
     "sigmoid": _op("Sigmoid"),
     "silu": _swish,
-    "soft_shrink": _soft_shrink,
+    "soft_shrink": _op("Shrink", lambd=0.5, bias=0.5),
     "softmax": _op("Softmax", axis=-1),
     "softmax_v2": _op("Softmax", axis=-1),
     "softplus": _op("Softplus"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from exporter.diagnosis import diagnose
+from exporter.diagnosis import diagnose, with_statistics
 from exporter.errors import CorruptError, UnsupportedError
 from exporter.ir.builder import Builder
 from exporter.ir.known import ShapeError
@@ -77,8 +77,9 @@ def lower_keras(
     lowering.weights.raise_missing()
     finished = builder.finish(_named_outputs(model, outputs))
     findings = lowering.findings
-    warnings = (*findings.warnings, *diagnose(list(findings.norms.values()), steps))
-    return LoweredKeras(finished, tuple(findings.batch_norms.values()), warnings)
+    norms = list(findings.norms.values())
+    warnings = (*findings.warnings, *diagnose(norms, steps))
+    return LoweredKeras(finished, with_statistics(findings.batch_norms.values(), norms, steps), warnings)
 
 
 def _named_outputs(model: KerasModel, outputs: Any) -> dict[str, ir.Value]:

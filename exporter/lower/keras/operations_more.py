@@ -159,11 +159,8 @@ def threshold(ctx: LayerContext) -> ir.Value:
 
 def shrink(ctx: LayerContext, *, soft: bool) -> ir.Value:
     """0 within a limit; outside of it x, or what is over the limit."""
-    ops, x = ctx.ops, tensor(ctx, 0, "x")
     limit = float(argument(ctx, 1, "threshold", default=0.5))
-    if soft:
-        return ops("Sub", x, ops("Clip", x, ops.scalar(-limit, x), ops.scalar(limit, x)))
-    return ops("Where", ops("LessOrEqual", ops("Abs", x), ops.scalar(limit, x)), ops.scalar(0, x), x)
+    return ctx.ops("Shrink", tensor(ctx, 0, "x"), lambd=limit, bias=limit if soft else 0.0)
 
 
 def function(ctx: LayerContext, *, name: str) -> ir.Value:

@@ -58,7 +58,9 @@ _BINARY = {
 }
 
 
-_PARAMETRIC = frozenset({"Celu", "Clip", "Elu", "Gelu", "HardSigmoid", "LeakyRelu", "Selu", "ThresholdedRelu"})
+_PARAMETRIC = frozenset(
+    {"Celu", "Clip", "Elu", "Gelu", "HardSigmoid", "LeakyRelu", "Selu", "Shrink", "ThresholdedRelu"}
+)
 
 
 def is_elementwise(op: Op) -> bool:
@@ -82,6 +84,9 @@ def _with_attributes(op: str, a: Mapping[str, Any]) -> str:
     if op == "Selu":
         scale = number(a.get("gamma", 1.05070102214813232421875))
         return f"{scale} * ({elu.format(number(1.67326319217681884765625 if alpha is None else alpha))})"
+    if op == "Shrink":
+        limit, bias = number(a.get("lambd", 0.5)), number(a.get("bias", 0.0))
+        return f"{{x}} > {limit} ? {{x}} - {bias} : {{x}} < -{limit} ? {{x}} + {bias} : 0.0f"
     if op == "HardSigmoid":
         line = f"{number(0.2 if alpha is None else alpha)} * {{x}} + {number(a.get('beta', 0.5))}"
         return f"fminf(fmaxf({line}, 0.0f), 1.0f)"

@@ -231,6 +231,7 @@ void @P@_run({self._parameters()});
             ARENA=str(self._made.arena * 4),
             LIVE=str(self._made.live * 4),
             WEIGHTS=str(self._bytes),
+            STORED="float16 and float32" if self._fixed.halves else "float32",
             MACS=str(sum(f.macs for f in self._made.functions)),
             EXAMPLE=self._call().replace("ARENA", "arena"),
             TOOL=" ".join(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +16,19 @@ from exporter.targets.c_program.tensors import Tensor
 from exporter.targets.c_program.weights import packed, padded
 from exporter.targets.c_program.winograd import is_winograd, spread_kernels, tiles_of
 
-__all__ = ["Linear", "linear_code"]
+__all__ = ["Linear", "Store", "linear_code"]
 
 _Array = npt.NDArray[Any]
 
 _LARGE_WEIGHTS = 700_000
 _CACHED = 350_000
 """Bytes: weights from which on they are read once, and input that stays in the cache with smaller ones."""
+
+
+class Store(Protocol):
+    """Puts an array among the weights, in float16 if it is to be, and returns the C expression of its address."""
+
+    def __call__(self, array: _Array, half: bool = False) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ def linear_code(
     x: Tensor,
     y: Tensor,
     r: Tensor | None,
-    store: Callable[[_Array], str],
+    store: Store,
     prefix: str,
 ) -> Linear:
     """The code of a convolution or a dense layer.
@@ -50,7 +55,7 @@ def linear_code(
         layer: What to calculate.
         fixed: All shapes and constants.
         x, y, r: Where its input, output and residual are.
-        store: Puts an array among the weights and returns the C expression of its address.
+        store: Puts an array among the weights.
         prefix: What the program's names begin with.
     """
     if layer.op.op != "Conv":
@@ -101,7 +106,7 @@ def _geometry(layer: Layer, fixed: Fixed, x: Tensor, channels: int, *, joined: b
 
 
 def _convolution(
-    layer: Layer, fixed: Fixed, x: Tensor, y: Tensor, r: Tensor | None, store: Callable[[_Array], str], prefix: str
+    layer: Layer, fixed: Fixed, x: Tensor, y: Tensor, r: Tensor | None, store: Store, prefix: str
 ) -> Linear:
     w = fixed.constants[layer.op.inputs[1]]
     *kernel, c, m = w.shape
@@ -122,20 +127,20 @@ def _convolution(
         f"        {oh}, {ow}, {len(g.taps)}, {g.run}, {each}, {g.row}, {g.col}, {ys[1]}, {ys[2]}, {rs[1]}, {rs[2]},",
         f"        {block}, tap, {number(layer.low)}, {number(layer.high)}}};",
     ]
+    half = layer.op.inputs[1] in fixed.halves
     for i in range(group):
         part = w[..., i * each : (i + 1) * each].reshape(depth, each)
         call = (
-            f"{prefix}_convolve(&g, {_at('x0', xs[0], n, g.origin + i * c)}, {store(packed(part))},"
+            f"{prefix}{'_half' if half else ''}_convolve(&g, {_at('x0', xs[0], n, g.origin + i * c)},"
+            f" {store(packed(part), half)},"
             f" {store(padded(bias[i * each : (i + 1) * each]))},"
             f" {_at('r', rs[0], n, i * each) if r is not None else 'NULL'}, {_at('y', ys[0], n, i * each)});"
         )
         lines.append(f"    for (int i = 0; i < {n}; i++) {call}" if n > 1 else f"    {call}")
-    return Linear(lines, n * oh * ow * depth * m, "convolution")
+    return Linear(lines, n * oh * ow * depth * m, "half" if half else "convolution")
 
 
-def _winograd(
-    layer: Layer, fixed: Fixed, x: Tensor, y: Tensor, r: Tensor | None, store: Callable[[_Array], str], prefix: str
-) -> Linear:
+def _winograd(layer: Layer, fixed: Fixed, x: Tensor, y: Tensor, r: Tensor | None, store: Store, prefix: str) -> Linear:
     """The same with a quarter of the multiplications; `s` is its working memory."""
     w = fixed.constants[layer.op.inputs[1]]
     *_, c, m = w.shape
@@ -162,7 +167,7 @@ def _at(name: str, stride: int, count: int, offset: int) -> str:
     return moved if not offset else f"{moved} {'-' if offset < 0 else '+'} {abs(offset)}"
 
 
-def _depthwise(layer: Layer, fixed: Fixed, x: Tensor, y: Tensor, store: Callable[[_Array], str], prefix: str) -> Linear:
+def _depthwise(layer: Layer, fixed: Fixed, x: Tensor, y: Tensor, store: Store, prefix: str) -> Linear:
     w = fixed.constants[layer.op.inputs[1]]
     channels = w.shape[-1]
     g = _geometry(layer, fixed, x, channels, joined=False)
@@ -181,9 +186,7 @@ def _depthwise(layer: Layer, fixed: Fixed, x: Tensor, y: Tensor, store: Callable
     return Linear(lines, n * oh * ow * channels * len(g.taps), "depthwise")
 
 
-def _dense(
-    layer: Layer, fixed: Fixed, x: Tensor, y: Tensor, r: Tensor | None, store: Callable[[_Array], str], prefix: str
-) -> Linear:
+def _dense(layer: Layer, fixed: Fixed, x: Tensor, y: Tensor, r: Tensor | None, store: Store, prefix: str) -> Linear:
     """Rows of numbers times a matrix: a convolution of single pixels."""
     w = fixed.constants[layer.op.inputs[1]]
     depth, m = w.shape
@@ -196,12 +199,13 @@ def _dense(
     if len(sizes) > 2:
         raise NotImplementedError
     (xr, xc), (yr, yc), (rr, rc) = (*steps, *([[0, 0]] if r is None else []))
+    half = layer.op.inputs[1] in fixed.halves
     bias, added = store(padded(_bias(layer, fixed, m))), "r" if r is not None else "NULL"
     lines = [
         "    static const int tap[] = {0};",
         f"    static const {prefix}_conv g = {{",
         f"        {sizes[0]}, {sizes[1]}, 1, {depth}, {m}, {xr}, {xc}, {yr}, {yc}, {rr}, {rc},",
         f"        {prod(sizes)}, tap, {number(layer.low)}, {number(layer.high)}}};",
-        f"    {prefix}_convolve(&g, x0, {store(packed(w))}, {bias}, {added}, y);",
+        f"    {prefix}{'_half' if half else ''}_convolve(&g, x0, {store(packed(w), half)}, {bias}, {added}, y);",
     ]
-    return Linear(lines, prod(sizes) * depth * m, "convolution")
+    return Linear(lines, prod(sizes) * depth * m, "half" if half else "convolution")

@@ -93,12 +93,16 @@ _KERNELS = frozenset(
         "tiles_8",
         "tiles_9",
         "vector",
+        "vector_by_bits",
+        "vector_of",
         "gather",
+        "half",
         "spread",
         "vector4",
         "wino",
         "winograd",
         "weights",
+        "widened",
     ]
 )
 """What the program's own functions and types are called, after the prefix."""
@@ -147,22 +151,35 @@ def program(fixed: Fixed, prefix: str) -> Program:
     homes = _Homes(fixed, layers)
     made = Program()
     made.arena, made.live = place(homes.arena())
-    names = Names(_RESERVED | _KERNELS, [layer.output for layer in layers])
+    names = Names(_RESERVED | _KERNELS | {f"half_{name}" for name in _KERNELS}, [layer.output for layer in layers])
     used: set[str] = set()
     for number, layer in enumerate(layers):
         if number not in homes.views:
             made.functions.append(
                 _function(fixed, homes, made.weights, layer, f"{prefix}_{names.variable(layer.output)}", used, prefix)
             )
-    kernels = ("vectors", "convolution", "winograd", "depthwise")
-    made.kernels = "\n".join(_kernel(name, prefix) for name in kernels if name in used)
+    wanted = [
+        *(["vectors"] if used else []),
+        *(["convolution"] if used & {"convolution", "half", "winograd"} else []),
+        *(["tiles"] if used & {"convolution", "winograd"} else []),
+        *(["half", "tiles of half"] if "half" in used else []),
+        *(name for name in ("winograd", "depthwise") if name in used),
+    ]
+    made.kernels = "\n".join(_kernel(name, prefix) for name in wanted)
     return made
 
 
 def _kernel(name: str, prefix: str) -> str:
-    text = resources.files("exporter.targets.c_program").joinpath(f"kernels/{name}.c").read_text("utf-8")
-    for key, value in (("P", prefix), ("U", prefix.upper()), ("PANEL", str(PANEL)), ("MOST", str(_MOST_PIXELS))):
-        text = text.replace(f"@{key}@", value)
+    """The text of a kernel; tiles are there for weights in float32 and for those in float16."""
+    half = name == "tiles of half"
+    file = f"kernels/{name.removesuffix(' of half')}.c"
+    text = resources.files("exporter.targets.c_program").joinpath(file).read_text("utf-8")
+    own = {"K": "half_", "W": f"{prefix}_half", "V": "V##_of", "S": f"{prefix}_widened(", "E": ")"}
+    plain = {"K": "", "W": "float", "V": "*(const V *)", "S": "", "E": ""}
+    given = {**(own if half else plain), "P": prefix, "U": prefix.upper(), "PANEL": PANEL, "MOST": _MOST_PIXELS}
+    given |= {"K": f"{prefix}{'_half' if half else ''}", "L": f"{prefix.upper()}{'_HALF' if half else ''}"}
+    for key, value in given.items():
+        text = text.replace(f"@{key}@", str(value))
     return text
 
 
@@ -294,9 +311,10 @@ def _function(
 ) -> Function:
     before = weights.floats
 
-    def store(array: _Array) -> str:
-        place = weights.add(array)
-        return f"w + {place}" if place else "w"
+    def store(array: _Array, half: bool = False) -> str:
+        place = weights.add(array, half=half)
+        where = f"w + {place}" if place else "w"
+        return f"(const {prefix}_half *)(const void *)({where})" if half else where
 
     y = homes.tensors.get(f"{layer.output}>") or homes.tensors[layer.output]
     parameters = {f"x{i}": homes.tensors[value] for i, value in enumerate(layer.inputs) if value not in fixed.constants}
@@ -306,12 +324,11 @@ def _function(
         parameters |= {"r": residual} if residual is not None else {}
         code = linear_code(layer, fixed, parameters["x0"], y, residual, store, prefix)
         lines, macs = code.lines, code.macs
-        used |= {"vectors", code.kernel, *(["convolution"] if code.kernel == "winograd" else [])}
+        used.add(code.kernel)
     else:
         lines = _generic(fixed, layer, parameters, y, store)
     if y.frame:
         lines += _frame_lines(y)
-        used.add("frame")
     reads = weights.floats > before or any("w +" in line or "(w)" in line or " w," in line for line in lines)
     scratch = homes.scratch.get(layer.output)
     given = [*(["const float *w"] if reads else []), *(f"const float *{key}" for key in parameters), "float *y"]

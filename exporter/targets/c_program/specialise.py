@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.errors import UnsupportedError, UsageError
+from exporter.ir.half import HalfTensor
 from exporter.targets.npz_bundle import ModelPlan
 from runtime.kernels import KERNELS
 
@@ -41,6 +42,7 @@ class Fixed:
         types: The element type of each.
         constants: The values that don't depend on the input.
         example: An input and the output that belongs to it, by name.
+        halves: The constants that are float16 numbers, where weights were rounded to these.
     """
 
     inputs: tuple[str, ...]
@@ -50,6 +52,7 @@ class Fixed:
     types: Mapping[str, str]
     constants: Mapping[str, _Array]
     example: tuple[Mapping[str, _Array], Mapping[str, _Array]]
+    halves: frozenset[str] = frozenset()
 
 
 def example_feeds(plan: ModelPlan) -> dict[str, _Array]:
@@ -102,7 +105,18 @@ def specialise(plan: ModelPlan, feeds: Mapping[str, _Array]) -> Fixed:
         _forget(node["inputs"], reads, scope, constants)
     found = {name: scope[name] for name in outputs}
     inputs = tuple(value["name"] for value in plan.inputs)
-    return Fixed(inputs, outputs, tuple(ops), shapes, types, constants, (dict(feeds), found))
+    halves = _halves(ops, constants) if any(isinstance(held, HalfTensor) for held in plan.arrays.values()) else ()
+    return Fixed(inputs, outputs, tuple(ops), shapes, types, constants, (dict(feeds), found), frozenset(halves))
+
+
+def _halves(ops: Sequence[Op], constants: Mapping[str, _Array]) -> Iterator[str]:
+    """The constants of more than one axis that lose nothing in float16, transposed and scaled ones included."""
+    for name in dict.fromkeys(name for op in ops for name in op.inputs if name in constants):
+        array = constants[name]
+        if array.dtype == np.float32 and array.ndim > 1:
+            with np.errstate(over="ignore"):
+                if np.array_equal(array.astype(np.float16).astype(np.float32), array):
+                    yield name
 
 
 def _plainer(op: Op, constants: dict[str, _Array], shapes: dict[str, tuple[int, ...]]) -> list[Op]:

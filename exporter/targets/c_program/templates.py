@@ -322,7 +322,7 @@ arena of its own.
 |---|---|
 @VALUES@
 | working memory (`@U@_ARENA_BYTES`) | @ARENA@ bytes; the largest values alive at one time are @LIVE@ |
-| weights (`@U@_WEIGHTS_BYTES`) | @WEIGHTS@ bytes, `@P@.bin`: 64 of header (with a CRC-32), then float32 |
+| weights (`@U@_WEIGHTS_BYTES`) | @WEIGHTS@ bytes, `@P@.bin`: 64 of header (with a CRC-32), then @STORED@ |
 | multiply-adds (`@U@_MACS`) | @MACS@ |
 
 All tensors are float32, row by row, channels last.

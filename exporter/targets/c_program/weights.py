@@ -31,9 +31,9 @@ class Weights:
         self._places: dict[bytes, int] = {}
         self.floats = 0
 
-    def add(self, array: _Array) -> int:
-        """Where the array begins, in floats."""
-        content = np.ascontiguousarray(array, dtype="<f4").tobytes()
+    def add(self, array: _Array, *, half: bool = False) -> int:
+        """Where the array begins, in floats; with `half` it is stored in float16."""
+        content = np.ascontiguousarray(array, dtype="<f2" if half else "<f4").tobytes()
         if content not in self._places:
             self._places[content] = self.floats
             room = -(-len(content) // (4 * _ALIGNMENT)) * 4 * _ALIGNMENT

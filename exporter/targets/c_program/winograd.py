@@ -28,11 +28,12 @@ _G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 
 
 
 def is_winograd(op: Op, win: Window, fixed: Fixed) -> bool:
-    """Whether it is such a convolution, and large enough."""
+    """Whether it is such a convolution, and large enough; weights in float16 stay as few as they are."""
     *kernel, c, m = fixed.shapes[op.inputs[1]]
     plain = kernel == [3, 3] and set(win.strides) == set(win.dilations) == {1} and op.attributes.get("group", 1) == 1
     even = c % PANEL == m % PANEL == 0 and min(c, m) >= _LEAST_CHANNELS
-    return plain and even and min(win.out) >= _LEAST_SIZE and prod(win.out) * 9 * c * m >= _LEAST_MACS
+    small = op.inputs[1] in fixed.halves
+    return plain and even and not small and min(win.out) >= _LEAST_SIZE and prod(win.out) * 9 * c * m >= _LEAST_MACS
 
 
 def tiles_of(out: tuple[int, ...]) -> tuple[int, int, int]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
+from exporter.ir.opset import OPS, ops_that
 from exporter.targets.layout.axes import channels_first, identity, sizes_of
 from exporter.targets.layout.dense import matmul
 from exporter.targets.layout.emitter import stored_dims
@@ -158,11 +159,10 @@ def _dense(site: Site) -> None:
     return site.emit("Conv", [site.new(0), kernel, site.plain(2)], {"kernel_shape": list(shape[2:])})
 
 
-_REDUCTIONS = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Min", "Prod", "Sum", "SumSquare"]
-
 ANY_LAYOUT: dict[str, Callable[[Site], None]] = {
     **dict.fromkeys(ELEMENTWISE, _elementwise),
-    **dict.fromkeys((f"Reduce{name}" for name in _REDUCTIONS), _axes_input(1)),
+    **dict.fromkeys(ops_that(lambda record: record.reduces), _axes_input(1)),
+    **{name: _axis_attribute(record.axis) for name, record in OPS.items() if record.axis is not None},
     "ReduceMean": _mean,
     "ArgMax": _axis_attribute(0),
     "ArgMin": _axis_attribute(0),
@@ -171,16 +171,11 @@ ANY_LAYOUT: dict[str, Callable[[Site], None]] = {
     "Dense": _dense,
     "Expand": _expand,
     "Gather": _axis_attribute(0),
-    "Hardmax": _axis_attribute(-1),
-    "LogSoftmax": _axis_attribute(-1),
     "Pad": _pad,
     "Reshape": _reshape,
     "Slice": _slice,
-    "Softmax": _axis_attribute(-1),
-    "Split": _axis_attribute(0),
     "Squeeze": _axes_input(1),
     "Tile": _tile,
-    "TopK": _axis_attribute(-1),
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }

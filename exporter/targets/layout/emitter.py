@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from exporter.ir.dims import Dim
-from exporter.ir.ops import ML, ML_OPS
+from exporter.ir.ops import ML, domain_of
 from exporter.targets.call import Call, Spec
 from exporter.targets.layout.axes import Order, identity, moves_only_ones, sizes_of
 from exporter.targets.older_opsets import rule_for
@@ -132,7 +132,7 @@ class Emitter:
             inputs.pop()
         values = [new_value(*output) for output in call.outputs]
         attributes = dict(sorted(call.attributes.items()))
-        domain = ML if call.op_type in ML_OPS else ""
+        domain = ML if domain_of(call.op_type) == ML else ""
         name = self.unique_node(call.name)
         node = ir.node(call.op_type, inputs, attributes, domain=domain, outputs=values, name=name)
         self.nodes.append(node)

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from exporter.ir.ops import CHANNELS_LAST, is_op
+from exporter.ir.opset import record_of
 from exporter.targets.layout.axes import Order, channels_first, identity, moves_only_ones
 from exporter.targets.layout.features import Features
 from exporter.targets.layout.reshapes import is_flatten, is_unflatten
 from exporter.targets.layout.ties import Ties, rank_of, ties_of
 
 __all__ = ["Fixed", "Role", "captured", "data_rank", "is_unit_reshape", "rigid", "role_of"]
-
-SENSITIVE = frozenset({"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LRN", "DepthToSpace", "SpaceToDepth"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ def _from_outside(graph: ir.Graph) -> Iterator[ir.Value]:
 
 
 def _is_sensitive(node: ir.Node) -> bool:
-    if node.domain == CHANNELS_LAST and node.op_type in SENSITIVE:
+    if node.domain == CHANNELS_LAST and record_of(node.op_type).space:
         return True
     return (is_op(node, "BatchNormalization") or is_op(node, "Resize")) and rank_of(node.inputs[0]) > 2
 

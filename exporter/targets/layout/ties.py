@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from exporter.ir.dims import Dim
 from exporter.ir.edit import constant_array
+from exporter.ir.opset import ops_that
 from exporter.targets.layout.reshapes import matched_axes, regrouping
 
 __all__ = ["ELEMENTWISE", "Slots", "Ties", "axes_input", "rank_of", "ties_of"]
@@ -169,21 +170,12 @@ def _dims(value: ir.Value | None) -> tuple[Dim, ...]:
     return () if value is None or value.shape is None else tuple(value.shape.dims)
 
 
-_ELEMENTWISE = """
-    Abs Acos Acosh Add And Asin Asinh Atan Atanh BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast
-    CastLike Ceil Celu Clip Cos Cosh Div Dropout Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual
-    HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg
-    Not Or PRelu Pow Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Sum
-    Tan Tanh ThresholdedRelu Where Xor
-"""
-
-ELEMENTWISE = frozenset(_ELEMENTWISE.split())
-
-_REDUCTIONS = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare"]
+ELEMENTWISE = ops_that(lambda record: record.elementwise is not None)
 
 RULES: dict[str, Callable[[ir.Node], Ties | None]] = {
     **dict.fromkeys(ELEMENTWISE, _elementwise),
-    **dict.fromkeys((f"Reduce{name}" for name in _REDUCTIONS), _reduce),
+    **dict.fromkeys(ops_that(lambda record: record.reduces), _reduce),
+    **dict.fromkeys(ops_that(lambda record: record.axis is not None), _first_only),
     "ArgMax": _arg,
     "ArgMin": _arg,
     "Concat": _concat,
@@ -191,16 +183,11 @@ RULES: dict[str, Callable[[ir.Node], Ties | None]] = {
     "Dense": _dense,
     "Expand": _expand,
     "Gather": _gather,
-    "Hardmax": _first_only,
-    "LogSoftmax": _first_only,
     "Pad": _if_constant(3),
     "Reshape": _reshape,
     "Slice": _if_constant(3),
-    "Softmax": _first_only,
-    "Split": _first_only,
     "Squeeze": _squeeze,
     "Tile": _first_only,
-    "TopK": _first_only,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }

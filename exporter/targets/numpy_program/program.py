@@ -14,6 +14,7 @@ from typing import Any
 import onnx_ir as ir
 
 from exporter._version import __version__
+from exporter.ir.half import HalfTensor
 from exporter.targets.npz_bundle import ModelPlan, plan_of, shape_of, write_bundle
 from exporter.targets.numpy_program.body import Body, sizes_text
 from exporter.targets.numpy_program.command_line import COMMAND_LINE
@@ -208,13 +209,19 @@ def _weights(weights: Mapping[str, str], plan: ModelPlan, data: bytes | None, ex
     ]
     for array, variable in weights.items():
         shape = sizes_text(shape_of(plan.arrays[array]))
-        line = f"    {variable} = stored[{literal(escape(array))}]"
+        widened = ".astype(np.float32)" if isinstance(plan.arrays[array], HalfTensor) else ""
+        line = f"    {variable} = stored[{literal(escape(array))}]{widened}"
         if len(line) + len(shape) + 4 <= WIDTH:
             lines += [f"{line}  # {shape}"]
         elif len(line) <= WIDTH:
             lines += [f"    # {shape}", line]
         else:
-            lines += [f"    # {shape}", f"    {variable} = stored[", f"        {literal(escape(array))}", "    ]"]
+            lines += [
+                f"    # {shape}",
+                f"    {variable} = stored[",
+                f"        {literal(escape(array))}",
+                f"    ]{widened}",
+            ]
     return lines if weights else lines[:-3]
 
 

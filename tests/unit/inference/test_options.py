@@ -20,6 +20,7 @@ _ALL = Options(
     include_preprocessing=True,
     dtype="float32",
     fold=False,
+    weights="float16",
 )
 
 

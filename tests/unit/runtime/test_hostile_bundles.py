@@ -138,7 +138,11 @@ PLANS: dict[str, tuple[Any, str]] = {
     "NaN": (b'{"version": NaN}', "NaN"),
     "key twice": (b'{"version": 1, "version": 1}', "twice"),
     "other format": (document(format="numpy"), "format is 'numpy'"),
-    "next version": (document(version=3), "version is 3"),
+    "next version": (document(version=4), "version is 4"),
+    "float32 that is widened": (document(version=3, **arrays(widened="float32")), "widened to 'float32'"),
+    "widened to another type": (document(version=3, **arrays(dtype="float16", widened="float64")), "'float64'"),
+    "widened to nonsense": (document(version=3, **arrays(dtype="float16", widened=[1])), "widened"),
+    "fewer bytes than it says": (document(version=3, **arrays(dtype="float16", widened="float32")), "bytes"),
     "strings of version 1": (document(inputs=[{"name": "x", "dtype": "string", "shape": []}]), "element type 'string'"),
     "strings of no width": (document(version=2, **arrays(dtype="string")), "width"),
     "strings of width 0": (document(version=2, **arrays(dtype="string", width=0)), "width"),
@@ -315,3 +319,13 @@ def _places(value: Any) -> Any:
     for key, inner in list(items):
         yield value, key
         yield from _places(inner)
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_widened_arrays(version: int, load: Load) -> None:
+    """Nodes read float16 as float32 where version 3 says so; in version 1 that word means nothing."""
+    half = {"w": WEIGHT.astype(np.float16), "b": BIAS}
+    entries = {"w": {**entry(half["w"]), "widened": "float32"}, "b": entry(BIAS)}
+    net = load(pack(members(document(version=version, arrays=entries), **half)))
+    assert net.arrays["w"].dtype == (np.float32 if version == 3 else np.float16)
+    np.testing.assert_array_equal(net(X), Y)

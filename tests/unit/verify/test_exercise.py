@@ -63,6 +63,21 @@ def test_levels_are_told_by_the_first_batch_norm(offset: float, spread: float, c
     assert found.inputs[0].why == "the statistics of the first batch norms"
 
 
+@pytest.mark.parametrize("beside", ["another input", "a channel"])
+def test_what_no_batch_norm_sees_keeps_its_level(beside: str) -> None:
+    """An input that joins behind them, and a channel that they don't read: neither is blown up."""
+    b, kernel = Builder("m"), _weights(3, 3, 3, 8)
+    if beside == "a channel":
+        kernel[:, :, 1] = 0
+    y = _normed(b, b.op("Conv", b.input("x", FLOAT, ("N", 12, 12, 3)), b.constant(kernel), None), [1.0] * 8, [20.0] * 8)
+    y = b.op("ReduceMean", b.op("Relu", y), b.constant(np.array([1, 2])), keepdims=0)
+    if beside == "another input":
+        y = b.op("Concat", y, b.input("side", FLOAT, ("N", 4)), axis=1)
+    found = exercise(b.finish({"y": b.op("Dense", y, b.constant(_weights(12 if beside == "another input" else 8, 2)))}))
+    for one in found.sets:
+        assert all(np.abs(array).max() < 300 for array in one.feeds.values())
+
+
 def test_a_relu_in_between_does_no_harm() -> None:
     """The path need not be linear: what is measured decides."""
     b = Builder("m")

@@ -1,0 +1,1 @@
+"""Reports and verdicts as files: a page in HTML or Markdown for people, JSON and JUnit XML for programs."""

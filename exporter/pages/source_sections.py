@@ -1,0 +1,123 @@
+"""The parts of a page that say what became of a source: its batch norms, folds, statistics and decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from exporter.decisions import Decision
+from exporter.pages.page import Cell, Chart, Fact, Mark, Section, Series, Table
+from exporter.pages.provenance import Provenance
+from exporter.report import BatchNorm, FoldOutcome, Report, TensorSpec
+
+__all__ = ["file_sections", "source_sections", "tensors_table"]
+
+_CARRIED = 0.01
+
+
+def source_sections(report: Report) -> Iterator[Section]:
+    """Batch norms with where their parameters came from, other folds, the statistics, and what was decided."""
+    if report.batch_norms:
+        count = f"{report.folded} of {len(report.batch_norms)} are folded wholly."
+        yield Section("Batch norms", (count,), tables=(_batch_norms(report),))
+    others = [fold for fold in report.folds if not fold.batch_norms]
+    if others:
+        text = "Multiplications and additions by constants that aren't a batch norm's; those that were folded change "
+        yield Section("Other arithmetic", (f"{text}the kernels, too.",), tables=(_folds(others),))
+    measured = [norm for norm in report.batch_norms if norm.statistics is not None]
+    if measured or report.warnings:
+        charts = (_variances(measured),) if measured else ()
+        tables = (_statistics(measured),) if measured else ()
+        yield Section("Statistics and warnings", report.warnings, charts, tables=tables)
+    if report.decisions:
+        yield Section("Decisions", tables=(_decisions(report.decisions),))
+
+
+def _batch_norms(report: Report) -> Table:
+    head = ("batch norm", "channels", "epsilon", "gamma", "beta", "mean", "variance", "folded", "into, or why not")
+    rows = []
+    for norm in report.batch_norms:
+        fold = report.fold_of(norm.name)
+        origins = (_short(norm, origin) for origin in (norm.gamma, norm.beta, norm.mean, norm.variance))
+        rows.append((norm.name, norm.channels, norm.epsilon, *origins, *_fate(fold)))
+    return Table("batch norms", head, tuple(rows))
+
+
+def _fate(fold: FoldOutcome | None) -> tuple[Cell, Cell]:
+    if fold is None:
+        return Mark("no", "doubtful"), "the fold never met it"
+    if fold.reason is None:
+        return Mark("yes", "good"), f"{fold.into}: {fold.how}" if fold.into else fold.how
+    if fold.into:
+        return Mark("in part", "doubtful"), f"{fold.into}: {fold.how}; the rest stays: {fold.reason}"
+    return Mark("no", "doubtful"), fold.reason
+
+
+def _short(norm: BatchNorm, origin: str) -> str:
+    return origin.removeprefix("stored as ").removeprefix(f"{norm.name}/")
+
+
+def _folds(folds: Sequence[FoldOutcome]) -> Table:
+    return Table("folds", ("arithmetic", "folded", "into, or why not"), tuple((f.source, *_fate(f)) for f in folds))
+
+
+def _variances(norms: Sequence[BatchNorm]) -> Chart:
+    values = [(s.smallest, s.median, s.largest) for norm in norms if (s := norm.statistics) is not None]
+    title = "Moving variances of each batch norm's channels, in the model's order"
+    return Chart("ranges", title, [n.name for n in norms], [Series("smallest to largest, median", values, "first")])
+
+
+def _statistics(norms: Sequence[BatchNorm]) -> Table:
+    head = ("batch norm", "least variance", "median", "largest", "dead", "amplifying", "initial values left", "remark")
+    rows = []
+    for norm in norms:
+        found = norm.statistics
+        assert found is not None
+        rows.append(
+            (
+                norm.name,
+                found.smallest,
+                found.median,
+                found.largest,
+                found.dead,
+                found.loud,
+                None if found.initial is None else f"{found.initial:.2%}",
+                _remark(norm),
+            )
+        )
+    return Table("batch norms", head, tuple(rows))
+
+
+def _remark(norm: BatchNorm) -> Mark | None:
+    found = norm.statistics
+    assert found is not None
+    if not found.updated:
+        return Mark("never updated", "bad")
+    if found.initial is not None and found.initial > _CARRIED:
+        return Mark("few steps", "doubtful")
+    if found.loud:
+        return Mark("amplifies noise", "doubtful")
+    return Mark("dead channels", "doubtful") if found.dead else None
+
+
+def _decisions(decisions: Sequence[Decision]) -> Table:
+    rows = tuple((d.subject, d.kind, d.choice, d.reason) for d in decisions)
+    return Table("decisions", ("which", "what", "choice", "why"), rows)
+
+
+def tensors_table(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> Table:
+    """Inputs and outputs with types and shapes."""
+    ends = [("input", spec) for spec in inputs] + [("output", spec) for spec in outputs]
+    rows = tuple(
+        (spec.name, role, spec.dtype, "any rank" if spec.shape is None else str([*spec.shape]), spec.reason)
+        for role, spec in ends
+    )
+    return Table("inputs and outputs", ("name", "role", "type", "shape", "why"), rows)
+
+
+def file_sections(made: Provenance) -> Iterator[Section]:
+    """Hashes, versions and when."""
+    rows = tuple((f.path, f.role, f.bytes, f.sha256 or "it isn't there any more") for f in made.files)
+    table = Table("files", ("file", "role", "bytes", "SHA-256"), rows)
+    versions = [Fact(name, number) for name, number in made.versions.items()]
+    facts = (Fact("made", made.made), Fact("on", made.machine), *versions)
+    yield Section("Files and versions", facts=facts, tables=(table,))

@@ -1,0 +1,1 @@
+"""One file for each op that shows how ops are added: the same numbers everywhere."""
