@@ -2,7 +2,8 @@
 
 `--profile` prints how long each node takes on the inputs given, or on those of the first probe; `--bench` how long a
 call takes. `python -m runtime describe model.npz` prints what is computed, as formulas; `python -m runtime tune
-model.npz` measures which kernels are fastest and keeps that beside the model.
+model.npz` measures which kernels are fastest and keeps that beside the model; `python -m runtime build model.npz`
+compiles it for this processor, into the user's cache, which runs use from then on.
 
 Exit status: 0 done, 1 a probe's output is off, 2 wrong usage, 3 a file can't be used, 4 an unknown operator, 70 a bug
 of ours, 130 interrupted.
@@ -25,7 +26,12 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m runtime") -> int:
     """Runs the command line, of a program of that name; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    command = {"tune": (_tune_options, _tune), "describe": (_describe_options, _describe)}.get("".join(arguments[:1]))
+    commands = {
+        "tune": (_tune_options, _tune),
+        "describe": (_describe_options, _describe),
+        "build": (_build_options, _build),
+    }
+    command = commands.get("".join(arguments[:1]))
     options = _options(arguments, prog) if command is None else command[0](arguments[1:])
     try:
         if command is not None:
@@ -38,6 +44,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m runti
             most_bytes=options.most_bytes,
             most_steps=options.most_steps,
             most_operations=options.most_operations,
+            native=not options.no_native,
         )
         if options.profile:
             return _profile(net, options.inputs)
@@ -48,9 +55,10 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m runti
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except ModuleNotFoundError as error:
-        if not str(error.name).startswith("runtime.engine"):
+        if not str(error.name).startswith(("runtime.engine", "runtime.native")):
             raise
-        print("error: this needs the folder runtime/engine, which isn't here; copy all of runtime/", file=sys.stderr)
+        folder = "/".join(str(error.name).split(".")[:2])
+        print(f"error: this needs the folder {folder}, which isn't here; copy all of runtime/", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -68,7 +76,8 @@ def _options(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
         description="Runs a ckpt2onnx bundle with NumPy.",
         allow_abbrev=False,
         epilog="python -m runtime describe model.npz [inputs.npz]: prints what is computed, as formulas. "
-        "python -m runtime tune model.npz: measures which kernels are fastest on this machine.",
+        "python -m runtime tune model.npz: measures which kernels are fastest on this machine. "
+        "python -m runtime build model.npz: compiles it for this machine.",
     )
     parser.add_argument("model", help="the bundle: model.npz")
     parser.add_argument(
@@ -118,8 +127,20 @@ def _describe_options(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _build_options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m runtime build",
+        description="Compiles a bundle with the cc of this machine, or what CC names, into the user's cache; runs of "
+        "the same bundle use that. Needs ckpt2onnx, whose C code it is.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("model", help="the bundle: model.npz")
+    return parser.parse_args(arguments)
+
+
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plain", action="store_true", help="run one operator after the other, without the engine")
+    parser.add_argument("--no-native", action="store_true", help="don't run by a library that was built")
     parser.add_argument("--accuracy", choices=("standard", "strict", "fast", "plain"), default="standard")
     parser.add_argument("--threads", type=_positive, metavar="N", help="default: as suits the machine")
     _add_limits(parser)
@@ -180,6 +201,13 @@ def _tune(options: argparse.Namespace) -> int:
     for case, kernel in sorted(choices.items()):
         print(f"{kernel:8} {case}")
     print(f"choices for this machine: {len(choices)}")
+    return 0
+
+
+def _build(options: argparse.Namespace) -> int:
+    from runtime.native.build import build
+
+    print(f"built {build(options.model)}")
     return 0
 
 

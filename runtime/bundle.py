@@ -21,7 +21,7 @@ from runtime.plan import Graph
 if TYPE_CHECKING:
     from zipfile import ZipInfo
 
-__all__ = ["PLAN", "Bundle", "Probe", "Source", "read", "read_metadata"]
+__all__ = ["PLAN", "Bundle", "Probe", "Source", "read", "read_digest", "read_metadata"]
 
 Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO]
 """Where a bundle may be."""
@@ -62,6 +62,7 @@ class Bundle(NamedTuple):
         reread: Reads one of them again, for who doesn't keep them all; BundleError if the file has changed.
         probes: Runs that it must reproduce.
         metadata: What the exporter noted.
+        plan: The text that says all this but the elements of arrays, of which it has checksums.
     """
 
     producer: str
@@ -72,6 +73,12 @@ class Bundle(NamedTuple):
     reread: Callable[[str], Array]
     probes: tuple[Probe, ...]
     metadata: Mapping[str, Any]
+    plan: bytes = b""
+
+    @property
+    def digest(self) -> str:
+        """A hash of the plan: two bundles with the same one hold the same model."""
+        return _digest(self.plan)
 
 
 def read(source: Source, empty: Empty = np.empty) -> Bundle:
@@ -90,7 +97,18 @@ def read(source: Source, empty: Empty = np.empty) -> Bundle:
 
 def read_metadata(source: Source) -> Mapping[str, Any]:
     """Return what the exporter noted in a bundle, of which only the plan is read. Raises as `read`."""
-    return _opened(source, lambda file, _: _document(file, _members(file)).metadata)
+    return _opened(source, lambda file, _: parse(_stored_plan(file, _members(file))).metadata)
+
+
+def read_digest(source: Source) -> str:
+    """Return what is the `digest` of a bundle, of which only the plan is read. Raises as `read`."""
+    return _opened(source, lambda file, _: _digest(_stored_plan(file, _members(file))))
+
+
+def _digest(plan: bytes) -> str:
+    import hashlib  # here, because running a bundle doesn't need it
+
+    return hashlib.blake2b(plan, digest_size=16).hexdigest()
 
 
 def _opened(source: Source, use: Callable[[BinaryIO, Callable[[], BinaryIO]], _T]) -> _T:
@@ -117,7 +135,8 @@ def _opener(source: Source) -> tuple[Callable[[], BinaryIO], str]:
 
 def _read(file: BinaryIO, open_again: Callable[[], BinaryIO], empty: Empty) -> Bundle:
     members = _members(file)
-    document = _document(file, members)
+    plan = _stored_plan(file, members)
+    document = parse(plan)
     _match(members, document)
     arrays = {name: _array(file, members[escape(name)], info, empty) for name, info in document.arrays.items()}
     graph = document.graph(arrays.__getitem__)
@@ -131,16 +150,15 @@ def _read(file: BinaryIO, open_again: Callable[[], BinaryIO], empty: Empty) -> B
     )
     weights = {name: arrays[name] for name in graph.captures}
     reread = partial(_reread, open_again, members, document.arrays)
-    return Bundle(
-        document.producer, document.inputs, document.outputs, graph, weights, reread, probes, document.metadata
-    )
+    ends = document.inputs, document.outputs
+    return Bundle(document.producer, *ends, graph, weights, reread, probes, document.metadata, plan)
 
 
-def _document(file: BinaryIO, members: dict[str, ZipInfo]) -> Document:
-    """Return the plan, whose member is taken out of `members`."""
+def _stored_plan(file: BinaryIO, members: dict[str, ZipInfo]) -> bytes:
+    """Return the text of the plan, whose member is taken out of `members`."""
     if PLAN not in members:
         raise BundleError(f"no member {PLAN}.npy: not a bundle of ckpt2onnx")
-    return parse(_plan(file, members.pop(PLAN)))
+    return _plan(file, members.pop(PLAN))
 
 
 def _reread(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,9 +19,9 @@ from runtime.feeds import converted, in_order
 from runtime.kernels.base import Array
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
+    from runtime.engine.executor import Compiled
     from runtime.engine.profile import Row
+    from runtime.native.executor import Native
 
 __all__ = ["Deviation", "Net", "load"]
 
@@ -33,6 +33,7 @@ def load(
     threads: int | None = None,
     tune: bool = False,
     plain: bool = False,
+    native: bool = True,
     most_bytes: int | None = None,
     most_steps: int | None = None,
     most_operations: int | None = None,
@@ -54,6 +55,9 @@ def load(
             `runtime.engine.tuning`; for a file alone.
         plain: Run one operator after the other, by the kernels that say what the operators mean, without the engine.
             So does a copy of this package without the folder `engine`, whatever the other arguments say.
+        native: Run by the library that `python -m runtime build` has compiled of this bundle for this processor, where
+            there is one in the user's cache and the inputs have the sizes that it was built for; with the `standard`
+            accuracy alone.
         most_bytes: What the results of one call may take at a time; the default is 256 MiB and 64 times the bytes of
             inputs and weights.
         most_steps: Steps of all loops in one call together; the default is 262,144.
@@ -73,7 +77,13 @@ def load(
         bundle = read(source)
         _check_pair(source, bundle)
         return Net(bundle, Plain(bundle, limits))
-    executor = engine.load(source, accuracy=accuracy, threads=threads, tune=tune, limits=limits)
+
+    def compiled() -> Compiled:
+        made: Compiled = engine.load(source, accuracy=accuracy, threads=threads, tune=tune, limits=limits)
+        return made
+
+    found = _native(source, compiled, threads) if native and not tune and accuracy == "standard" else None
+    executor = compiled() if found is None else found
     _check_pair(source, executor.bundle)
     return Net(executor.bundle, executor)
 
@@ -90,7 +100,23 @@ def _check_pair(source: Source, bundle: Bundle) -> None:
             return
 
 
-def _engine() -> ModuleType | None:
+def _native(source: Source, compiled: Callable[[], Compiled], threads: int | None) -> Native | None:
+    """Return what runs a file by a library that was built for it; None where nothing was built at all."""
+    if not isinstance(source, (str, os.PathLike)):
+        return None
+    try:
+        from runtime.native.cache import root
+    except ModuleNotFoundError:
+        return None
+    place = root()
+    if place is None or not place.is_dir():
+        return None
+    from runtime.native.executor import native_for
+
+    return native_for(source, compiled, threads)
+
+
+def _engine() -> Any:
     """Return what loads bundles for the engine; None where the package was copied without it."""
     try:
         return import_module("runtime.engine.executor")
