@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from exporter.passes.pipeline import run as run_passes
 from exporter.report import Report
 from exporter.verify.cost import operations, sizes_in
 from exporter.verify.dependence import independent
+from exporter.verify.engines import Engine
 from exporter.verify.exercise import exercise
 from exporter.verify.files import verify_references
 from exporter.verify.layers import in_front, judged, locate_layers
@@ -37,6 +38,7 @@ def verify_layers(
     fold: bool,
     kept: Collection[str] = (),
     origin: Report | None = None,
+    makers: Sequence[Callable[[], Engine]] = (),
 ) -> Verdict:
     """Compares the outputs of files and all results inside that have a counterpart in the unfolded model.
 
@@ -49,6 +51,7 @@ def verify_layers(
         fold: Whether the files were exported with folding.
         kept: The sources of folds that the export has taken back.
         origin: What there is to say of the source; the folds are added to it.
+        makers: Make other engines, whose outputs are compared, too, and what they give of the results inside.
 
     Raises:
         UsageError: No inputs could be made up, or the files have other outputs than the model.
@@ -66,7 +69,14 @@ def verify_layers(
     located = [locate_layers(model, reference, np.float64 if work <= _MUCH else np.float32) for reference in references]
     layers = located[0].layers
     verdict = verify_references(
-        onnx_path, npz_path, truth, references, given=data is not None, layers=layers, wide=work <= _MUCH
+        onnx_path,
+        npz_path,
+        truth,
+        references,
+        given=data is not None,
+        layers=layers,
+        wide=work <= _MUCH,
+        makers=makers,
     )
     doubts = tuple(
         f"output {output} doesn't depend on input {name}, as far as these inputs tell; give others with --data"
