@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from exporter.errors import UsageError
+from exporter.nn.windows import extents, same_padding, same_size
 from exporter.zoo.style import Padding
 
 __all__ = ["Window"]
@@ -26,15 +27,14 @@ class Window:
         self, sizes: Sequence[int | None], kernel: Sequence[int], stride: int, rate: int, padding: Padding
     ) -> None:
         self._sizes, self._stride, self._padding = sizes, stride, padding
-        self._extents = [rate * (size - 1) + 1 for size in kernel]
+        self._extents = extents(kernel, [rate] * 2)
 
     def pads(self) -> dict[str, Any]:
         """The attribute of the IR's op: `pads`, or `auto_pad` where the padding depends on an unknown size."""
-        totals = [self._total(size, extent) for size, extent in zip(self._sizes, self._extents, strict=True)]
-        known = [total for total in totals if total is not None]
-        if len(known) < len(totals):
-            return {"auto_pad": "SAME_UPPER"}
-        return {"pads": [*[total // 2 for total in known], *[total - total // 2 for total in known]]}
+        if self._padding == "valid":
+            return {"pads": [0] * 4}
+        stride = 1 if self._padding == "fixed" else self._stride
+        return same_padding(self._sizes, self._extents, [stride] * 2)
 
     def output(self) -> tuple[int | None, ...]:
         """Height and width of the result.
@@ -54,11 +54,7 @@ class Window:
     def _total(self, size: int | None, extent: int) -> int | None:
         if self._padding == "valid":
             return 0
-        if self._padding == "fixed" or self._stride == 1 or extent == 1:
-            return extent - 1
-        if size is None:
-            return None
-        return max((-(-size // self._stride) - 1) * self._stride + extent - size, 0)
+        return same_size(size, extent, 1 if self._padding == "fixed" else self._stride)
 
     def _positions(self, size: int | None, extent: int) -> int | None:
         if size is None:

@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 from runtime.kernels.base import Array
 from runtime.kernels.shape import padded
 
-__all__ = ["Window", "window"]
+__all__ = ["Window", "same_total", "window"]
 
 
 class Window(NamedTuple):
@@ -90,8 +90,13 @@ def window(
     return Window(tuple(kernel), tuple(strides), tuple(dilations), tuple(both), tuple(out))
 
 
+def same_total(size: int, extent: int, stride: int) -> int:
+    """How much SAME adds to an axis, so that a window reaching over `extent` has ceil(size / stride) positions."""
+    return max((-(-size // stride) - 1) * stride + extent - size, 0)
+
+
 def _same(size: int, extent: int, stride: int, *, lower: bool) -> tuple[int, int]:
-    """The pads with which ceil(size / stride) positions come out; the odd one is at the end, or the beginning."""
-    total = max((-(-size // stride) - 1) * stride + extent - size, 0)
+    """The pads of SAME; the odd one is at the end, or the beginning."""
+    total = same_total(size, extent, stride)
     small, large = total // 2, total - total // 2
     return (large, small) if lower else (small, large)

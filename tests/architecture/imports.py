@@ -21,7 +21,7 @@ LAYERS = (
     ),
     ("exporter.foreign", "exporter.formats", "exporter.diagnosis"),
     ("exporter.sources", "exporter.ir"),
-    ("exporter.inference",),
+    ("exporter.inference", "exporter.nn"),
     ("exporter.lower.tf", "exporter.lower.keras"),
     ("exporter.lower",),
     ("exporter.zoo", "exporter.passes", "exporter.targets", "exporter.verify"),
@@ -49,6 +49,7 @@ PACKAGES = {
     "onnx_ir": (
         "exporter.ir",
         "exporter.lower",
+        "exporter.nn",
         "exporter.zoo",
         "exporter.passes",
         "exporter.targets",

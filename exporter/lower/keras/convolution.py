@@ -9,7 +9,8 @@ import onnx_ir as ir
 
 from exporter.lower.keras.activations import activate
 from exporter.lower.keras.context import LayerContext, Lower
-from exporter.lower.keras.windows import padding_attributes, window_input
+from exporter.lower.keras.windows import padding_attributes
+from exporter.nn import layers
 
 __all__ = ["LAYERS", "convolve"]
 
@@ -25,9 +26,17 @@ def convolve(
     dilations = ctx.settings.integers("dilation_rate", rank, 1)
     padding = ctx.settings.choice("padding", _PADDINGS, "valid")
     pads = padding_attributes(ctx.ops, x, padding, size, strides, dilations)
-    reach = [(each - 1) * dilation + 1 for each, dilation in zip(size, dilations, strict=True)]
-    x = window_input(ctx.ops, x, pads, reach, strides)
-    return ctx.ops("Conv", x, kernel, bias, strides=strides, dilations=dilations, group=group, **pads)
+    return layers.convolve(
+        ctx.ops.builder,
+        x,
+        kernel,
+        bias,
+        size=size,
+        strides=strides,
+        dilations=dilations,
+        padding=pads,
+        group=group,
+    )
 
 
 def conv(ctx: LayerContext, *, rank: int) -> ir.Value:
@@ -90,8 +99,8 @@ def _bias(ctx: LayerContext, size: int) -> ir.Value | None:
 def _depthwise_kernel(ctx: LayerContext, name: str, size: Sequence[int], channels: int) -> ir.Value:
     """[*k, C, multiplier] as [*k, 1, C * multiplier]."""
     multiplier = ctx.settings.integer("depth_multiplier", 1)
-    kernel = ctx.weight(name, (*size, channels, multiplier))
-    return ctx.ops.reshape(kernel, [*size, 1, channels * multiplier])
+    shape = (*size, channels, multiplier)
+    return layers.depthwise_kernel(ctx.ops.builder, ctx.weight(name, shape), shape)
 
 
 def _finished(ctx: LayerContext, y: ir.Value) -> ir.Value:

@@ -7,7 +7,8 @@ from functools import partial
 import onnx_ir as ir
 
 from exporter.lower.keras.context import LayerContext, Lower
-from exporter.lower.keras.windows import padding_attributes, window_input
+from exporter.lower.keras.windows import padding_attributes
+from exporter.nn import layers
 
 __all__ = ["LAYERS"]
 
@@ -21,8 +22,7 @@ def pool(ctx: LayerContext, *, op_type: str, rank: int) -> ir.Value:
     strides = size if ctx.settings.raw("strides") is None else ctx.settings.integers("strides", rank)
     padding = ctx.settings.choice("padding", _PADDINGS, "valid")
     pads = padding_attributes(ctx.ops, x, padding, size, strides, [1] * rank)
-    x = window_input(ctx.ops, x, pads, size, strides)
-    y = ctx.ops(op_type, x, kernel_shape=size, strides=strides, **pads)
+    y = layers.pool(ctx.ops.builder, op_type, x, size=size, strides=strides, padding=pads)
     return ctx.ops.to_first(y) if ctx.channels_first else y
 
 

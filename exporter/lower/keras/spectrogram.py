@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from exporter.ir.gaps import without_last_gap
 from exporter.lower.keras.context import LayerContext, Lower
-from exporter.lower.keras.windows import padding_attributes, window_input
+from exporter.lower.keras.windows import padding_attributes
 
 __all__ = ["LAYERS"]
 
@@ -43,7 +44,7 @@ def _compared(ctx: LayerContext, part: str) -> ir.Value:
     padding = ctx.settings.choice("padding", {"valid": "valid", "same": "same"}, "valid")
     pads = padding_attributes(ops, row, padding, [length], [stride], [1])
     kernel = ctx.weight(f"{part}_kernel", (length, 1, frequencies))
-    row = window_input(ops, row, pads, [length], [stride])
+    row = without_last_gap(ops.builder, row, [length], [stride]) if "auto_pad" in pads else row
     y = ops("Conv", row, kernel, None, strides=[stride], **pads)
     return ops.reshape(y, [-1, channels, ops.size(y, 1), frequencies])
 

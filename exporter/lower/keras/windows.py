@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import onnx_ir as ir
 
-from exporter.ir.gaps import without_last_gap
 from exporter.lower.keras.ops import Ops
+from exporter.nn.windows import extents, same_padding
 
-__all__ = ["padding_attributes", "window_input"]
-
-
-def window_input(
-    ops: Ops, x: ir.Value, pads: Mapping[str, Any], reach: Sequence[int], strides: Sequence[int]
-) -> ir.Value:
-    """What windows with these attributes go over: where it is padded at run time, without what lies in the last gap."""
-    return without_last_gap(ops.builder, x, reach, strides) if "auto_pad" in pads else x
+__all__ = ["padding_attributes"]
 
 
 def padding_attributes(
@@ -27,23 +20,10 @@ def padding_attributes(
 
     Same: ceil(size / stride) positions, the odd zero at the end. Causal: all zeros before. Valid: none.
     """
-    reach = [dilation * (size - 1) for size, dilation in zip(kernel, dilations, strict=True)]
+    reach = extents(kernel, dilations)
     if padding == "valid":
         return {"pads": [0] * (2 * len(kernel))}
     if padding == "causal":
-        return {"pads": [*reach, *[0] * len(reach)]}
+        return {"pads": [*[extent - 1 for extent in reach], *[0] * len(reach)]}
     sizes = [ops.size(x, axis + 1) for axis in range(len(kernel))]
-    totals = [_same_total(size, extent, stride) for size, extent, stride in zip(sizes, reach, strides, strict=True)]
-    known = [total for total in totals if total is not None]
-    if len(known) < len(totals):
-        return {"auto_pad": "SAME_UPPER"}
-    return {"pads": [*[total // 2 for total in known], *[total - total // 2 for total in known]]}
-
-
-def _same_total(size: object, reach: int, stride: int) -> int | None:
-    """How many zeros there are along one axis; None where that depends on an unknown size."""
-    if stride == 1 or reach == 0:
-        return reach
-    if not isinstance(size, int):
-        return None
-    return max((-(-size // stride) - 1) * stride + reach + 1 - size, 0)
+    return same_padding(sizes, reach, strides)

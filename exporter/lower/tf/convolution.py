@@ -7,10 +7,11 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from exporter.ir.dims import Dim, Dims
-from exporter.ir.gaps import without_last_gap
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 from exporter.lower.tf.layout import Layout, layout_of
-from exporter.lower.tf.padding import extents, padding_attributes
+from exporter.lower.tf.padding import padding_attributes
+from exporter.nn import layers
+from exporter.nn.windows import extents
 
 __all__ = ["OPS", "convolution", "depthwise", "depthwise_kernel", "kernel_space"]
 
@@ -31,13 +32,20 @@ def _convolve(ctx: NodeContext, x: ir.Value, kernel: ir.Value, layout: Layout, g
     """The convolution of x, in the node's layout, with a kernel [*space, C / group, M]."""
     strides = layout.spatial(ctx.integers("strides"), "strides")
     dilations = _dilations(ctx, layout)
-    reach = extents(kernel_space(ctx, kernel), dilations)
+    size = kernel_space(ctx, kernel)
     dims = ctx.shape(x)
     assert dims is not None
-    padding = padding_attributes(ctx, layout, [dims[axis] for axis in layout.space], reach, strides)
-    last = layout.channels_last(ctx, x)
-    last = without_last_gap(ctx.builder, last, reach, strides) if "auto_pad" in padding else last
-    y = ctx.op("Conv", last, kernel, strides=strides, dilations=dilations, group=group, **padding)
+    padding = padding_attributes(ctx, layout, [dims[axis] for axis in layout.space], extents(size, dilations), strides)
+    y = layers.convolve(
+        ctx.builder,
+        layout.channels_last(ctx, x),
+        kernel,
+        size=size,
+        strides=strides,
+        dilations=dilations,
+        padding=padding,
+        group=group,
+    )
     return layout.restore(ctx, y)
 
 
@@ -72,8 +80,7 @@ def depthwise_kernel(ctx: NodeContext, kernel: ir.Value) -> tuple[ir.Value, int]
     sizes = ctx.sizes(ctx.ranked(kernel, 4))
     if sizes is None:
         raise RefusalError("the shape of its kernel is not known")
-    height, width, channels, multiplier = sizes
-    return ctx.op("Reshape", kernel, ctx.int64([height, width, 1, channels * multiplier])), channels
+    return layers.depthwise_kernel(ctx.builder, kernel, sizes), sizes[2]
 
 
 def depthwise(ctx: NodeContext) -> ir.Value:

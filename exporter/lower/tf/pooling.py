@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from exporter.ir.gaps import without_last_gap
 from exporter.lower.tf.context import NodeContext, OpFunction
 from exporter.lower.tf.layout import Layout, layout_of
 from exporter.lower.tf.padding import padding_attributes
 from exporter.lower.tf.patches import cut_windows
 from exporter.lower.tf.vectors import cast, dim_value, join, scalar
+from exporter.nn import layers
 
 __all__ = ["OPS"]
 
@@ -34,8 +34,7 @@ def _pooled(ctx: NodeContext, op_type: str, layout: Layout, kernel: Sequence[int
     kind = ctx.dtype(x)
     wide = x if kind.is_floating_point() else cast(ctx, x, ir.DataType.DOUBLE)
     last = layout.channels_last(ctx, wide)
-    last = without_last_gap(ctx.builder, last, window, steps) if "auto_pad" in padding else last
-    y = ctx.op(op_type, last, kernel_shape=window, strides=steps, **padding)
+    y = layers.pool(ctx.builder, op_type, last, size=window, strides=steps, padding=padding)
     return layout.restore(ctx, cast(ctx, y, kind))
 
 

@@ -15,8 +15,9 @@ from exporter.ir.dims import Dim, normal
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 from exporter.lower.tf.convolution import depthwise_kernel, kernel_space
 from exporter.lower.tf.layout import Layout, layout_of
-from exporter.lower.tf.padding import explicit_pads, extents
+from exporter.lower.tf.padding import explicit_pads
 from exporter.lower.tf.vectors import dim_value, element, join
+from exporter.nn.windows import extents
 
 __all__ = ["OPS"]
 

@@ -1,0 +1,1 @@
+"""Layers of neural networks as IR ops, shared by what lowers TensorFlow graphs, Keras layers and architectures."""
