@@ -58,6 +58,7 @@ class Reason(StrEnum):
     FORWARD_END = auto()
     PLACEHOLDER = auto()
     DATA_SOURCE = auto()
+    DECODED_IN_LOOP = auto()
     RANDOM_START = auto()
     # outputs that are set aside
     DECODER = auto()
@@ -72,6 +73,10 @@ class Reason(StrEnum):
     UNTRAINED_COPY = auto()
     SINGLE_SAMPLE = auto()
     ADVERSARIAL_ONLY = auto()
+    ADVERSARIAL_FOR = auto()
+    COPY_OF_TRAINED = auto()
+    AFTER_SCORES = auto()
+    INNER = auto()
     OTHER_INPUTS = auto()
     PIECE = auto()
     LOGITS = auto()
@@ -193,6 +198,7 @@ _WORDS: Mapping[Reason, str] = {
     Reason.FORWARD_END: "an end of the forward computation",
     Reason.PLACEHOLDER: "a placeholder that the outputs need",
     Reason.DATA_SOURCE: "data that come out of {op}",
+    Reason.DECODED_IN_LOOP: "the images that a loop decodes one by one, as a batch",
     Reason.RANDOM_START: "the model starts from random numbers, and from nothing else",
     Reason.DECODER: "it {does}; the outputs are what it starts from",
     Reason.UNUSED_AFTER_LOOP: "nothing uses it after the loop that it comes from",
@@ -206,6 +212,10 @@ _WORDS: Mapping[Reason, str] = {
     Reason.UNTRAINED_COPY: "training doesn't use it, and its weights are a part of those of {result}",
     Reason.SINGLE_SAMPLE: "one sample of an inner result, which nothing uses",
     Reason.ADVERSARIAL_ONLY: "adversarial training alone uses it, and there is a result beside it",
+    Reason.ADVERSARIAL_FOR: "adversarial training alone uses it; {result} is what it trains",
+    Reason.COPY_OF_TRAINED: "a copy of trained weights computes it, and only a loss uses it",
+    Reason.AFTER_SCORES: "only a loss uses it, which compares it with scores that labels pick",
+    Reason.INNER: "a loss reads it on the way to {result}",
     Reason.OTHER_INPUTS: "only a loss uses it, and it depends on other inputs than the results",
     Reason.PIECE: "a piece of {result} that only a loss reads",
     Reason.LOGITS: "the logits of {result}, which the loss starts from",

@@ -21,9 +21,8 @@ from exporter.ir import edit
 from exporter.ir.roots import check_roots
 from exporter.passes.widen import widen
 from exporter.report import BatchNorm
-from exporter.sources.detect import open_source
+from exporter.sources import KerasSource, open_source
 from exporter.sources.keras_custom import Custom
-from exporter.sources.keras_files import KerasSource, is_keras, open_keras
 from exporter.sources.model import SourceModel
 
 __all__ = ["Unfolded", "custom_names_of", "unfold"]
@@ -88,11 +87,11 @@ _WIDENED = {
 
 
 def _lowered(path: Path, graph: Path | None, options: Options) -> Unfolded:
-    if is_keras(path, graph):
-        return _from_keras(open_keras(path, graph_file=graph, custom=custom_names_of(options)), options)
+    source = open_source(path, graph, custom_names_of(options))
+    if isinstance(source, KerasSource):
+        return _from_keras(source, options)
     if options.custom:
         raise UsageError("--custom is for configurations of Keras; this is none", hint="Leave it out")
-    source = open_source(path, graph_file=graph)
     if source.graph is None:
         return _from_weights(source, options)
     if options.arch or options.include_preprocessing:

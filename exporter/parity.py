@@ -29,9 +29,11 @@ from exporter.report import FileUsed, Report
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.onnx_file import data_files
+from exporter.verify.allowance import Allowance, stage
 from exporter.verify.engines import Engine, EngineError
 from exporter.verify.exercise import exercise
 from exporter.verify.files import verify_files
+from exporter.verify.onnx_head import onnx_head
 from exporter.verify.pairs import check_data, check_together
 from exporter.verify.programs import c_engine, python_engine
 from exporter.verify.reference import Reference
@@ -53,6 +55,7 @@ def verify_model(
     reference: Literal["tensorflow"] | None = None,
     arch: str | None = None,
     sites: bool = False,
+    budget: float | None = None,
 ) -> Verdict:
     """Runs exported files and compares their outputs with a truth.
 
@@ -66,11 +69,14 @@ def verify_model(
         arch: The architecture that it was exported with, if that is in a file of the user's own.
         sites: Also compare the result of each batch norm by itself, which says where a difference begins; `against` it
             takes, and is the truth.
+        budget: Seconds that it may take, more or less: when they are over, what is less telling is left out, and said.
 
     Raises:
         ExportError: Its subclasses; a verdict that says no isn't an error.
     """
-    verdict = _verify(Path(model), _path(against), _path(graph), _path(data), reference, arch, sites=sites)
+    verdict = _verify(
+        Path(model), _path(against), _path(graph), _path(data), reference, arch, Allowance(budget), sites=sites
+    )
     return replace(verdict, read=tuple(_read(Path(model), _path(against), _path(graph), _path(data))))
 
 
@@ -81,9 +87,11 @@ def _verify(
     data: Path | None,
     reference: Literal["tensorflow"] | None,
     arch: str | None,
+    allowance: Allowance,
     *,
     sites: bool,
 ) -> Verdict:
+    stage("reading the files")
     makers = _programs(model)
     onnx_path, npz_path = _pair(model) if makers is None else _beside(model)
     if graph is not None and against is None:
@@ -110,7 +118,7 @@ def _verify(
             options = _options(onnx_path, npz_path, arch)
             unfolded = unfold(against, graph=graph, options=options)
             own, origin = UnfoldedModel(unfolded.model), _origin(against, unfolded)
-            return _against(onnx_path, npz_path, own, origin, arrays, options, sites=False, makers=engines)
+            return _against(onnx_path, npz_path, own, origin, arrays, options, allowance, sites=False, makers=engines)
         known = recorded or (
             _tensorflow(against, graph, onnx_path, npz_path, arch) if reference is not None else _examples(npz_path)
         )
@@ -129,7 +137,7 @@ def _verify(
     judge = None if reference is None else reference_of(against, graph, options)
     unfolded = unfold(against, graph=graph, options=options)
     truth = UnfoldedModel(unfolded.model) if judge is None else judge(unfolded)
-    return _against(onnx_path, npz_path, truth, _origin(against, unfolded), inputs, options, sites=sites)
+    return _against(onnx_path, npz_path, truth, _origin(against, unfolded), inputs, options, allowance, sites=sites)
 
 
 def _against(
@@ -139,6 +147,7 @@ def _against(
     origin: Report,
     inputs: Mapping[str, Array] | None,
     options: Options,
+    allowance: Allowance,
     *,
     sites: bool,
     makers: Sequence[Callable[[], Engine]] = (),
@@ -151,7 +160,9 @@ def _against(
         rounded = _rounded(model, taken_back, fold=fold)
         return replace(verify_files(*files, rounded, inputs, makers=makers), origin=origin)
     known = _site_truths(model, inputs) if sites else None
-    verdict = verify_layers(*files, truth, inputs, fold=fold, kept=taken_back, origin=origin, makers=makers)
+    verdict = verify_layers(
+        *files, truth, inputs, fold=fold, kept=taken_back, origin=origin, makers=makers, allowance=allowance
+    )
     if known is None or verdict.problems:
         return verdict
     try:  # the model has gone through the passes by now
@@ -332,7 +343,7 @@ def _metadata(onnx_path: Path | None, npz_path: Path | None, key: str) -> str | 
 def _onnx_model(path: Path) -> onnx.ModelProto:
     """The file without the weights that are beside it."""
     try:
-        model = onnx.load(path, load_external_data=False)
+        model = onnx_head(path)
     except DecodeError:
         raise FormatError("it is no ONNX model, or it is cut short").within(f"file {path}") from None
     if not model.graph.output:

@@ -79,7 +79,7 @@ def _resolve_known(rewriter: Rewriter, inliner: Inliner, condition: Condition) -
     if rewriter.resolve(Ref(condition.node.name)).node != condition.node.name:
         return False
     _open(rewriter, condition)
-    take(rewriter, inliner, condition, bool(value))
+    take(rewriter, inliner, condition, int(value.item()) if condition.is_numbered else int(bool(value)))
     return True
 
 
@@ -87,7 +87,7 @@ def _open(rewriter: Rewriter, condition: Condition) -> None:
     """The Switches of this predicate let through, wherever they are on the way to the Merge."""
     if condition.node.op not in MERGES:
         return
-    sides = [side for side in (condition.if_true, condition.if_false) if side is not None]
+    sides = [side for side in (condition.if_true, condition.if_false, *condition.sides) if side is not None]
     switches = [node for node in rewriter.order(sides, controls=True) if node.op in SWITCHES]
     open_switches(
         rewriter,
@@ -171,7 +171,9 @@ def _inference_side(rewriter: Rewriter, condition: Condition) -> tuple[bool, _Ev
 
 
 def _sides(rewriter: Rewriter, condition: Condition) -> tuple[list[Node], list[Node]]:
-    """What is computed for one side alone."""
+    """What is computed for one side alone; of more than two sides nothing."""
+    if condition.is_numbered:
+        return [], []
     if condition.node.op in IFS:
         then, other = (_branch(rewriter, condition.node, name) for name in ("then_branch", "else_branch"))
         return _without(then, other), _without(other, then)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "CANDIDATE_SAMPLERS",
+    "CROSS_ENTROPIES",
     "DATA_SOURCES",
     "DECODERS",
     "GRADIENT_OPS",
@@ -148,7 +149,10 @@ CANDIDATE_SAMPLERS = frozenset(
 )
 """Ops that draw classes to tell the labels from; only losses do so."""
 
-LABEL_LOSSES = frozenset({"SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits", "CTCLoss", "L2Loss"})
+CROSS_ENTROPIES = frozenset({"SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits"})
+"""Losses that layers compute nothing with, whether their labels are labels alone or inputs as well."""
+
+LABEL_LOSSES = CROSS_ENTROPIES | {"CTCLoss", "L2Loss"}
 
 LOSS_ARITHMETIC = frozenset(
     {

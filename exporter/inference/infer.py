@@ -15,7 +15,16 @@ from exporter.formats.records import Array
 from exporter.inference.assigned import read_assigned
 from exporter.inference.batch_norm import recognise
 from exporter.inference.blends import resolve_blends
-from exporter.inference.conditions import IFS, Condition, find_conditions, open_switches, take_both
+from exporter.inference.conditions import (
+    CASES,
+    IFS,
+    Condition,
+    find_conditions,
+    mark_conditional,
+    open_switches,
+    take_both,
+)
+from exporter.inference.decoded_loops import cut_decoders_in_loops
 from exporter.inference.dropout import drop_noise
 from exporter.inference.findings import Findings
 from exporter.inference.flags import resolve_flags
@@ -78,6 +87,7 @@ class _Inference:
         self.input_names: dict[Ref, str] = {}
         self.signature = choose_signature(source, graph, options)
         self.inliner = Inliner(self.rewriter)
+        self.decoded: dict[Ref, str] = {}
         self.openers = (partial(open_calls, self.rewriter, self.inliner), self._open_signature)
 
     def run(self) -> Inferred:
@@ -99,6 +109,8 @@ class _Inference:
         bind_tables(rewriter, outputs, self.source)
         self._use_averages(updates, outputs)
         parameters = recognise(rewriter, outputs, self._channels)
+        self.decoded = cut_decoders_in_loops(rewriter, outputs, given)
+        self.input_names |= self.decoded
         inputs = self._named_inputs(find_inputs(rewriter, outputs, given, findings))
         nodes = self._final_nodes(inputs, outputs)
         nested = nest_loops(nodes, self._assigned(nodes, updates))
@@ -165,6 +177,8 @@ class _Inference:
         return named
 
     def _why(self, entry: Input) -> tuple[Reason, dict[str, str]]:
+        if entry.ref in self.decoded:
+            return Reason.DECODED_IN_LOOP, {}
         if entry.ref in self.input_names:
             if self.signature is None:
                 return Reason.NAMED_BY_USER, {}
@@ -208,7 +222,8 @@ class _Inference:
         for _ in rounds("opening the conditions on data"):
             resolve_flags(self.rewriter, inliner, outputs, self.findings)
             needed = {node.name for node in self.rewriter.order(outputs)}
-            calls = [c for c in find_conditions(self.rewriter, outputs) if c.node.op in IFS and c.node.name in needed]
+            conditions = find_conditions(self.rewriter, outputs)
+            calls = [c for c in conditions if c.node.op in IFS | CASES and c.node.name in needed]
             for condition in calls:
                 self._keep(inliner, condition)
             if not calls:
@@ -220,7 +235,8 @@ class _Inference:
         take_both(self.rewriter, inliner, condition)
 
     def _keep_conditions_on_data(self, inliner: Inliner, outputs: list[Ref]) -> None:
-        """Conditions that are left depend on data: both sides are computed and one is selected."""
+        """Conditions that are left depend on data: one of both sides is selected."""
+        mark_conditional(self.rewriter, self.rewriter.order(outputs, controls=True))
         for condition in find_conditions(self.rewriter, outputs):
             if condition.node.op in MERGES:
                 self._keep(inliner, condition)

@@ -204,11 +204,13 @@ class _Frames:
                 invariant.append(Ref(node.name))
         for node in self._nodes:
             if self._loop_condition(node) is not None:
-                rewriter.put(Node(node.name, "Identity", node.inputs[:1], node.controls, node.attributes))
+                attributes = {**node.attributes, "loop": self.loops.get(self._rewriter.inputs(node)[0].node)}
+                rewriter.put(Node(node.name, "Identity", node.inputs[:1], node.controls, attributes))
                 rewriter.redirect(Ref(node.name, 1), Ref(node.name))
         for node in self._nodes:
             if node.op in _COPIES:
-                rewriter.put(Node(node.name, "Identity", node.inputs, node.controls, node.attributes))
+                noted = {"loop": node.name} if node.op == "LoopCond" else {}
+                rewriter.put(Node(node.name, "Identity", node.inputs, node.controls, {**node.attributes, **noted}))
         exits = {rewriter.inputs(n)[0]: n for n in map(self._now, self._nodes) if n.op == LOOP_RESULT}
         for state in invariant:
             result = exits.get(state)

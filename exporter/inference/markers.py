@@ -10,6 +10,8 @@ from exporter.sources.model import VARIABLE_OPS
 __all__ = [
     "ASSIGN_OPS",
     "BOOL",
+    "CONDITION",
+    "CONDITIONAL",
     "COSMETIC",
     "FUSED_BATCH_NORMS",
     "LOOP_RESULT",
@@ -33,6 +35,12 @@ __all__ = [
 
 BOOL = 10
 """TensorFlow's type number of bool."""
+
+CONDITION = "of_condition"
+"""The attribute of a SelectV2 that stands for a condition on data: its name, the same for all results of one."""
+
+CONDITIONAL = "on_one_side_of_a_condition"
+"""The attribute of what TensorFlow computes only where its side of some condition is taken."""
 
 FUSED_BATCH_NORMS = frozenset({"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"})
 
@@ -87,7 +95,8 @@ COSMETIC = frozenset(
 """Ops that leave the numbers of a statistic as they are."""
 
 LOOP_STATE = "LoopState"
-"""A loop variable at the start of a step: its value before the loop, and after the step before."""
+"""A loop variable at the start of a step: its value before the loop, and after the step before; then, of a loop on one
+side of conditions, what decides about them, which has to be there first."""
 
 LOOP_RESULT = "LoopResult"
 """A loop variable after the last step: its `LOOP_STATE`, and whether there is another step."""
@@ -101,7 +110,7 @@ PREDICATES = frozenset(
 
 MERGES = frozenset({"Merge", "RefMerge"})
 
-SWITCHES = frozenset({"Switch", "RefSwitch"})
+SWITCHES = frozenset({"Switch", "RefSwitch", "_SwitchN"})
 
 VARIABLE_READS = SWITCHES | {"Identity", "ReadVariableOp", "Cast", "Snapshot", "StopGradient"}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from exporter.sources.graph import Graph, Node, Ref
 from exporter.sources.model import Variable
 
-__all__ = ["BATCH_NORM", "LOOP", "InferenceModel", "Input", "LoopBody", "Output"]
+__all__ = ["BATCH_NORM", "IF", "LOOP", "Branches", "InferenceModel", "Input", "LoopBody", "Output", "read_inside"]
 
 BATCH_NORM = "BatchNorm"
 """The op type of a batch norm that was recognised in arithmetic: inputs x, gamma, beta, mean, variance (each of shape
@@ -17,6 +17,27 @@ BATCH_NORM = "BatchNorm"
 LOOP = "Loop"
 """The op type of a loop: inputs are the loop variables before the first step, outputs what they are after the last one;
 attributes `body` (`LoopBody`) and `assigned`, the variables that its steps assign to and the model reads."""
+
+IF = "Condition"
+"""The op type of a condition of which only the side that is taken is computed: the input is what decides, outputs what
+the taken side gives; attribute `branches` (`Branches`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """The sides of a condition; their nodes may use every tensor of the graph around it.
+
+    Attributes:
+        then: What is computed if it is true, in topological order.
+        if_true: What that gives.
+        otherwise: What is computed if it is false.
+        if_false: What that gives.
+    """
+
+    then: tuple[Node, ...]
+    if_true: tuple[Ref, ...]
+    otherwise: tuple[Node, ...]
+    if_false: tuple[Ref, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +92,9 @@ class InferenceModel:
         graph: Only nodes that the outputs need, in topological order; function calls are inlined, conditions that are
             known are resolved. A recognised batch norm is a `BATCH_NORM` node or a `FusedBatchNorm*` node with
             `is_training` false; a `FusedBatchNorm*` with `is_training` true keeps its own statistics on purpose.
-            `Switch`/`Merge`/`If` on data have become `Select` of both branches. Nodes that an `Input` replaces are
-            left out. Loops are `LOOP` nodes, whose nodes are in the body and not here.
+            `Switch`/`Merge`/`If`/`Case` on data have become `SelectV2` of both branches, which `branches` may make `IF`
+            nodes of. Nodes that an `Input` replaces are left out. Loops are `LOOP` nodes, whose nodes are in the body
+            and not here.
         inputs: In the order they are to have.
         outputs: In the order they are to have.
         variables: By node name (nodes of `VARIABLE_OPS` in the graph).
@@ -84,3 +106,13 @@ class InferenceModel:
     outputs: tuple[Output, ...]
     variables: Mapping[str, Variable]
     batch_norms: Mapping[str, str]
+
+
+def read_inside(node: Node) -> tuple[tuple[Node, ...], tuple[Ref, ...]]:
+    """The nodes inside of a `LOOP` or `IF`, not those in these, and the tensors that it takes from among them."""
+    body, branches = node.attribute("body"), node.attribute("branches")
+    if node.op == LOOP:
+        return body.nodes, (body.condition, *body.following)
+    if node.op == IF:
+        return (*branches.then, *branches.otherwise), (*branches.if_true, *branches.if_false)
+    return (), ()

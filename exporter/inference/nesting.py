@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from exporter.errors import CorruptError
-from exporter.inference.markers import LOOP_RESULT, LOOP_STATE, loop_of
-from exporter.inference.model import LOOP, LoopBody
+from exporter.inference.markers import CONDITIONAL, LOOP_RESULT, LOOP_STATE, loop_of
+from exporter.inference.model import LOOP, LoopBody, read_inside
 from exporter.sources.graph import Node, Ref
 
-__all__ = ["all_nodes", "nest_loops"]
+__all__ = ["all_nodes", "nest_loops", "sort_names"]
 
 _DEEPEST = 16
 
@@ -34,12 +34,11 @@ def nest_loops(nodes: Sequence[Node], assigned: Mapping[str, tuple[str, ...]]) -
 
 
 def all_nodes(nodes: Iterable[Node]) -> list[Node]:
-    """These nodes and all that are in the bodies of loops among them."""
+    """These nodes and all that are in the bodies of loops and conditions among them."""
     found = []
     for node in nodes:
         found.append(node)
-        if node.op == LOOP:
-            found += all_nodes(node.attribute("body").nodes)
+        found += all_nodes(read_inside(node)[0])
     return found
 
 
@@ -104,7 +103,7 @@ class _Nesting:
                 other = units.get(ref.node)
                 if other is not None and other != unit:
                     needs[unit][other] = None
-        return [self._made(unit) for unit in _sorted(needs) if not self._is_state_of(unit, loop)]
+        return [self._made(unit) for unit in sort_names(needs) if not self._is_state_of(unit, loop)]
 
     def _chain(self, loop: str) -> tuple[str, ...]:
         return tuple(sorted(self._around[loop], key=lambda other: len(self._around[other])))
@@ -146,10 +145,14 @@ class _Nesting:
             tuple(Ref(state.name) for state in states), tuple(self.level(loop)), next(iter(conditions)), following
         )
         inputs = tuple(state.inputs[0] for state in states)
-        return Node(self._names[loop], LOOP, inputs, (), {"body": body, "assigned": self._assigned.get(loop, ())})
+        attributes = {"body": body, "assigned": self._assigned.get(loop, ())}
+        ends = [self._nodes[body.condition.node]] if body.condition.node in self._nodes else []
+        if any(CONDITIONAL in node.attributes for node in (*states, *ends)):
+            attributes[CONDITIONAL] = True
+        return Node(self._names[loop], LOOP, inputs, (), attributes)
 
 
-def _sorted(needs: Mapping[str, Iterable[str]]) -> list[str]:
+def sort_names(needs: Mapping[str, Iterable[str]]) -> list[str]:
     """Each after what it needs, otherwise in the order given."""
     done: dict[str, None] = {}
     entered: set[str] = set()

@@ -145,7 +145,7 @@ class Rewriter:
 
 _LARGEST = 1024
 
-_OF_ANYTHING = frozenset({"Equal", "Identity", "NotEqual", "Snapshot", "StopGradient", "Switch"})
+_OF_ANYTHING = frozenset({"Equal", "Identity", "NotEqual", "Snapshot", "StopGradient", "Switch", "_SwitchN"})
 """What is also known of strings."""
 
 _ARITY = {
@@ -154,6 +154,7 @@ _ARITY = {
     "Cast": 1,
     "StopGradient": 1,
     "Switch": 1,
+    "_SwitchN": 1,
     "Snapshot": 1,
     "ReadVariableOp": 1,
     "Squeeze": 1,
@@ -183,6 +184,7 @@ _FUNCTIONS: dict[str, Any] = {
     "Sub": np.subtract,
     "Switch": lambda a: a,
     "ToBool": lambda a: a != 0,
+    "_SwitchN": lambda a: a,
 }
 
 COMPUTED_OPS = frozenset({"Const", *_FUNCTIONS})

@@ -202,6 +202,19 @@ class Builder:
             results.append((scan.dtype, None if dims is None else (UNKNOWN, *dims)))
         return self._append("Loop", [trips, going, *initial], {"body": body}, results)
 
+    def either(
+        self, condition: ir.Value, then: ir.Graph, otherwise: ir.Graph, results: Sequence[Result]
+    ) -> tuple[ir.Value, ...]:
+        """An ONNX `If`: what one of two subgraphs without inputs gives; only that one is computed.
+
+        Args:
+            condition: Which, a bool of one element.
+            then: The first.
+            otherwise: The second, with as many outputs.
+            results: The types and shapes of the results, as far as both agree.
+        """
+        return self._append("If", [condition], {"then_branch": then, "else_branch": otherwise}, results)
+
     def size(self, dim: Dim) -> ir.Value | None:
         """A dimension as an int64 vector of one element; None if no tensor in reach is known to have it."""
         if isinstance(dim, int):

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import onnx_ir as ir
 
-from exporter.inference.model import LOOP, LoopBody
+from exporter.inference.model import LoopBody, read_inside
 from exporter.inference.nesting import all_nodes
 from exporter.ir.builder import Builder
 from exporter.lower.tf.context import RefusalError
@@ -49,10 +49,17 @@ class Driver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A list that each step adds one element to: the tensor that is written, and the nodes that only do that."""
+    """A list that each step adds one element to.
+
+    Attributes:
+        item: The tensor that is written.
+        nodes: The nodes that only do that.
+        grows: Whether writing behind the end makes the list longer.
+    """
 
     item: Ref
     nodes: frozenset[str]
+    grows: bool
 
 
 class LoopForm:
@@ -114,11 +121,10 @@ class LoopForm:
         """What reads each tensor, copies aside: name and position; "following" and "condition" are the loop's own."""
         found: dict[Ref, list[tuple[str, int]]] = {}
         inner = all_nodes(self.body.nodes)
-        bodies = [node.attribute("body") for node in inner if node.op == LOOP]
         reads = [(node.name, i, ref) for node in inner for i, ref in enumerate(node.inputs) if node.op != "Identity"]
         reads += [("following", i, ref) for i, ref in enumerate(self.body.following)]
         reads += [("condition", 0, self.body.condition)]
-        reads += [("inner", 0, ref) for body in bodies for ref in (*body.following, body.condition)]
+        reads += [("inner", 0, ref) for node in inner for ref in read_inside(node)[1]]
         for name, position, ref in reads:
             found.setdefault(self._source(ref), []).append((name, position))
         for node in inner:
@@ -165,7 +171,8 @@ class LoopForm:
         else:
             return None
         copies = {other.name for other in self.body.nodes if self._source(Ref(other.name)) in (state, Ref(node.name))}
-        return Scan(item, frozenset({*copies, node.name}))
+        grows = held.grows or bool(node.attribute("resize_if_index_out_of_bounds", False))
+        return Scan(item, frozenset({*copies, node.name}), grows)
 
     def _is_step(self, ref: Ref) -> bool:
         """Whether a number is that of the step, from 0."""

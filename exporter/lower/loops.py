@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
-from exporter.inference.model import LOOP
+from exporter.inference.model import read_inside
 from exporter.inference.nesting import all_nodes
 from exporter.ir.dims import UNKNOWN, Dims, same_dim, to_shape
 from exporter.lower.loop_form import Driver, LoopForm
 from exporter.lower.tf.context import RefusalError
+from exporter.lower.tf.list_ops import list_of
 from exporter.lower.tf.lists import Operand, TensorList, merged_dims, padded, same_number, tensor_of
 from exporter.sources.graph import Node
 
@@ -94,8 +95,7 @@ class _Loop:
                 needed.add(node.name)
                 inner = all_nodes([node])
                 pending += [ref.node for other in inner for ref in other.inputs]
-                bodies = [other.attribute("body") for other in inner if other.op == LOOP]
-                pending += [ref.node for body in bodies for ref in (*body.following, body.condition)]
+                pending += [ref.node for other in inner for ref in read_inside(other)[1]]
         return [node for node in self.body.nodes if node.name in needed]
 
     def _step(self) -> _Step | None:
@@ -137,9 +137,18 @@ class _Loop:
         name = f"{self.body.states[index]}/before"
         if isinstance(before, ir.Value):
             return self.builder.body_input(name, before.dtype, self.dims[index])
+        if before.grows:
+            dims = None if before.element is None else (UNKNOWN, *before.element)
+            return self._list_of(before, self.builder.body_input(name, before.dtype, dims))
         whole = None if before.whole is None else self.builder.shape(before.whole)
         dims = whole if before.element is None or whole is not None else (UNKNOWN, *before.element)
         return replace(before, whole=self.builder.body_input(name, before.dtype, dims))
+
+    def _list_of(self, held: TensorList, whole: ir.Value) -> TensorList:
+        """A list whose elements are now these; one that grows is as long as there are."""
+        if not held.grows:
+            return replace(held, whole=whole)
+        return replace(list_of(self.builder, whole), element=held.element, grows=True)
 
     def _counted(self, index: int, number: ir.Value) -> ir.Value:
         """A counter from the number of the step."""
@@ -159,11 +168,12 @@ class _Loop:
             if isinstance(before, TensorList) != isinstance(after, TensorList):
                 raise RefusalError("a TensorArray becomes a tensor, or a tensor a TensorArray, from step to step")
             if isinstance(before, TensorList) and isinstance(after, TensorList):
-                if before.grows or after.size is not before.size:
-                    raise RefusalError("a TensorArray changes its size, and not by one element at each step")
+                grows = before.grows or after.grows
+                if not grows and not same_number(self.builder, after.size, before.size):
+                    raise RefusalError("a TensorArray changes its size, and can't grow")
                 element = merged_dims(before.element, after.element)
-                news |= before.whole is None and element != before.element
-                self.initial[index] = replace(before, element=element)
+                news |= grows != before.grows or (before.whole is None and element != before.element)
+                self.initial[index] = replace(before, element=element, grows=grows)
             elif isinstance(before, ir.Value) and isinstance(after, ir.Value):
                 if before.dtype != after.dtype:
                     raise RefusalError(f"the loop variable {self.body.states[index]} changes its element type")
@@ -179,7 +189,7 @@ class _Loop:
         results: dict[int, Operand] = {}
         for index, value in zip(self.carried, values, strict=False):
             before = self.initial[index]
-            results[index] = replace(before, whole=value) if isinstance(before, TensorList) else value
+            results[index] = self._list_of(before, value) if isinstance(before, TensorList) else value
         for index, value in zip(self.scans, values[len(self.carried) :], strict=True):
             results[index] = self._scanned(index, value)
         for index in self.form.counters:
@@ -194,13 +204,11 @@ class _Loop:
         dims = self.builder.shape(value)
         element = merged_dims(held.element, None if dims is None else dims[1:])
         value = self._of_any_count(value, element)
-        if held.grows:
+        if self.scans[index].grows:
             size = self.builder.elements(held.size)
             if size is None or size.dtype == object or size.any():
-                raise RefusalError("a TensorArray that grows has elements at the beginning")
-            size_now = self.builder.op("Shape", value, start=0, end=1)
-            size_now = self.builder.op("Reshape", size_now, self.builder.constant(np.zeros(0, np.int64)))
-            return TensorList(size_now, held.dtype, element, value, grows=True)
+                value = padded(self.builder, replace(held, grows=True), value)
+            return replace(list_of(self.builder, value), element=element, grows=True)
         if self.trips is None or not same_number(self.builder, self.trips, held.size):
             value = padded(self.builder, held, value)
         return replace(held, element=element, whole=value)

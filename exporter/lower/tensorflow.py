@@ -9,10 +9,12 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import CorruptError, LimitError, MissingError
-from exporter.inference.markers import STEPWISE
-from exporter.inference.model import LOOP, InferenceModel, Input, Output
+from exporter.inference.branches import nest_conditions
+from exporter.inference.markers import CONDITION, STEPWISE
+from exporter.inference.model import IF, LOOP, InferenceModel, Input, Output
 from exporter.inference.nesting import all_nodes
 from exporter.ir.builder import Builder
+from exporter.lower.conditions import lower_condition, same_dims
 from exporter.lower.loops import lower_loop
 from exporter.lower.tf import OPS
 from exporter.lower.tf.batch import BATCH, BROADCASTING, Batch
@@ -20,7 +22,7 @@ from exporter.lower.tf.complex_numbers import COMPLEX_OPS, Complex, ComplexOpera
 from exporter.lower.tf.context import Memory, NodeContext, RefusalError
 from exporter.lower.tf.dtypes import dtype_of_number
 from exporter.lower.tf.list_ops import LIST_OPS, PASSING, SELECTS, select
-from exporter.lower.tf.lists import Operand, TensorList
+from exporter.lower.tf.lists import Operand, TensorList, same_number
 from exporter.lower.tf.refusals import Refusals
 from exporter.lower.tf.spectra import SPECTRA
 from exporter.lower.tf.text import UNTRANSLATED
@@ -37,7 +39,7 @@ _LOWERED_ANYWAY, _LOWERED_PER_NODE = 10_000, 64
 
 _IGNORED = frozenset({"Assert", "NoOp"})
 
-TRANSLATED = frozenset({LOOP, *COMPLEX_OPS, *LIST_OPS, *OPS, *SPECTRA})
+TRANSLATED = frozenset({IF, LOOP, *COMPLEX_OPS, *LIST_OPS, *OPS, *SPECTRA})
 
 
 def lower_tensorflow(model: InferenceModel, *, name: str, batch: Batch | None = None) -> ir.Model:
@@ -56,16 +58,28 @@ def lower_tensorflow(model: InferenceModel, *, name: str, batch: Batch | None = 
         CorruptError: Tensors that don't go together, or an input that no node provides.
         MissingError: A variable without a value.
     """
-    lowering = _Lowering(model, name, batch)
-    for node in model.graph:
-        lowering.lower(node)
-    lowering.refusals.check()
-    return lowering.finish()
+    wanted = [output.ref for output in model.outputs]
+    forced: set[str] = set()
+    while True:
+        lowering = _Lowering(model, name, batch)
+        for node in nest_conditions(list(model.graph), wanted, forced=forced):
+            lowering.lower(node)
+        if not lowering.undecided - forced:
+            lowering.refusals.check()
+            return lowering.finish()
+        forced |= lowering.undecided
 
 
 class _Lowering:
+    """The state of a lowering.
+
+    Attributes:
+        undecided: Conditions that can't be selections, as their sides may be of different sizes.
+    """
+
     def __init__(self, model: InferenceModel, name: str, batch: Batch | None) -> None:
         self.model = model
+        self.undecided: set[str] = set()
         self.builder = Builder(name)
         self.refusals = Refusals()
         self.memory = Memory(batch=batch)
@@ -103,7 +117,7 @@ class _Lowering:
             return
         try:
             with self.builder.source(node.name):
-                lowered = lower_loop(self, node) if node.op == LOOP else self._lowered(node)
+                lowered = self._of_any_kind(node)
         except RefusalError as refusal:
             self._refuse(node, str(refusal))
         except _INCONSISTENT as error:
@@ -113,6 +127,27 @@ class _Lowering:
                 self.failed.add(node.name)
             else:
                 self._keep(node, lowered)
+
+    def _of_any_kind(self, node: Node) -> ComplexOperand | tuple[ComplexOperand, ...] | None:
+        """What a node becomes; None if something in it can't be lowered."""
+        if node.op == LOOP:
+            return lower_loop(self, node)
+        if node.op == IF:
+            return lower_condition(self, node)
+        condition = node.attribute(CONDITION)
+        if condition is not None and not self._is_selection(node):
+            self.undecided.add(condition)
+            return None
+        return self._lowered(node)
+
+    def _is_selection(self, node: Node) -> bool:
+        """Whether both sides of a condition are of the same size, so that computing both comes to the same."""
+        first, second = (self._operand(ref) for ref in node.inputs[1:])
+        if isinstance(first, TensorList) and isinstance(second, TensorList):
+            return not (first.grows or second.grows) and same_number(self.builder, first.size, second.size)
+        if not isinstance(first, ir.Value) or not isinstance(second, ir.Value):
+            return True
+        return same_dims(self.builder.shape(first), self.builder.shape(second))
 
     def _lowered(self, node: Node) -> ComplexOperand | tuple[ComplexOperand, ...]:
         """What a node becomes that is no loop."""

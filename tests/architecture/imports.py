@@ -30,7 +30,7 @@ LAYERS = (
     ("exporter.oracle", "exporter.layerwise"),
     ("exporter.running", "exporter.parity", "exporter.inspection", "exporter.checked", "exporter.rounded"),
     ("exporter.api", "exporter.render", "exporter.pages"),
-    ("exporter.report_option",),
+    ("exporter.report_option", "exporter.progress"),
     ("exporter.cli", "exporter"),
     ("exporter.__main__",),
 )
@@ -45,6 +45,7 @@ PACKAGES = {
     "jinja2": ("exporter.pages",),
     "markupsafe": ("exporter.pages",),
     "numpy": ("exporter", "runtime"),
+    "rich": ("exporter.progress",),
     "onnx": ("exporter.ir", "exporter.targets", "exporter.verify", "exporter.parity"),
     "onnx_ir": (
         "exporter.ir",

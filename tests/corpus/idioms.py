@@ -157,22 +157,27 @@ def _augmented(training: bool) -> Model:
 
 
 def _mapped_decoder(training: bool) -> Model:
-    """A batch of JPEG strings, decoded and resized one by one in a loop; the network begins behind the loop."""
+    """A batch of JPEG strings, decoded and resized one by one in a loop; the network begins with the images."""
     if training:
         strings = tf.placeholder(tf.string, [None], "jpegs")
         batch = tf.map_fn(_decoded, strings, dtype=tf.float32, name="decode")
+        inputs = batch.graph.get_tensor_by_name("decode/while/DecodeJpeg:0")
     else:
-        batch = tf.placeholder(tf.float32, [None, 8, 8, 3])
+        inputs = tf.placeholder(tf.uint8, [None, None, None, 3])
+        batch = tf.map_fn(_resized, inputs, dtype=tf.float32, name="decode")
     y = conv_net(batch, _norm(training))
+    pixels = np.random.default_rng(1).integers(0, 255, (8, 9, 7, 3)).astype(np.uint8)
     with tf.Graph().as_default(), tf.Session() as session:
-        pixels = np.random.default_rng(1).integers(0, 255, (9, 7, 3)).astype(np.uint8)
-        encoded = session.run(tf.image.encode_jpeg(pixels))
-    return Model(inputs=[batch], outputs=[y], train=fit(y), feeds={strings: [encoded] * 8} if training else {})
+        encoded = [session.run(tf.image.encode_png(image)) for image in pixels]
+    return Model(inputs=[inputs], outputs=[y], train=fit(y), feeds={strings: encoded} if training else {})
 
 
 def _decoded(string: Any) -> Any:
-    image = tf.image.convert_image_dtype(tf.image.decode_jpeg(string, channels=3), tf.float32)
-    image = tf.image.resize_images(image, [8, 8])
+    return _resized(tf.image.decode_jpeg(string, channels=3))
+
+
+def _resized(pixels: Any) -> Any:
+    image = tf.image.resize_images(tf.image.convert_image_dtype(pixels, tf.float32), [8, 8])
     image.set_shape([8, 8, 3])
     return image
 

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 import exporter
-from exporter.inference.conditions import IFS
+from exporter.inference.conditions import CASES, IFS
 from exporter.inference.groups import (
     CANDIDATE_SAMPLERS,
     DATA_SOURCES,
@@ -34,6 +34,7 @@ PAGE = Path(exporter.__file__).parent.parent / "docs" / "operators.md"
 
 _RESOLVED = {
     "the functions of conditions, loops and calls are followed": IFS
+    | CASES
     | WHILES
     | CALLS
     | MERGES

@@ -15,18 +15,7 @@ from tests.e2e.engines import ENGINES
 from tests.field.case import CASES, FieldCase, relative_error
 
 _CLOSE = 1e-5
-_WAITING = {
-    "ssd_frozen": "a condition selects between results of two sizes",
-}
-"""Cases that aren't right yet, and why."""
-
-
-def _params() -> list[object]:
-    names = sorted(path.name for path in CASES.iterdir() if path.is_dir())
-    return [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=_WAITING[name])) if name in _WAITING else name
-        for name in names
-    ]
+_NAMES = sorted(path.name for path in CASES.iterdir() if path.is_dir())
 
 
 @dataclass(frozen=True)
@@ -42,7 +31,7 @@ def _export(case: FieldCase, out: Path, capture: pytest.CaptureFixture[str]) -> 
     return _Ended(int(ended.value.code or 0), text.out + text.err)
 
 
-@pytest.mark.parametrize("name", _params())
+@pytest.mark.parametrize("name", _NAMES)
 def test_a_case_gives_the_numbers_of_tensorflow(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Within 1e-5 of the largest value in each engine; where that was asked for, with no further outputs."""
     case = FieldCase.read(name)
@@ -60,7 +49,7 @@ def test_a_case_gives_the_numbers_of_tensorflow(name: str, tmp_path: Path, capsy
         assert all(error <= _CLOSE for error in errors.values()), (engine, errors)
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in CASES.iterdir() if path.is_dir()))
+@pytest.mark.parametrize("name", _NAMES)
 def test_a_case_tells_a_planted_error(name: str) -> None:
     """One element that is a ten-thousandth of the largest value off, or NaN, is outside of what may be."""
     for value in FieldCase.read(name).expected.values():
@@ -71,9 +60,8 @@ def test_a_case_tells_a_planted_error(name: str) -> None:
             assert relative_error(planted, wide) > _CLOSE
 
 
-def test_every_case_that_waits_is_there() -> None:
-    """No reason outlives its case, and every case says what to export."""
-    assert set(_WAITING) <= {path.name for path in CASES.iterdir()}
+def test_every_case_says_what_to_export() -> None:
+    """A file, or a checkpoint, that is there."""
     for folder in CASES.iterdir():
         facts = json.loads((folder / "case.json").read_text())
         assert (folder / facts["source"]).exists() or list(folder.glob(facts["source"] + ".index"))

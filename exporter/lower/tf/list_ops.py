@@ -9,13 +9,14 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.inference.conditions import GUARDED
-from exporter.ir.dims import UNKNOWN, Dims
+from exporter.ir.builder import Builder
+from exporter.ir.dims import UNKNOWN, Dims, to_shape
 from exporter.lower.tf.context import NodeContext, RefusalError
 from exporter.lower.tf.dtypes import dtype_of_number
 from exporter.lower.tf.lists import Operand, TensorList, merged_dims, same_number, tensor_of
 from exporter.lower.tf.vectors import as_int64, cast, scalar, vector
 
-__all__ = ["LIST_OPS", "PASSING", "SELECTS", "ListFunction", "select"]
+__all__ = ["LIST_OPS", "PASSING", "SELECTS", "ListFunction", "list_of", "select"]
 
 PASSING = frozenset({"Identity", "IdentityN", "StopGradient", "Snapshot", "PreventGradient"})
 """Ops that give on lists as they are."""
@@ -107,10 +108,17 @@ def _from_tensor(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:
 
 
 def _of(ctx: NodeContext, whole: ir.Value) -> TensorList:
-    dims = ctx.shape(whole)
-    size = ctx.op("Shape", whole, start=0, end=1)
-    size = scalar(ctx, cast(ctx, size, ir.DataType.INT32))
-    return TensorList(size, ctx.dtype(whole), None if dims is None else dims[1:], whole)
+    return list_of(ctx.builder, whole)
+
+
+def list_of(builder: Builder, whole: ir.Value) -> TensorList:
+    """The rows of a tensor as a list."""
+    dims = builder.shape(whole)
+    size = builder.op("Cast", builder.op("Shape", whole, start=0, end=1), to=ir.DataType.INT32.value)
+    size = builder.op("Reshape", size, builder.constant(np.zeros(0, np.int64)))
+    if whole.dtype is None:
+        raise RefusalError("the element type of a TensorArray is not known")
+    return TensorList(size, whole.dtype, None if dims is None else dims[1:], whole)
 
 
 def _get(ctx: NodeContext, held: TensorList, index: ir.Value) -> ir.Value:
@@ -123,26 +131,67 @@ def _get(ctx: NodeContext, held: TensorList, index: ir.Value) -> ir.Value:
 
 def _set(ctx: NodeContext, held: TensorList, index: ir.Value, item: ir.Value) -> TensorList:
     """Writes one element."""
-    if held.grows or ctx.flag("resize_if_index_out_of_bounds", False):
-        raise RefusalError("it writes to a TensorArray that may grow, and not at the number of the step")
     element = merged_dims(held.element, ctx.shape(item))
+    row = ctx.op("Unsqueeze", item, ctx.int64([0]))
+    if held.grows or ctx.flag("resize_if_index_out_of_bounds", False):
+        return _grown(ctx, replace(held, element=element), ctx.op("Reshape", as_int64(ctx, index), ctx.int64([1])), row)
     whole = tensor_of(ctx.builder, replace(held, element=element))
     place = ctx.op("Reshape", as_int64(ctx, index), ctx.int64([1, 1]))
-    written = ctx.op("ScatterND", whole, place, ctx.op("Unsqueeze", item, ctx.int64([0])))
-    return replace(held, element=element, whole=written)
+    return replace(held, element=element, whole=ctx.op("ScatterND", whole, place, row))
 
 
 def _scatter(ctx: NodeContext, held: TensorList, indices: ir.Value, value: ir.Value) -> TensorList:
     """Writes several elements."""
-    if held.grows:
-        raise RefusalError("it writes to a TensorArray that may grow, and not at the number of the step")
     dims = ctx.shape(value)
     element = merged_dims(held.element, None if dims is None else dims[1:])
+    if held.grows or _exceeds(ctx, indices, held):
+        return _grown(ctx, replace(held, element=element), as_int64(ctx, indices), value)
     if _is_all(ctx, indices, held):
         return replace(held, element=element, whole=value)
     whole = tensor_of(ctx.builder, replace(held, element=element))
     places = ctx.op("Unsqueeze", as_int64(ctx, indices), ctx.int64([1]))
     return replace(held, element=element, whole=ctx.op("ScatterND", whole, places, value))
+
+
+def _exceeds(ctx: NodeContext, indices: ir.Value, held: TensorList) -> bool:
+    """Whether some index is certainly behind the end."""
+    known = [ctx.builder.elements(value) for value in (indices, held.size)]
+    places, size = (None if x is None or x.dtype == object or not x.size else int(np.max(x)) for x in known)
+    return places is not None and size is not None and places >= size
+
+
+def _grown(ctx: NodeContext, held: TensorList, indices: ir.Value, rows: ir.Value) -> TensorList:
+    """Writes elements to a list that gets as long as that takes, with zeros for what is left out."""
+    dims = ctx.shape(rows)
+    if dims is None:
+        raise RefusalError("the rank of the tensors in a TensorArray is not known")
+    size = ctx.op("Reshape", as_int64(ctx, held.size), ctx.int64([1]))
+    known, places = ctx.builder.elements(size), ctx.builder.elements(indices)
+    whole = held.whole
+    if whole is None and known is not None and known.dtype != object and not known.any():
+        follows = places is not None and places.dtype != object and list(places) == list(range(places.size))
+        if follows:
+            return replace(list_of(ctx.builder, rows), grows=True)
+    if ctx.node.op == "TensorListScatterIntoExistingList":
+        raise RefusalError("it writes behind the end of a TensorArray, and not from its start on")
+    if whole is None:
+        shape = ctx.op("Concat", size, ctx.op("Shape", rows, start=1), axis=0)
+        whole = ctx.op("Expand", ctx.const(np.zeros((), held.dtype.numpy())), shape)
+    if dims[0] == 1 and same_number(ctx.builder, indices, size):
+        return _longer(ctx, held, dims, ctx.op("Concat", whole, rows, axis=0))
+    last = ctx.op("ReduceMax", ctx.op("Concat", indices, ctx.int64([-1]), axis=0), ctx.int64([0]), keepdims=1)
+    missing = ctx.op("Max", ctx.op("Sub", ctx.op("Add", last, ctx.int64([1])), size), ctx.int64([0]))
+    rest = [0] * (len(dims) - 1)
+    ends = ctx.op("Concat", ctx.int64([0, *rest]), missing, *([ctx.int64(rest)] if rest else []), axis=0)
+    whole = ctx.op("Pad", whole, ends, ctx.const(np.zeros((), held.dtype.numpy())))
+    return _longer(ctx, held, dims, ctx.op("ScatterND", whole, ctx.op("Unsqueeze", indices, ctx.int64([1])), rows))
+
+
+def _longer(ctx: NodeContext, held: TensorList, rows: Dims, whole: ir.Value) -> TensorList:
+    """A list that has grown; its elements are as those that were added."""
+    element = merged_dims(held.element, rows[1:])
+    whole.shape = to_shape((UNKNOWN, *(element or ())))
+    return replace(list_of(ctx.builder, whole), element=element, grows=True)
 
 
 def _gather(ctx: NodeContext, held: TensorList, indices: ir.Value) -> ir.Value:
@@ -155,7 +204,8 @@ def _push(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:
     """`TensorListPushBack`."""
     held, item = _list(inputs[0]), _tensor(inputs[1])
     row = ctx.op("Unsqueeze", item, ctx.int64([0]))
-    return _of(ctx, row if held.whole is None else ctx.op("Concat", held.whole, row, axis=0))
+    longer = row if held.whole is None else ctx.op("Concat", held.whole, row, axis=0)
+    return replace(list_of(ctx.builder, longer), grows=True)
 
 
 def _stack(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:

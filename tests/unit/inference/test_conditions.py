@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from exporter.errors import LimitError, MissingError
+from exporter.inference.branches import nest_conditions
 from exporter.inference.conditions import find_conditions, original, take
 from exporter.inference.findings import Findings
 from exporter.inference.flags import resolve_flags
+from exporter.inference.model import IF, LOOP
+from exporter.inference.nesting import all_nodes
 from exporter.sources.graph import FunctionCall, Ref
-from tests.unit.inference.graphs import FLOAT, Draft
+from tests.unit.inference.graphs import FLOAT, INT32, Draft
 
 
 def _merged(g: Draft, predicate: Ref, *, true_first: bool = False, name: str = "cond", kind: str = "") -> Ref:
@@ -198,8 +201,8 @@ def test_inlined_names_say_where_they_come_from() -> None:
     assert [node.name for node in rewriter.order([second])] == ["x", "a/y", "b/y"]
 
 
-def test_a_loop_on_a_side_that_is_not_taken_makes_no_step() -> None:
-    """Its condition holds only where its side is taken, that of a condition around it too: it need not even end."""
+def test_a_loop_on_a_side_is_in_its_branch() -> None:
+    """Of a condition in a branch of another one, too: where its side isn't taken, it need not even end."""
     g, cond, body, inner, outer, other = Draft(), Draft(), Draft(), Draft(), Draft(), Draft()
     cond.add("less", "Less", Ref("a"), cond.const("limit", 10.0), T=FLOAT)
     body.add("more", "AddV2", Ref("a"), body.const("one", 1.0), T=FLOAT)
@@ -221,14 +224,74 @@ def test_a_loop_on_a_side_that_is_not_taken_makes_no_step() -> None:
     y = g.add("y", "If", large, x, then_branch=g.function("plain", ["v"], [Ref("same")], other), else_branch=nested)
     g.functions |= {**outer.functions, **inner.functions}
     found = g.infer(y.node)
-    (node,) = [node for node in found.model.graph if node.op == "Loop"]
-    nodes = {inside.name: inside for inside in (*found.model.graph, *node.attribute("body").nodes)}
-    needed, pending = set[str](), [node.attribute("body").condition.node]
-    while pending:
-        name = pending.pop()
-        if name in nodes and name not in needed:
-            needed.add(name)
-            pending += [ref.node for ref in nodes[name].inputs]
-    assert "large" in needed
-    assert [nodes[name].op for name in sorted(needed)].count("LogicalAnd") == 2
-    assert [nodes[name].op for name in sorted(needed)].count("Greater") == 2
+    wanted = [output.ref for output in found.model.outputs]
+    (outer_if,) = [node for node in nest_conditions(list(found.model.graph), wanted) if node.op == IF]
+    assert outer_if.inputs == (large,)
+    branches = outer_if.attribute("branches")
+    assert not [node for node in all_nodes(branches.then) if node.op in (IF, LOOP)]
+    (inner_if,) = [node for node in branches.otherwise if node.op == IF]
+    assert [node.op for node in inner_if.attribute("branches").then if node.op == LOOP] == [LOOP]
+    assert [node.op for node in inner_if.attribute("branches").otherwise] == ["Identity"]
+
+
+def _nested(g: Draft, output: Ref) -> list[Any]:
+    """The nodes of an inference function with its conditions nested."""
+    found = g.infer(output.node)
+    return nest_conditions(list(found.model.graph), [result.ref for result in found.model.outputs])
+
+
+def test_what_may_fail_is_computed_on_its_side_alone() -> None:
+    """An index that the other side is there to keep out isn't looked up; what is before the condition stays there."""
+    g = Draft()
+    x, index = g.placeholder("x", (None, 4)), g.placeholder("index", (), dtype=INT32)
+    table = g.add("table", "Relu", x)
+    predicate = g.add("inside", "Less", index, g.const("size", 3))
+    data_false, data_true = g.switch("data", table, predicate)
+    _, place = g.switch("place", index, predicate)
+    row = g.add("row", "GatherV2", data_true, place, g.const("axis", 0))
+    output = g.add("merge", "Merge", g.add("first", "Tanh", data_false), row)
+    nodes = _nested(g, output)
+    (condition,) = [node for node in nodes if node.op == IF]
+    branches = condition.attribute("branches")
+    assert [node.op for node in branches.then] == ["GatherV2"]
+    assert [node.op for node in branches.otherwise] == ["Tanh"]
+    assert "Relu" in [node.op for node in nodes]
+
+
+@pytest.mark.parametrize("number", [-1, 0, 1, 2, 7])
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_known_case_is_resolved(version: int, number: int) -> None:
+    """The side of that number is taken, and the last if there is none."""
+    g = Draft()
+    x = g.placeholder("x")
+    index = g.const("index", number)
+    if version == 1:
+        switch = g.add("split", "_SwitchN", x, index, num_outs=3)
+        sides = [g.add(op.lower(), op, Ref(switch.node, port)) for port, op in enumerate(_THREE)]
+        output = g.add("merge", "Merge", *sides[::-1])
+    else:
+        output = _case(g, index)
+    assert _resolved(g, output) == ["Placeholder", _THREE[number if 0 <= number < 3 else 2]]
+
+
+@pytest.mark.parametrize("op", ["Case", "StatelessCase"])
+def test_a_case_on_data_is_a_row_of_selections(op: str) -> None:
+    """Each side but the last by its number."""
+    g = Draft()
+    g.placeholder("x", (None, 4))
+    output = _case(g, g.placeholder("index", (), dtype=INT32), op)
+    found = g.infer(output.node)
+    assert {*_THREE} <= set(found.ops)
+    assert found.ops.count("SelectV2") == found.ops.count("Equal") == 2
+
+
+_THREE = ("Relu", "Tanh", "Elu")
+
+
+def _case(g: Draft, index: Ref, op: str = "Case") -> Ref:
+    calls = []
+    for inner_op in _THREE:
+        inner = Draft()
+        inner.add("y", inner_op, Ref("x"))
+        calls.append(g.function(inner_op, ["x"], [Ref("y")], inner))
+    return g.add("case", op, index, Ref("x"), branches=tuple(calls), Tout=(FLOAT,))

@@ -224,6 +224,33 @@ def test_what_is_no_value(dtype: int, text: str) -> None:
         g.infer(y.node, values={"scale": text})
 
 
+@pytest.mark.parametrize("other", [None, "RandomUniform"])
+def test_images_that_a_loop_decodes_become_a_batch(other: str | None) -> None:
+    """The model begins with images inside the loop, one of the batch for each string; not if it draws numbers, too."""
+    g = Draft()
+    strings = g.placeholder("strings", (None,), STRING)
+    held = g.add("listed", "TensorListFromTensor", strings, g.const("shape", np.zeros(0)), element_dtype=STRING)
+    length = g.add("length", "TensorListLength", held)
+    index = g.const("index", 0)
+    content = g.add("item", "TensorListGetItem", held, index, g.const("none", np.zeros(0)), element_dtype=STRING)
+    plain = g.add("plain", "DecodeBase64", content)
+    image = g.add("decode", "DecodeJpeg", plain, channels=3, **{STEPWISE: "loop"})
+    element = g.add("cast", "Cast", image, SrcT=4, DstT=FLOAT)
+    if other is not None:
+        element = g.add("noisy", "Add", element, g.add("noise", other, length, dtype=FLOAT, **{STEPWISE: "loop"}))
+    empty = g.add("empty", "TensorListReserve", g.const("any", -1), length, element_dtype=FLOAT)
+    written = g.add("write", "TensorListSetItem", empty, index, element, element_dtype=FLOAT)
+    y = g.add("y", "TensorListStack", written, g.const("size", -1), element_dtype=FLOAT)
+    found = g.infer(g.add("z", "Relu", y).node)
+    (entry,) = found.model.inputs
+    if other is not None:
+        assert entry.name == "y"
+        return
+    assert (entry.name, entry.dtype, entry.shape) == ("decode", 4, (None, None, None, 3))
+    assert "TensorListFromTensor" not in found.ops
+    assert {"GatherV2", "Shape"} <= set(found.ops)
+
+
 @pytest.mark.parametrize("inside", [True, False])
 def test_what_a_loop_has_collected(inside: bool) -> None:
     """Where decoders run in the loop it begins with numbers; where a loop only works on data these are the input."""

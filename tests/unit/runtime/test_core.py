@@ -76,6 +76,7 @@ _CORE = (
     "executor",
     "budget",
     "extent",
+    "work",
     "net",
     "feeds",
     "__init__",
