@@ -36,6 +36,7 @@ def load(
     native: bool = True,
     most_bytes: int | None = None,
     most_steps: int | None = None,
+    most_operations: int | None = None,
 ) -> Net:
     """Load the model in a bundle.
 
@@ -60,6 +61,8 @@ def load(
         most_bytes: What the results of one call may take at a time; the default is 256 MiB and 64 times the bytes of
             inputs and weights.
         most_steps: Steps of all loops in one call together; the default is 262,144.
+        most_operations: Computing of one call, in multiplications that are added up; the default is 2**35 and 65,536
+            times the bytes of inputs and weights.
 
     Returns:
         The model, ready to run.
@@ -68,7 +71,7 @@ def load(
         BundleError: Why it can't be used; or the ONNX file beside it is of another export.
         ValueError: For another accuracy, less than one thread, or tuning what isn't a file.
     """
-    limits = Limits(most_bytes, most_steps)
+    limits = Limits(most_bytes, most_steps, most_operations)
     engine = None if plain or accuracy == "plain" else _engine()
     if engine is None:
         bundle = read(source)
