@@ -14,7 +14,7 @@ import onnx_ir as ir
 from exporter.errors import FormatError, MissingError, UsageError
 from exporter.formats.records import Array
 from exporter.verify.exercise import InputUse, exercise
-from runtime.files import PIXELS
+from runtime.tools.files import PIXELS
 
 __all__ = ["Images", "image_files", "read_images"]
 
