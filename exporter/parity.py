@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -113,13 +113,16 @@ def _verify(
     if reference is not None and against is None:
         raise UsageError("--reference needs the source", hint="Give it with --against")
     if makers is not None:
+        engines = makers(*_names(onnx_path, npz_path))
+        if recorded is None and reference is None and against is not None:
+            options = _options(onnx_path, npz_path, arch)
+            unfolded = unfold(against, graph=graph, options=options)
+            own, origin = UnfoldedModel(unfolded.model), _origin(against, unfolded)
+            return _against(onnx_path, npz_path, own, origin, arrays, options, allowance, sites=False, makers=engines)
         known = recorded or (
-            _tensorflow(against, graph, onnx_path, npz_path, arch)
-            if reference is not None
-            else _truth(against, graph, onnx_path, npz_path, arch)
+            _tensorflow(against, graph, onnx_path, npz_path, arch) if reference is not None else _examples(npz_path)
         )
-        names = _names(onnx_path, npz_path)
-        return verify_files(None, None, known, None if recorded is not None else arrays, makers=makers(*names))
+        return verify_files(None, None, known, None if recorded is not None else arrays, makers=engines)
     if recorded is not None and not sites:
         return verify_files(onnx_path, npz_path, recorded)
     if against is None and arrays is not None:
@@ -128,7 +131,7 @@ def _verify(
             hint="Add the recorded outputs to it, or give the source with --against",
         )
     if against is None:
-        return verify_files(onnx_path, npz_path, _truth(None, graph, onnx_path, npz_path, arch), None)
+        return verify_files(onnx_path, npz_path, _examples(npz_path), None)
     inputs = recorded.references[0].inputs if recorded is not None else arrays
     options = _options(onnx_path, npz_path, arch)
     judge = None if reference is None else reference_of(against, graph, options)
@@ -147,16 +150,18 @@ def _against(
     allowance: Allowance,
     *,
     sites: bool,
+    makers: Sequence[Callable[[], Engine]] = (),
 ) -> Verdict:
-    """Compares with a source, layer by layer, and perhaps batch norm by batch norm."""
+    """Compares with a source, layer by layer, and perhaps batch norm by batch norm; with makers only what they make."""
     model, taken_back = truth.model, _taken_back(onnx_path, npz_path)
     fold = options.fold and not (taken_back and taken_back >= {*affine_sources(model)})
+    files = (None, None) if makers else (onnx_path, npz_path)
     if options.weights == "float16":
         rounded = _rounded(model, taken_back, fold=fold)
-        return replace(verify_files(onnx_path, npz_path, rounded, inputs), origin=origin)
+        return replace(verify_files(*files, rounded, inputs, makers=makers), origin=origin)
     known = _site_truths(model, inputs) if sites else None
     verdict = verify_layers(
-        onnx_path, npz_path, truth, inputs, fold=fold, kept=taken_back, origin=origin, allowance=allowance
+        *files, truth, inputs, fold=fold, kept=taken_back, origin=origin, makers=makers, allowance=allowance
     )
     if known is None or verdict.problems:
         return verdict
@@ -216,12 +221,13 @@ def _programs(path: Path) -> _Makers | None:
         return lambda inputs, outputs: [partial(python_engine, path, outputs)]
     if path.is_dir() and path.name.endswith("_c"):
         return lambda inputs, outputs: [
-            partial(c_engine, path, inputs, outputs, flags=flags, name=f"{path.name}, {flags}") for flags in _FLAGS
+            partial(c_engine, path, inputs, outputs, flags=flags, name=f"{path.name}, {flags.removesuffix(' -DTRACE')}")
+            for flags in _FLAGS
         ]
     return None
 
 
-_FLAGS = ("-O3 -march=native", "-O0 -fsanitize=address,undefined -fno-sanitize-recover=all")
+_FLAGS = ("-O3 -march=native -DTRACE", "-O0 -fsanitize=address,undefined -fno-sanitize-recover=all")
 
 
 def _beside(program: Path) -> tuple[Path | None, Path | None]:
@@ -251,15 +257,8 @@ def _pair(model: Path) -> tuple[Path | None, Path | None]:
     return model, (beside if beside.is_file() else None)
 
 
-def _truth(
-    against: Path | None, graph: Path | None, onnx_path: Path | None, npz_path: Path | None, arch: str | None
-) -> Truth:
-    if against is not None:
-        options = _options(onnx_path, npz_path, arch)
-        model = unfold(against, graph=graph, options=options).model
-        if options.weights == "float16":
-            return _rounded(model, _taken_back(onnx_path, npz_path), fold=options.fold)
-        return UnfoldedModel(model)
+def _examples(npz_path: Path | None) -> Recorded:
+    """What was stored at export."""
     if npz_path is None:
         raise UsageError("there is nothing to compare with", hint="Give the source with --against, or --data")
     return recorded_in_bundle(npz_path)

@@ -16,9 +16,9 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from runtime.errors import FAILURES, InputError, NetError
-from runtime.files import PIXELS, read_feeds, summary, write_arrays
 from runtime.kernels.base import Array
 from runtime.net import Net, load
+from runtime.tools.files import PIXELS, read_feeds, summary, write_arrays
 
 __all__ = ["main"]
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from runtime.budget import Limits
 from runtime.bundle import Bundle, Probe, Source, read
-from runtime.describe import Step, example, steps, table
 from runtime.document import Value
 from runtime.executor import Executor, Plain
 from runtime.feeds import converted, in_order
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from runtime.engine.executor import Compiled
     from runtime.engine.profile import Row
     from runtime.native.executor import Native
+    from runtime.tools.describe import Step
 
 __all__ = ["Deviation", "Net", "load"]
 
@@ -196,12 +196,16 @@ class Net:
         Raises:
             InputError: As for `run`; or no probe tells the rank of an input.
         """
+        from runtime.tools.describe import example, steps
+
         given = example(self._bundle) if feeds is None else feeds
         arrays = converted(self.inputs, in_order(self.inputs, given))
         return steps(self._bundle, dict(zip((value.name for value in self.inputs), arrays)))
 
     def describe(self, feeds: Mapping[str, Any] | None = None) -> str:
         """Return `steps` as a table: multiply-adds, bytes, shapes and formulas."""
+        from runtime.tools.describe import table
+
         return table(self.steps(feeds))
 
     def __reduce__(self) -> str | tuple[Any, ...]:

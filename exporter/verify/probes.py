@@ -64,16 +64,19 @@ def example(model: ir.Model, budget: int = BUDGET) -> Reference | NoExample:
     """
     try:
         specs = specs_of(model)
+    except (UsageError, *FAILURES):
+        return "no inputs"
+    if any(spec.role == "text" for spec in specs):
+        return "no inputs"
+    try:
         batch = _batch(model, specs, budget)
         if batch is None:
             return "too large"
         meter = Meter(MOST_OPERATIONS * max(budget // BUDGET, 1))
         feeds = exercise(model, batch=batch, count=1, work=budget // 2, meter=meter).sets[0].feeds
-    except UsageError:  # no inputs can be made up, as for a table whose rows are few
-        return "no inputs"
     except LimitError:
         return "too large"
-    except FAILURES:
+    except (UsageError, *FAILURES):  # none of the sizes and values that were tried do, as for a table of few rows
         return "fails"
     try:
         with warnings.catch_warnings():
