@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from exporter.report import Report
 from exporter.verify.allowance import Allowance, stage
 from exporter.verify.cost import operations, sizes_in
 from exporter.verify.dependence import independent
+from exporter.verify.engines import Engine
 from exporter.verify.exercise import exercise
 from exporter.verify.files import verify_references
 from exporter.verify.layers import in_front, judged, locate_layers
@@ -38,6 +39,7 @@ def verify_layers(
     fold: bool,
     kept: Collection[str] = (),
     origin: Report | None = None,
+    makers: Sequence[Callable[[], Engine]] = (),
     allowance: Allowance | None = None,
 ) -> Verdict:
     """Compares the outputs of files and all results inside that have a counterpart in the unfolded model.
@@ -51,6 +53,7 @@ def verify_layers(
         fold: Whether the files were exported with folding.
         kept: The sources of folds that the export has taken back.
         origin: What there is to say of the source; the folds are added to it.
+        makers: Make other engines, whose outputs are compared, too, and what they give of the results inside.
         allowance: How long it may take; the outputs and layers of the first engine are compared in any case.
 
     Raises:
@@ -83,6 +86,7 @@ def verify_layers(
         given=data is not None,
         layers=layers,
         wide=work <= _MUCH,
+        makers=makers,
         allowance=allowance,
     )
     stage("finding out what would have been noticed")

@@ -13,6 +13,7 @@ __all__ = [
     "LOSS_ARITHMETIC",
     "NO_VALUE",
     "PLACEHOLDERS",
+    "PYTHON_CALLS",
 ]
 
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
@@ -56,6 +57,9 @@ DATA_SOURCES = frozenset(
     }
 )
 """Ops whose results come from outside of what a graph can compute."""
+
+PYTHON_CALLS = frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless"})
+"""Ops that call back into the Python program that made the graph."""
 
 LAYER_OPS = frozenset(
     {

@@ -41,6 +41,7 @@ class Engine:
         name: What it is, for people.
         outputs: The names of the outputs.
         run: All outputs; EngineError if it fails.
+        traces: Whether `run` gives results inside of the model, too.
         channels_last: Whether all results inside are laid out as in TensorFlow.
         input_shapes: Of an ONNX file, its inputs' sizes by name; what is no number is open.
         output_shapes: The same of its outputs.
@@ -50,6 +51,7 @@ class Engine:
     outputs: tuple[str, ...]
     run: Callable[[Feeds], dict[str, Array]]
     channels_last: bool = False
+    traces: bool = False
     input_shapes: Mapping[str, Sequence[object]] = field(default_factory=dict)
     output_shapes: Mapping[str, Sequence[object]] = field(default_factory=dict)
 

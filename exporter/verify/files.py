@@ -102,6 +102,9 @@ def verify_references(
     if layers and engines and onnx_path is not None:
         with suppress(EngineError):
             inside += check_layers(engines[0], layers, references, (engines[0].run(one.inputs) for one in references))
+    for tracing in (engine for engine in engines if layers and engine.traces):
+        with suppress(EngineError):
+            inside += check_layers(tracing, layers, references, (tracing.run(one.inputs) for one in references))
     for name, make in _inner_engines(onnx_path, npz_path, also, wide) if layers else ():
         stage(f"comparing the layers of {name}")
         with suppress(EngineError):  # what can't give its inner results has been judged by its outputs
@@ -203,7 +206,8 @@ def _engines(
             continue
         stage(f"loading {name}")
         try:
-            engines.append(make())
+            made = make()
+            engines.append(_remembering(made) if made.traces else made)
         except EngineError as failure:
             problems.append(str(failure))
     return engines, problems
