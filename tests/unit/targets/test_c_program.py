@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +223,12 @@ def test_a_chain_takes_no_more_than_its_largest_pair() -> None:
         for b in buffers:
             apart = a.last < b.first or b.last < a.first or a is b
             assert apart or a.offset + a.room <= b.offset or b.offset + b.room <= a.offset
+
+
+def test_what_the_largest_first_leaves_open_is_filled() -> None:
+    """Four buffers that need 112 floats if the largest is placed first, and 96 if another gives way."""
+    buffers = [Buffer(size, first=a, last=b) for size, a, b in ((32, 0, 3), (48, 1, 2), (64, 5, 8), (32, 3, 5))]
+    assert place(buffers) == (96, 96)
+    for a, b in combinations(buffers, 2):
+        apart = a.last < b.first or b.last < a.first
+        assert apart or a.offset + a.room <= b.offset or b.offset + b.room <= a.offset
