@@ -208,6 +208,13 @@ class Net:
 
         return table(self.steps(feeds))
 
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Refuse to be pickled or copied: workers and mapped files aren't to be had in another process."""
+        raise TypeError(
+            "a Net can't be pickled or copied: it holds worker processes and an open file. Pass the bundle's path, or "
+            "its bytes, and call runtime.load there; threads may share a Net"
+        )
+
     @property
     def arrays(self) -> Mapping[str, Array]:
         """The weights by name."""
