@@ -8,7 +8,7 @@ from exporter.decisions import Reason
 from exporter.inference.ends import End, EndSearch
 from exporter.inference.groups import LAYER_OPS
 from exporter.inference.loops import COLLECTORS
-from exporter.inference.markers import COSMETIC, LOOP_RESULT, LOOP_STATE, loop_of
+from exporter.inference.markers import COSMETIC, LOOP_RESULT, LOOP_STATE, behind, loop_of
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
 from exporter.sources.model import VARIABLE_OPS
@@ -60,7 +60,7 @@ def _is_named(rewriter: Rewriter, ref: Ref) -> bool:
     node = rewriter.producer(ref)
     if node.op != "Identity" or node.attribute("loop") is not None:
         return False
-    return rewriter.producer(rewriter.inputs(node)[0]).op in COLLECTORS
+    return rewriter.node(behind(rewriter, ref).node).op in COLLECTORS
 
 
 def _is_trial(rewriter: Rewriter, end: End, others: Sequence[End]) -> bool:
