@@ -396,9 +396,9 @@ def inspect(
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    metavar="X.npz",
+    metavar="X.npz|X.npy|FOLDER",
     show_default="random inputs that exercise the model",
-    help="Inputs, and perhaps recorded outputs.",
+    help="Inputs, and perhaps recorded outputs; or a folder of images.",
 )
 @click.option(
     "--reference",
@@ -413,6 +413,7 @@ def inspect(
     show_default="off",
     help="Check each batch norm's result by itself, too (with --against).",
 )
+@click.option("--budget", type=float, metavar="SECONDS", show_default="none", help="After that, leave out the rest.")
 @report_option
 @click.option("--json", "as_json", is_flag=True, show_default="off", help="Print the verdict as JSON.")
 @_talk
@@ -426,6 +427,7 @@ def verify(
     reference: Literal["tensorflow"] | None,
     arch: str | None,
     sites: bool,
+    budget: float | None,
     as_json: bool,
 ) -> None:
     """Check MODEL (.onnx, .npz or both): onnxruntime and the NumPy runtime against the truth.
@@ -437,8 +439,11 @@ def verify(
     """
     check_report(context, model, against, graph, data)
     from exporter.parity import verify_model
+    from exporter.progress import shown_progress
 
-    verdict = verify_model(model, against=against, graph=graph, data=data, reference=reference, arch=arch, sites=sites)
+    given = {"against": against, "graph": graph, "data": data}
+    with shown_progress(wanted=context.meta.get(_DETAIL, 0) >= 0):
+        verdict = verify_model(model, **given, arch=arch, reference=reference, sites=sites, budget=budget)
     write_asked_report(context, verdict)
     if as_json:
         _print_json(verdict.to_json())

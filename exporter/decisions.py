@@ -73,6 +73,10 @@ class Reason(StrEnum):
     UNTRAINED_COPY = auto()
     SINGLE_SAMPLE = auto()
     ADVERSARIAL_ONLY = auto()
+    ADVERSARIAL_FOR = auto()
+    COPY_OF_TRAINED = auto()
+    AFTER_SCORES = auto()
+    INNER = auto()
     OTHER_INPUTS = auto()
     PIECE = auto()
     LOGITS = auto()
@@ -208,6 +212,10 @@ _WORDS: Mapping[Reason, str] = {
     Reason.UNTRAINED_COPY: "training doesn't use it, and its weights are a part of those of {result}",
     Reason.SINGLE_SAMPLE: "one sample of an inner result, which nothing uses",
     Reason.ADVERSARIAL_ONLY: "adversarial training alone uses it, and there is a result beside it",
+    Reason.ADVERSARIAL_FOR: "adversarial training alone uses it; {result} is what it trains",
+    Reason.COPY_OF_TRAINED: "a copy of trained weights computes it, and only a loss uses it",
+    Reason.AFTER_SCORES: "only a loss uses it, which compares it with scores that labels pick",
+    Reason.INNER: "a loss reads it on the way to {result}",
     Reason.OTHER_INPUTS: "only a loss uses it, and it depends on other inputs than the results",
     Reason.PIECE: "a piece of {result} that only a loss reads",
     Reason.LOGITS: "the logits of {result}, which the loss starts from",

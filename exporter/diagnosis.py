@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from exporter.report import BatchNorm, NormStatistics
 
-__all__ = ["NormValues", "diagnose", "with_statistics"]
+__all__ = ["NormValues", "diagnose", "median", "with_statistics"]
 
 AMPLIFICATION = 1000.0
 """A channel whose input is multiplied by more than this passes on noise, or a training that has collapsed."""
@@ -59,11 +59,17 @@ def with_statistics(
     )
 
 
+def median(numbers: npt.NDArray[np.floating]) -> float:
+    """Return the middle of finite numbers, one at least; NumPy's own function imports all of its masked arrays."""
+    ordered = np.sort(numbers, axis=None)
+    return float(np.mean(ordered[(ordered.size - 1) // 2 : ordered.size // 2 + 1]))
+
+
 def _measured(norm: NormValues, steps: int | None) -> NormStatistics:
     variance = np.asarray(norm.variance, np.float64)
     return NormStatistics(
         float(variance.min()),
-        float(np.median(variance)),
+        median(variance),
         float(variance.max()),
         int(np.count_nonzero(_dead(norm))),
         int(np.count_nonzero(_loud(norm))),

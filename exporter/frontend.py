@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import onnx_ir as ir
 
@@ -21,9 +22,8 @@ from exporter.ir import edit
 from exporter.ir.roots import check_roots
 from exporter.passes.widen import widen
 from exporter.report import BatchNorm
-from exporter.sources.detect import open_source
+from exporter.sources import KerasSource, open_source
 from exporter.sources.keras_custom import Custom
-from exporter.sources.keras_files import KerasSource, is_keras, open_keras
 from exporter.sources.model import SourceModel
 
 __all__ = ["Unfolded", "custom_names_of", "unfold"]
@@ -88,11 +88,27 @@ _WIDENED = {
 
 
 def _lowered(path: Path, graph: Path | None, options: Options) -> Unfolded:
-    if is_keras(path, graph):
-        return _from_keras(open_keras(path, graph_file=graph, custom=custom_names_of(options)), options)
+    if options.arch is None:
+        return _opened(path, graph, options)
+    from exporter.zoo.user_file import is_file_name, keras_configuration
+
+    written = keras_configuration(options.arch) if is_file_name(options.arch) else None
+    if written is None:
+        return _opened(path, graph, options)
+    if graph is not None:
+        raise UsageError("--graph and --arch both say what the model is", hint="Leave one of them out")
+    with TemporaryDirectory() as folder:
+        config = Path(folder) / "model.json"
+        config.write_text(written)
+        return _opened(path, config, replace(options, arch=None))
+
+
+def _opened(path: Path, graph: Path | None, options: Options) -> Unfolded:
+    source = open_source(path, graph, custom_names_of(options))
+    if isinstance(source, KerasSource):
+        return _from_keras(source, options)
     if options.custom:
         raise UsageError("--custom is for configurations of Keras; this is none", hint="Leave it out")
-    source = open_source(path, graph_file=graph)
     if source.graph is None:
         return _from_weights(source, options)
     if options.arch or options.include_preprocessing:

@@ -15,8 +15,7 @@ from exporter.formats.records import TensorStore
 from exporter.frontend import Unfolded, custom_names_of, unfold
 from exporter.inference.options import Options
 from exporter.report import BatchNorm, TensorSpec
-from exporter.sources.detect import open_source
-from exporter.sources.keras_files import KerasSource, is_keras, open_keras
+from exporter.sources import open_source
 from exporter.sources.model import SourceModel
 from exporter.specs import tensor_specs
 from exporter.zoo.leftovers import AVERAGED, is_slot
@@ -104,13 +103,7 @@ def inspect_source(path: Path, *, graph: Path | None = None, options: Options | 
     Raises:
         SourceError: It can't even be opened.
     """
-    source: SourceModel | KerasSource
-    custom = custom_names_of(options or Options())
-    source = (
-        open_keras(path, graph_file=graph, custom=custom)
-        if is_keras(path, graph)
-        else open_source(path, graph_file=graph)
-    )
+    source = open_source(path, graph, custom_names_of(options or Options()))
     tensors = _tensors(source.store) if source.store is not None else ()
     try:
         unfolded = unfold(path, graph=graph, options=options)

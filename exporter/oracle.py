@@ -20,7 +20,7 @@ from exporter.inference.inline import CALLS
 from exporter.inference.options import Options
 from exporter.keras_oracle import keras_reference
 from exporter.sources.checkpoint import locate
-from exporter.sources.keras_files import is_keras
+from exporter.sources.keras_source import is_keras
 from exporter.sources.saved_model import SERVE, is_saved_model
 from exporter.verify.truth import Computed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -14,11 +14,12 @@ import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
 
-from exporter.arrays import named, read_arrays
+from exporter.arrays import named, read_data
 from exporter.errors import CorruptError, FormatError, MissingError, UsageError
 from exporter.foreign import on_foreign_data
 from exporter.formats.records import Array
 from exporter.frontend import Unfolded, unfold
+from exporter.images import Images, image_files, read_images
 from exporter.inference.options import STORED_AS, TAKEN_BACK, Options
 from exporter.layerwise import verify_layers
 from exporter.oracle import reference_of
@@ -29,14 +30,16 @@ from exporter.report import FileUsed, Report
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.onnx_file import data_files
+from exporter.verify.allowance import Allowance, stage
 from exporter.verify.engines import Engine, EngineError
 from exporter.verify.exercise import exercise
 from exporter.verify.files import verify_files
+from exporter.verify.onnx_head import onnx_head
 from exporter.verify.pairs import check_data, check_together
 from exporter.verify.programs import c_engine, python_engine
 from exporter.verify.reference import Reference
 from exporter.verify.sites import Truths, check_sites, locate, truths
-from exporter.verify.truth import Computed, Recorded, Truth, UnfoldedModel, recorded_in_bundle
+from exporter.verify.truth import Computed, Recorded, UnfoldedModel, recorded_in_bundle
 from exporter.verify.verdict import Verdict
 from exporter.zoo.user_file import is_file_name
 
@@ -53,6 +56,7 @@ def verify_model(
     reference: Literal["tensorflow"] | None = None,
     arch: str | None = None,
     sites: bool = False,
+    budget: float | None = None,
 ) -> Verdict:
     """Runs exported files and compares their outputs with a truth.
 
@@ -62,15 +66,19 @@ def verify_model(
         against: The source it was exported from: the unfolded model in float64 is the truth.
         graph: The source's graph, if it isn't beside it.
         reference: "tensorflow" lets TensorFlow run the source (`against`) and be the truth.
-        data: An .npz with inputs, and perhaps recorded outputs, which are the truth then.
+        data: An .npz with inputs, and perhaps recorded outputs, which are the truth then; for a model of one input also
+            an .npy, or a folder of images.
         arch: The architecture that it was exported with, if that is in a file of the user's own.
         sites: Also compare the result of each batch norm by itself, which says where a difference begins; `against` it
             takes, and is the truth.
+        budget: Seconds that it may take, more or less: when they are over, what is less telling is left out, and said.
 
     Raises:
         ExportError: Its subclasses; a verdict that says no isn't an error.
     """
-    verdict = _verify(Path(model), _path(against), _path(graph), _path(data), reference, arch, sites=sites)
+    verdict = _verify(
+        Path(model), _path(against), _path(graph), _path(data), reference, arch, Allowance(budget), sites=sites
+    )
     return replace(verdict, read=tuple(_read(Path(model), _path(against), _path(graph), _path(data))))
 
 
@@ -81,9 +89,11 @@ def _verify(
     data: Path | None,
     reference: Literal["tensorflow"] | None,
     arch: str | None,
+    allowance: Allowance,
     *,
     sites: bool,
 ) -> Verdict:
+    stage("reading the files")
     makers = _programs(model)
     onnx_path, npz_path = _pair(model) if makers is None else _beside(model)
     if graph is not None and against is None:
@@ -95,7 +105,10 @@ def _verify(
         raise UsageError("--sites compares with the unfolded model", hint="Give the source with --against")
     if sites or reference is not None:
         _refuse_rounded(_stored(onnx_path, npz_path), "--sites" if sites else "--reference")
-    arrays = None if data is None else read_arrays(data)
+    folder = data if data is not None and data.is_dir() else None
+    if folder is not None and (against is None or makers is not None):
+        raise UsageError(f"--data {folder}: images have no outputs", hint="Give the source, too, with --against")
+    arrays = None if data is None or folder is not None else read_data(data, _names(onnx_path, npz_path)[0])
     recorded = None if arrays is None else _recorded(arrays, onnx_path, npz_path)
     if recorded is not None and reference is not None:
         raise UsageError(
@@ -104,29 +117,32 @@ def _verify(
         )
     if reference is not None and against is None:
         raise UsageError("--reference needs the source", hint="Give it with --against")
-    if makers is not None:
-        known = recorded or (
-            _tensorflow(against, graph, onnx_path, npz_path, arch)
-            if reference is not None
-            else _truth(against, graph, onnx_path, npz_path, arch)
-        )
-        names = _names(onnx_path, npz_path)
-        return verify_files(None, None, known, None if recorded is not None else arrays, makers=makers(*names))
+    engines = () if makers is None else makers(*_names(onnx_path, npz_path))
+    files = (onnx_path, npz_path) if makers is None else (None, None)
+    sites = sites and makers is None
     if recorded is not None and not sites:
-        return verify_files(onnx_path, npz_path, recorded)
+        return verify_files(*files, recorded, makers=engines)
     if against is None and arrays is not None:
         raise UsageError(
             "--data has inputs alone, and nothing to compare the outputs with",
             hint="Add the recorded outputs to it, or give the source with --against",
         )
     if against is None:
-        return verify_files(onnx_path, npz_path, _truth(None, graph, onnx_path, npz_path, arch), None)
+        return verify_files(*files, _examples(npz_path), makers=engines)
     inputs = recorded.references[0].inputs if recorded is not None else arrays
     options = _options(onnx_path, npz_path, arch)
     judge = None if reference is None else reference_of(against, graph, options)
     unfolded = unfold(against, graph=graph, options=options)
     truth = UnfoldedModel(unfolded.model) if judge is None else judge(unfolded)
-    return _against(onnx_path, npz_path, truth, _origin(against, unfolded), inputs, options, sites=sites)
+    images = None if folder is None else read_images(folder, unfolded.model)
+    given, origin = inputs if images is None else images.feeds, _origin(against, unfolded)
+    verdict = _against(onnx_path, npz_path, truth, origin, given, options, allowance, sites=sites, makers=engines)
+    return verdict if images is None else replace(verdict, remarks=(*verdict.remarks, _told(images)))
+
+
+def _told(images: Images) -> str:
+    told = "" if images.told else ", a range that the model doesn't tell; others can be given as an .npz"
+    return f"{len(images.files)} images were fed, with pixels of {images.pixels}{told}"
 
 
 def _against(
@@ -136,17 +152,22 @@ def _against(
     origin: Report,
     inputs: Mapping[str, Array] | None,
     options: Options,
+    allowance: Allowance,
     *,
     sites: bool,
+    makers: Sequence[Callable[[], Engine]] = (),
 ) -> Verdict:
-    """Compares with a source, layer by layer, and perhaps batch norm by batch norm."""
+    """Compares with a source, layer by layer, and perhaps batch norm by batch norm; with makers only what they make."""
     model, taken_back = truth.model, _taken_back(onnx_path, npz_path)
     fold = options.fold and not (taken_back and taken_back >= {*affine_sources(model)})
+    files = (None, None) if makers else (onnx_path, npz_path)
     if options.weights == "float16":
         rounded = _rounded(model, taken_back, fold=fold)
-        return replace(verify_files(onnx_path, npz_path, rounded, inputs), origin=origin)
+        return replace(verify_files(*files, rounded, inputs, makers=makers), origin=origin)
     known = _site_truths(model, inputs) if sites else None
-    verdict = verify_layers(onnx_path, npz_path, truth, inputs, fold=fold, kept=taken_back, origin=origin)
+    verdict = verify_layers(
+        *files, truth, inputs, fold=fold, kept=taken_back, origin=origin, makers=makers, allowance=allowance
+    )
     if known is None or verdict.problems:
         return verdict
     try:  # the model has gone through the passes by now
@@ -192,8 +213,8 @@ def _read(model: Path, against: Path | None, graph: Path | None, data: Path | No
         yield from (FileUsed("source", str(file)) for file in source_files(against))
     if graph is not None:
         yield FileUsed("graph", str(graph))
-    if data is not None and data.is_file():
-        yield FileUsed("data", str(data))
+    if data is not None:
+        yield from (FileUsed("data", str(file)) for file in (image_files(data) if data.is_dir() else [data]))
 
 
 _Makers = Callable[[list[str], list[str]], list[Callable[[], Engine]]]
@@ -205,12 +226,13 @@ def _programs(path: Path) -> _Makers | None:
         return lambda inputs, outputs: [partial(python_engine, path, outputs)]
     if path.is_dir() and path.name.endswith("_c"):
         return lambda inputs, outputs: [
-            partial(c_engine, path, inputs, outputs, flags=flags, name=f"{path.name}, {flags}") for flags in _FLAGS
+            partial(c_engine, path, inputs, outputs, flags=flags, name=f"{path.name}, {flags.removesuffix(' -DTRACE')}")
+            for flags in _FLAGS
         ]
     return None
 
 
-_FLAGS = ("-O3 -march=native", "-O0 -fsanitize=address,undefined -fno-sanitize-recover=all")
+_FLAGS = ("-O3 -march=native -DTRACE", "-O0 -fsanitize=address,undefined -fno-sanitize-recover=all")
 
 
 def _beside(program: Path) -> tuple[Path | None, Path | None]:
@@ -240,15 +262,8 @@ def _pair(model: Path) -> tuple[Path | None, Path | None]:
     return model, (beside if beside.is_file() else None)
 
 
-def _truth(
-    against: Path | None, graph: Path | None, onnx_path: Path | None, npz_path: Path | None, arch: str | None
-) -> Truth:
-    if against is not None:
-        options = _options(onnx_path, npz_path, arch)
-        model = unfold(against, graph=graph, options=options).model
-        if options.weights == "float16":
-            return _rounded(model, _taken_back(onnx_path, npz_path), fold=options.fold)
-        return UnfoldedModel(model)
+def _examples(npz_path: Path | None) -> Recorded:
+    """What was stored at export."""
     if npz_path is None:
         raise UsageError("there is nothing to compare with", hint="Give the source with --against, or --data")
     return recorded_in_bundle(npz_path)
@@ -284,15 +299,6 @@ def _with_architecture(options: Options, arch: str | None) -> Options:
             hint=f"If you trust it, add --arch {options.arch}",
         )
     return options if arch is None else replace(options, arch=arch)
-
-
-def _tensorflow(
-    against: Path | None, graph: Path | None, onnx_path: Path | None, npz_path: Path | None, arch: str | None
-) -> Truth:
-    if against is None:
-        raise UsageError("--reference needs the source", hint="Give it with --against")
-    options = _options(onnx_path, npz_path, arch)
-    return reference_of(against, graph, options)(unfold(against, graph=graph, options=options))
 
 
 def _options(onnx_path: Path | None, npz_path: Path | None, arch: str | None) -> Options:
@@ -333,7 +339,7 @@ def _metadata(onnx_path: Path | None, npz_path: Path | None, key: str) -> str | 
 def _onnx_model(path: Path) -> onnx.ModelProto:
     """The file without the weights that are beside it."""
     try:
-        model = onnx.load(path, load_external_data=False)
+        model = onnx_head(path)
     except DecodeError:
         raise FormatError("it is no ONNX model, or it is cut short").within(f"file {path}") from None
     if not model.graph.output:

@@ -16,9 +16,9 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from runtime.errors import FAILURES, InputError, NetError
-from runtime.files import PIXELS, read_feeds, summary, write_arrays
 from runtime.kernels.base import Array
 from runtime.net import Net, load
+from runtime.tools.files import PIXELS, read_feeds, summary, write_arrays
 
 __all__ = ["main"]
 
@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m runti
             accuracy=options.accuracy,
             threads=options.threads,
             plain=options.plain,
+            most_bytes=options.most_bytes,
+            most_steps=options.most_steps,
+            most_operations=options.most_operations,
             native=not options.no_native,
         )
         if options.profile:
@@ -140,6 +143,12 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-native", action="store_true", help="don't run by a library that was built")
     parser.add_argument("--accuracy", choices=("standard", "strict", "fast", "plain"), default="standard")
     parser.add_argument("--threads", type=_positive, metavar="N", help="default: as suits the machine")
+    _add_limits(parser)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    for what in ("bytes", "steps", "operations"):
+        parser.add_argument(f"--most-{what}", type=_positive, metavar="N", help="see runtime.load")
 
 
 def _positive(text: str) -> int:

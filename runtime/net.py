@@ -12,7 +12,6 @@ import numpy as np
 
 from runtime.budget import Limits
 from runtime.bundle import Bundle, Probe, Source, read
-from runtime.describe import Step, example, steps, table
 from runtime.document import Value
 from runtime.executor import Executor, Plain
 from runtime.feeds import converted, in_order
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from runtime.engine.executor import Compiled
     from runtime.engine.profile import Row
     from runtime.native.executor import Native
+    from runtime.tools.describe import Step
 
 __all__ = ["Deviation", "Net", "load"]
 
@@ -36,6 +36,7 @@ def load(
     native: bool = True,
     most_bytes: int | None = None,
     most_steps: int | None = None,
+    most_operations: int | None = None,
 ) -> Net:
     """Load the model in a bundle.
 
@@ -60,6 +61,8 @@ def load(
         most_bytes: What the results of one call may take at a time; the default is 256 MiB and 64 times the bytes of
             inputs and weights.
         most_steps: Steps of all loops in one call together; the default is 262,144.
+        most_operations: Computing of one call, in multiplications that are added up; the default is 2**35 and 65,536
+            times the bytes of inputs and weights.
 
     Returns:
         The model, ready to run.
@@ -68,7 +71,7 @@ def load(
         BundleError: Why it can't be used; or the ONNX file beside it is of another export.
         ValueError: For another accuracy, less than one thread, or tuning what isn't a file.
     """
-    limits = Limits(most_bytes, most_steps)
+    limits = Limits(most_bytes, most_steps, most_operations)
     engine = None if plain or accuracy == "plain" else _engine()
     if engine is None:
         bundle = read(source)
@@ -193,13 +196,24 @@ class Net:
         Raises:
             InputError: As for `run`; or no probe tells the rank of an input.
         """
+        from runtime.tools.describe import example, steps
+
         given = example(self._bundle) if feeds is None else feeds
         arrays = converted(self.inputs, in_order(self.inputs, given))
         return steps(self._bundle, dict(zip((value.name for value in self.inputs), arrays)))
 
     def describe(self, feeds: Mapping[str, Any] | None = None) -> str:
         """Return `steps` as a table: multiply-adds, bytes, shapes and formulas."""
+        from runtime.tools.describe import table
+
         return table(self.steps(feeds))
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Refuse to be pickled or copied: workers and mapped files aren't to be had in another process."""
+        raise TypeError(
+            "a Net can't be pickled or copied: it holds worker processes and an open file. Pass the bundle's path, or "
+            "its bytes, and call runtime.load there; threads may share a Net"
+        )
 
     @property
     def arrays(self) -> Mapping[str, Array]:

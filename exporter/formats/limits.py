@@ -19,6 +19,7 @@ __all__ = [
     "MAX_SLICE_CELLS",
     "MAX_SNAPPY_RATIO",
     "MAX_STATE_BYTES",
+    "MAX_TEXT_BYTES",
 ]
 
 MAX_KEY_BYTES: Final = 4096
@@ -47,6 +48,9 @@ MAX_PROTO_BYTES: Final = 2**31 - 1
 
 MAX_CONST_BYTES: Final = 2**30
 """One constant of a graph once it is expanded: a stored value may stand for any number of elements."""
+
+MAX_TEXT_BYTES: Final = 16 * 2**20
+"""One constant of strings that is expanded: each is an object of its own, and is written by itself."""
 
 FREE_EXPANSION: Final = 128 * 2**20
 """Bytes that all constants of a graph together, or all data of an HDF5 file, may expand to, however few are stored."""

@@ -110,8 +110,12 @@ def _expand(kind: DataType, count: int, values: Array, limit: int) -> Array:
 
 
 def _check_size(kind: DataType, count: int, values: Array, limit: int) -> None:
-    if count * values.itemsize > limit:
-        found = f"{values.size} values stand for {count} of type {kind.name}, {count * values.itemsize} bytes"
+    size = count * values.itemsize
+    if kind.name == "string":
+        size += count * max(map(len, values), default=0)
+        limit = min(limit, limits.MAX_TEXT_BYTES)
+    if size > limit:
+        found = f"{values.size} values stand for {count} of type {kind.name}, {size} bytes"
         raise LimitError(f"{found}; {limit} are allowed")
 
 

@@ -30,6 +30,7 @@ from exporter.inference.markers import (
 )
 from exporter.inference.ranks import ranks
 from exporter.inference.rewriter import Rewriter
+from exporter.inference.training_groups import made_for_others
 from exporter.inference.watching import Watching
 from exporter.sources.graph import Node, Ref
 
@@ -56,7 +57,8 @@ class End:
         ref: The tensor.
         sources: The inputs that it depends on.
         only_loss: Whether a loss or metric uses it, and nothing else.
-        is_fed: Whether it is fed to layers that see an input directly as well, as a generator's images are.
+        is_fed: Whether it is fed to layers that judge it: ones that see an input directly as well, as a generator's
+            images are, or that another loss trains, as an actor's actions are.
     """
 
     ref: Ref
@@ -75,6 +77,7 @@ class EndSearch(Forward):
     Attributes:
         ranks: Of what layers contribute to, as far as they are known.
         loss: Tells the arithmetic of losses.
+        scores: What labels pick from at which tables are read as well.
         watching: Tells what only looks at the network.
     """
 
@@ -83,6 +86,7 @@ class EndSearch(Forward):
         weighted = [node for node in self.nodes if node.name in self.weighted]
         self.ranks = ranks(rewriter, rewriter.order(Ref(node.name) for node in weighted))
         self.loss = LossArithmetic(rewriter, self.weighted, self.of_labels, self.by_node, self.ranks)
+        self.scores = {self.loss.whole(ref) for refs in self.picked.values() for ref in refs}
         self.watching = Watching(rewriter, weighted, self.by_node, self.gradients)
 
     def ends(self) -> list[End]:
@@ -96,14 +100,19 @@ class EndSearch(Forward):
             if any(user.name in self.forward for user in users) or (not users and self._is_of_loop(node)):
                 continue
             if self.ranks.get(node.name) == 0:
-                starts = self.loss.start(Ref(node.name))
+                starts = {self.loss.whole(self._chosen_from(ref)) for ref in self.loss.start(Ref(node.name))}
                 found.update((ref, True) for ref in sorted(starts - found.keys()) if self.ranks.get(ref.node) != 0)
             elif self._is_result(node, users):
                 for ref in _results(node):
-                    self._add_result(found, ref, bool(users))
+                    measured = node.op in CHOICES and bool(self.by_node.get(node.name))
+                    self._add_result(found, ref, bool(users) or measured)
+                    if not users:
+                        found.update((scores, True) for scores in self._judged_scores(ref) - found.keys())
+        found.update((ref, True) for ref in sorted(self.scores - found.keys()))
         watched = self._measured(self.watching.watched) - found.keys()
         found.update((ref, True) for ref in sorted(watched))
         fed = self._fed_to_shared_layers()
+        fed += [ref for ref in made_for_others(self) if ref not in fed]
         for ref in fed:
             found.setdefault(ref, True)
         inner = self._inner(watched - set(fed), found)
@@ -114,7 +123,8 @@ class EndSearch(Forward):
         """What people look at; where that is a single number, a loss say, what its arithmetic starts from."""
         found: set[Ref] = set()
         for ref in watched:
-            found |= self.loss.start(ref) if self.ranks.get(ref.node) == 0 else {ref}
+            starts = self.loss.start(ref) if self.ranks.get(ref.node) == 0 else {ref}
+            found |= {self._chosen_from(start) for start in starts}
         return found
 
     def _inner(self, watched: Iterable[Ref], ends: Iterable[Ref]) -> set[Ref]:
@@ -132,11 +142,23 @@ class EndSearch(Forward):
         if not only_loss:
             found[ref] = False
             return
-        ref = self._compared(ref)
-        choice = behind(self.rewriter, ref)
-        if self.rewriter.node(choice.node).op in CHOICES:
-            ref = self.loss.plain(self.rewriter.inputs(self.rewriter.node(choice.node))[0])
-        found.setdefault(self.loss.prediction(ref), True)
+        found.setdefault(self.loss.prediction(self._chosen_from(self._compared(ref))), True)
+
+    def _chosen_from(self, ref: Ref) -> Ref:
+        """The scores that a choice is made from; the tensor itself, without a stopped gradient, if it is no choice."""
+        choice = self.rewriter.node(behind(self.rewriter, ref).node)
+        if choice.op in CHOICES:
+            return self.loss.plain(self.rewriter.inputs(choice)[0])
+        while self.rewriter.node(ref.node).op == "StopGradient":
+            ref = self.rewriter.inputs(self.rewriter.node(ref.node))[0]
+        return ref
+
+    def _judged_scores(self, ref: Ref) -> set[Ref]:
+        """The scores that a choice which nothing uses is made from, where a loss reads them too: Q values, logits."""
+        scores = self._chosen_from(ref)
+        users = self.by_node.get(scores.node, ())
+        judged = any(user.name in self.of_labels for user in users)
+        return {scores} if judged and self.rewriter.node(behind(self.rewriter, ref).node).op in CHOICES else set()
 
     def _compared(self, ref: Ref) -> Ref:
         """What metrics compare with a threshold before they look at the labels; the tensor itself if it is no such."""
@@ -195,10 +217,11 @@ class EndSearch(Forward):
         fed: dict[tuple[object, ...], list[Ref]] = {}
         for node in self.nodes:
             if node.op in LAYER_OPS and node.name in self.forward and len(node.inputs) > 1:
-                kernel = variable_behind(self.rewriter, node.inputs[1]) or self._constant(node.inputs[1])
+                kernel = variable_behind(self.rewriter, node.inputs[1]) or self._frozen(node.inputs[1])
                 if kernel is not None:
                     use = (kernel, node.op, node.attribute("transpose_b", False))
-                    fed.setdefault(use, []).append(behind(self.rewriter, node.inputs[0]))
+                    for place, ref in enumerate(self._joined(behind(self.rewriter, node.inputs[0]))):
+                        fed.setdefault((*use, place), []).append(ref)
         found: list[Ref] = []
         for refs in fed.values():
             given = [prepared for prepared in map(self._prepared, refs) if prepared is not None]
@@ -208,10 +231,19 @@ class EndSearch(Forward):
                     found.append(made)
         return found
 
-    def _constant(self, ref: Ref) -> str | None:
-        """The constant that weights are in a frozen network."""
-        ref = behind(self.rewriter, ref)
-        return ref.node if self.rewriter.node(ref.node).op == "Const" else None
+    def _joined(self, ref: Ref) -> list[Ref]:
+        """The tensors that a concatenation joins, as a picture and the one it is made from; else the tensor itself."""
+        node = self.rewriter.node(ref.node)
+        if node.op not in ("Concat", "ConcatV2"):
+            return [ref]
+        inputs = self.rewriter.inputs(node)
+        return [behind(self.rewriter, other) for other in (inputs[1:] if node.op == "Concat" else inputs[:-1])]
+
+    def _frozen(self, ref: Ref) -> tuple[object, ...] | None:
+        """Constant weights: a network that is built twice from arrays has each of them twice."""
+        node = self.rewriter.producer(behind(self.rewriter, ref))
+        value = node.attribute("value") if node.op == "Const" else None
+        return None if value is None else (value.shape, hash(value.tobytes()))
 
     def _prepared(self, ref: Ref) -> list[str] | None:
         """What is done to an input before layers see it, by op types from the last on; None if it is no input."""

@@ -6,10 +6,11 @@ Labels are what feeds losses and metrics but no layer; what depends on them, on 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from exporter.inference.groups import (
     CANDIDATE_SAMPLERS,
+    CROSS_ENTROPIES,
     DATA_SOURCES,
     DECODERS,
     GRADIENT_OPS,
@@ -17,7 +18,7 @@ from exporter.inference.groups import (
     NO_VALUE,
     PLACEHOLDERS,
 )
-from exporter.inference.markers import ASSIGN_OPS, BOOL, SHAPE_OPS, has_computed_default, variable_behind
+from exporter.inference.markers import ASSIGN_OPS, BOOL, SHAPE_OPS, behind, has_computed_default, variable_behind
 from exporter.inference.ranks import hinted_shape
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
@@ -41,6 +42,8 @@ _OF_ANY_SIZE = frozenset(
 )
 """Ops of which the values that they are given say how large the result is."""
 
+
+_TABLES = frozenset({"Gather", "GatherV2", "ResourceGather"})
 _UPDATES = re.compile(r"^(Resource|Sparse)?(Resource)?(Apply|SparseApply|Scatter)")
 _GRADIENT_SCOPE = re.compile(r"(^|/)gradients(_\d+)?/")
 
@@ -60,6 +63,7 @@ class Forward:
         gradients, of_labels, forward, weighted: Names of the nodes of backpropagation, of those that depend on labels,
             of those that depend on inputs alone, and of the last those that layers contribute to.
         sources, reach: All that is fed, labels included; and for each of them the names of what depends on it.
+        picked: What labels at which tables are read as well pick from; for what is no such label, nothing.
         decoders: What turns results into words or boxes, as far as no layer follows.
     """
 
@@ -76,11 +80,14 @@ class Forward:
         self.sources = given or [ref for node in self.nodes for ref in self._source_refs(node)]
         self.reach = {ref: self._closure([node for node, _ in self.users.get(ref, [])]) for ref in self.sources}
         inputs = [ref for ref in self.sources if given or self._is_input(ref)] or self.sources
+        self.picked = {} if given else {ref: self._picked(ref, inputs) for ref in inputs}
+        inputs = [ref for ref in inputs if not self.picked.get(ref)]
         labels = [ref for ref in self._all_sources() if ref not in inputs]
         self.inputs = inputs
         self.of_labels: set[str] = set()
         for ref in labels:
             self.of_labels |= self._closure([node for node, _ in self.users.get(ref, [])])
+        self.of_labels |= self._closure(node for node in self.nodes if node.op in CROSS_ENTROPIES)
         reached: set[str] = set()
         for ref in inputs:
             reached |= self.reach[ref]
@@ -97,7 +104,7 @@ class Forward:
         """Backpropagation's own ops, the second results of losses, and TensorFlow's own scope for gradients."""
         seeds = [node for node in self.nodes if node.op in GRADIENT_OPS or _GRADIENT_SCOPE.search(node.name)]
         for node in self.nodes:
-            if node.op in ("SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits"):
+            if node.op in CROSS_ENTROPIES:
                 seeds += [user for user, _ in self.users.get(Ref(node.name, 1), [])]
         return seeds
 
@@ -147,6 +154,38 @@ class Forward:
         """Whether layers see it, and no loss draws other classes beside those that it names."""
         reached = [self.rewriter.node(name) for name in self.reach[ref]]
         return any(map(self._is_layer, reached)) and not any(node.op in CANDIDATE_SAMPLERS for node in reached)
+
+    def _picked(self, ref: Ref, inputs: Iterable[Ref]) -> set[Ref]:
+        """What a label picks from, where tables are read at it as well: transitions between tags, centres of classes.
+
+        No layer but the tables sees it, and it picks from what other inputs give, or a cross-entropy does; none if it
+        is no such label.
+        """
+        reached = [self.rewriter.node(name) for name in self.reach[ref]]
+        if not all(node.op in _TABLES for node in reached if self._is_layer(node)):
+            return set()
+        results = set[str]().union(*(self.reach[other] for other in inputs if other != ref)) - self.reach[ref]
+        if not any(self._applies_weights(self.rewriter.node(name)) for name in results):
+            return set()
+        return {
+            other
+            for node in reached
+            for other in self._operands(node, self.reach[ref] | {ref.node})
+            if other.node in results
+        }
+
+    def _operands(self, node: Node, labels: Set[str]) -> list[Ref]:
+        """What an op picks from by labels."""
+        inputs = self.rewriter.inputs(node)
+        if node.op in CROSS_ENTROPIES | _TABLES | {"GatherNd"}:
+            return [inputs[0]] if inputs[1].node in labels else []
+        if node.op != "Mul":
+            return []
+        return [
+            other
+            for other, label in (inputs, inputs[::-1])
+            if label.node in labels and self.rewriter.node(behind(self.rewriter, label).node).op == "OneHot"
+        ]
 
     def _is_layer(self, node: Node) -> bool:
         """An op that applies weights; a table of constants (class weights, vocabularies) isn't one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "CANDIDATE_SAMPLERS",
+    "CROSS_ENTROPIES",
     "DATA_SOURCES",
     "DECODERS",
     "GRADIENT_OPS",
@@ -12,6 +13,7 @@ __all__ = [
     "LOSS_ARITHMETIC",
     "NO_VALUE",
     "PLACEHOLDERS",
+    "PYTHON_CALLS",
 ]
 
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
@@ -55,6 +57,9 @@ DATA_SOURCES = frozenset(
     }
 )
 """Ops whose results come from outside of what a graph can compute."""
+
+PYTHON_CALLS = frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless"})
+"""Ops that call back into the Python program that made the graph."""
 
 LAYER_OPS = frozenset(
     {
@@ -148,7 +153,10 @@ CANDIDATE_SAMPLERS = frozenset(
 )
 """Ops that draw classes to tell the labels from; only losses do so."""
 
-LABEL_LOSSES = frozenset({"SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits", "CTCLoss", "L2Loss"})
+CROSS_ENTROPIES = frozenset({"SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits"})
+"""Losses that layers compute nothing with, whether their labels are labels alone or inputs as well."""
+
+LABEL_LOSSES = CROSS_ENTROPIES | {"CTCLoss", "L2Loss"}
 
 LOSS_ARITHMETIC = frozenset(
     {

@@ -9,7 +9,7 @@ from exporter.decisions import Choice, Reason
 from exporter.errors import UnsupportedError, UsageError
 from exporter.inference.batches import batch_size
 from exporter.inference.findings import Findings
-from exporter.inference.groups import DATA_SOURCES, PLACEHOLDERS
+from exporter.inference.groups import DATA_SOURCES, PLACEHOLDERS, PYTHON_CALLS
 from exporter.inference.loops import COLLECTORS
 from exporter.inference.markers import BOOL, RANDOM_OPS, STEPWISE, has_computed_default
 from exporter.inference.model import Input
@@ -87,14 +87,35 @@ def find_inputs(
         raise _randomness(drawn)
     position = {node.name: i for i, node in enumerate(rewriter.graph)}
     needed.sort(key=lambda ref: (position.get(ref.node, len(position)), ref))
-    idle = [str(ref) for ref in given if ref not in needed]
+    idle = [ref for ref in given if ref not in needed]
     if idle:
-        raise UsageError(
-            f"the outputs don't need the input {', '.join(idle)}", hint="Leave it out, or name other outputs"
-        )
+        raise _unneeded(rewriter, idle, needed)
     for ref in needed:
         _warn_of_flag(rewriter.node(ref.node), findings)
     return [_input(rewriter, ref, given.get(ref)) for ref in needed]
+
+
+def _unneeded(rewriter: Rewriter, idle: list[Ref], needed: list[Ref]) -> UsageError | UnsupportedError:
+    """Inputs that the outputs need only through an op that isn't computed, or don't need at all."""
+    for ref in needed:
+        node = rewriter.node(ref.node)
+        behind = {other.name for other in rewriter.order([ref])} - {ref.node}
+        through = [str(other) for other in idle if other.node in behind]
+        if through and node.op in PYTHON_CALLS:
+            return UnsupportedError(
+                f"the outputs need the input {', '.join(through)} only through {node.name} ({node.op}), which is "
+                "Python code that isn't in the file",
+                hint=f"Export what comes after it: --input {ref}",
+            )
+        if through:
+            return UsageError(
+                f"the outputs need the input {', '.join(through)} only through {node.name} ({node.op}), where the data "
+                "of the model begin",
+                hint=f"Name that instead: --input {ref}",
+            )
+    return UsageError(
+        f"the outputs don't need the input {', '.join(map(str, idle))}", hint="Leave it out, or name other outputs"
+    )
 
 
 def _is_source(rewriter: Rewriter, node: Node) -> bool:
@@ -124,9 +145,20 @@ def _warn_of_flag(node: Node, findings: Findings) -> None:
 
 def _input(rewriter: Rewriter, ref: Ref, shape: _Shape) -> Input:
     node = rewriter.node(ref.node)
-    found = _shape(rewriter, node, ref.port) if shape is None else shape
+    known = _shape(rewriter, node, ref.port)
+    if shape is not None and known and len(known) != len(shape):
+        raise _contradiction(ref, shape, known)
+    found = known if shape is None else shape
     written = _batch(rewriter, node, ref.port) if found and found[0] is None else None
     return Input(str(ref), ref, result_type(rewriter, node, ref.port), found, written)
+
+
+def _contradiction(ref: Ref, given: tuple[int | None, ...], known: tuple[int | None, ...]) -> UsageError:
+    sizes, right = (",".join("?" if size is None else str(size) for size in shape) for shape in (given, known))
+    return UsageError(
+        f"--input {ref}={sizes} has {len(given)} sizes, and the graph's {ref} has {len(known)}: {right}",
+        hint=f"Write --input {ref}={right}, with other numbers where they may differ",
+    )
 
 
 def _batch(rewriter: Rewriter, node: Node, port: int) -> int | None:

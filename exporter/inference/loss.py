@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 
-from exporter.inference.groups import LABEL_LOSSES, LOSS_ARITHMETIC
-from exporter.inference.markers import variable_behind
+from exporter.inference.groups import CROSS_ENTROPIES, LABEL_LOSSES, LOSS_ARITHMETIC
+from exporter.inference.markers import BOOL, variable_behind
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
 
 __all__ = ["LossArithmetic"]
 
-_CROSS_ENTROPIES = frozenset({"SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits"})
 _COPIES = frozenset({"Identity", "StopGradient"})
 _PARTS = frozenset({"Unpack", "StridedSlice", "Slice", "Split", "SplitV"})
 _NORMS = frozenset({"Abs", "Square", "SquaredDifference"})
 _VIEWS = _PARTS | {"Reshape", "ExpandDims", "Squeeze", "Transpose"}
 _LOGS = frozenset({"Log", "Log1p", "Softplus"})
 _CLIPS = frozenset({"Maximum", "Minimum", "ClipByValue"})
+_JOINS = frozenset({"Concat", "ConcatV2", "Pack"})
 _HINGES = frozenset({"Relu", "Softplus"})
+_ACTIVATIONS = frozenset({"LogSoftmax", "Relu", "Sigmoid", "Softmax", "Squeeze", "Tanh"})
 
 
 class LossArithmetic:
@@ -53,7 +54,7 @@ class LossArithmetic:
         """
         given = self._rewriter.resolve(ref)
         loss = self._rewriter.node(given.node)
-        if loss.op in _CROSS_ENTROPIES:
+        if loss.op in CROSS_ENTROPIES:
             return self.start(self._rewriter.inputs(loss)[0], views=views)
         ref = self._behind(ref, _COPIES | _VIEWS if views else _COPIES)
         node = self._rewriter.node(ref.node)
@@ -70,7 +71,7 @@ class LossArithmetic:
 
     def _measures(self, node: Node, found: set[Ref]) -> bool:
         """Whether it says how far tensors are apart: a squared difference, or a number for each row of them."""
-        users = self._users.get(node.name, ())
+        users = [user for user in self._users.get(node.name, ()) if user.name in self._weighted | self._of_labels]
         if node.op in _NORMS or (node.op == "Sub" and users and all(user.op in _NORMS for user in users)):
             return True
         rank = self._ranks.get(node.name)
@@ -83,6 +84,8 @@ class LossArithmetic:
             return False
         if node.op in _CLIPS:
             return self._is_before_log(node) or any(self._is_margin(other) for other in inputs)
+        if node.op == "Cast":
+            return bool(node.attribute("SrcT") == BOOL)  # how many are right
         return node.op in LOSS_ARITHMETIC or (node.op in _HINGES and self._is_margin(inputs[0]))
 
     def _is_before_log(self, node: Node, depth: int = 4) -> bool:
@@ -106,7 +109,7 @@ class LossArithmetic:
 
     def prediction(self, ref: Ref) -> Ref:
         """What a loss or metric with labels was given, for a tensor that only such a one uses."""
-        ref = self._unflattened(ref)
+        ref = self.whole(self._unflattened(ref))
         node = self._rewriter.node(ref.node)
         if node.op == "ExpandDims" and self._meets_labels(self._rewriter.inputs(node)[0]):
             ref = self._rewriter.inputs(node)[0]
@@ -114,7 +117,8 @@ class LossArithmetic:
         base = next(iter(bases))
         if len(bases) != 1 or base == ref:
             return ref
-        if self._has_logarithm(ref, base) or self._meets_labels(base) or self._is_distance(ref, base):
+        judged = self._has_logarithm(ref, base) or self._meets_labels(base) or self._is_distance(ref, base)
+        if judged or self.is_joined(base):
             return base
         return ref
 
@@ -133,6 +137,55 @@ class LossArithmetic:
         own = any(data in self._rewriter.inputs(other) for other in shaped)
         folded = len(nodes) > 1 and all(other.inputs or other.op == "Const" for other in nodes)
         return data if own or folded else ref
+
+    def whole(self, ref: Ref) -> Ref:
+        """Before a part is cut out for the loss.
+
+        The last step is left out, as it has no label; all rows are put into one to be picked from; what the network
+        has put together is taken apart again.
+        """
+        node = self._rewriter.node(ref.node)
+        if (
+            node.op in ("StridedSlice", "Slice")
+            and self._rewriter.producer(self._rewriter.inputs(node)[0]).op in _JOINS
+        ):
+            return self._rewriter.inputs(node)[0]
+        if node.op == "StridedSlice" and self._leaves_the_last_out(node):
+            return self._rewriter.inputs(node)[0]
+        if node.op == "Reshape" and self._width(self._rewriter.inputs(node)[0]) > 1:
+            target = self._rewriter.value(self._rewriter.inputs(node)[1])
+            if target is not None and target.reshape(-1).tolist() in ([-1], [-1, 1]):
+                return self._rewriter.inputs(node)[0]
+        return ref
+
+    def is_joined(self, ref: Ref) -> bool:
+        """Whether the network has put it together from results, as boxes from centres and sizes."""
+        node = self._rewriter.producer(ref)
+        return node.op in _JOINS and sum(other.node in self._weighted for other in self._rewriter.inputs(node)) > 1
+
+    def _leaves_the_last_out(self, node: Node) -> bool:
+        """`x[:, :-1]`, of any number of axes."""
+        masks = ("shrink_axis_mask", "new_axis_mask", "ellipsis_mask")
+        if any(node.attribute(mask, 0) for mask in masks):
+            return False
+        values = [self._rewriter.value(ref) for ref in self._rewriter.inputs(node)[1:]]
+        begin, end, strides = (None if value is None else value.reshape(-1).tolist() for value in values)
+        if begin is None or end is None or strides is None or any(step != 1 for step in strides):
+            return False
+        kept, open_ends = node.attribute("begin_mask", 0), node.attribute("end_mask", 0)
+        cut = [axis for axis in range(len(end)) if not open_ends >> axis & 1]
+        whole = all(kept >> axis & 1 or begin[axis] == 0 for axis in range(len(begin)))
+        return whole and len(cut) == 1 and cut[0] > 0 and end[cut[0]] == -1
+
+    def _width(self, ref: Ref, depth: int = 6) -> int:
+        """How many numbers a layer's result has on its last axis, seen through activations; 0 if that isn't known."""
+        node = self._rewriter.producer(ref)
+        variables = [variable_behind(self._rewriter, other) for other in self._rewriter.inputs(node)[1:2]]
+        if variables and variables[0] is not None:
+            shape = self._rewriter.node(variables[0]).attribute("shape")
+            return int(shape[-1]) if isinstance(shape, tuple) and shape and shape[-1] is not None else 0
+        passes = node.op in _ACTIVATIONS | _COPIES and depth
+        return self._width(self._rewriter.inputs(node)[0], depth - 1) if passes else 0
 
     def _between(self, ref: Ref, base: Ref) -> list[Node]:
         return self._rewriter.order([ref], stop=frozenset({base}))

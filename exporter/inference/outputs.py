@@ -14,7 +14,15 @@ from exporter.inference.loop_ends import is_counter, loop_leftovers
 from exporter.inference.markers import RANDOM_OPS, SHAPE_OPS, behind
 from exporter.inference.ranks import hinted_shape
 from exporter.inference.rewriter import Rewriter
-from exporter.inference.strays import dead_ends, joined_pieces, judged_by, shown_images, statistics_ends
+from exporter.inference.strays import (
+    after_scores,
+    copies,
+    dead_ends,
+    joined_pieces,
+    judged_by,
+    shown_images,
+    statistics_ends,
+)
 from exporter.sources.graph import Ref
 
 __all__ = ["find_outputs"]
@@ -92,6 +100,27 @@ def _without_copies(search: EndSearch, ends: list[End], findings: Findings) -> l
     return kept
 
 
+def _without_judges(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
+    """Without adversarial training, where what it trains is there once more by itself: a generator as it is used."""
+    fed = [end for end in ends if end.is_fed]
+    weights = {end: search.weights_before(end.ref) for end in ends if fed}
+    judging = [end for end in ends if any(_feeds(search, other.ref, end.ref) for other in fed)]
+    products = [
+        end
+        for end in ends
+        if not end.only_loss and any(weights[other] and weights[other] <= weights[end] for other in fed)
+        if end not in judging
+    ]
+    if not products:
+        return ends
+    made = set[str]().union(*(weights[end] for end in products))
+    of_judges = set[str]().union(*(weights[end] for end in judging)) - made
+    aside = [end for end in ends if end in fed + judging or (weights[end] and weights[end] <= of_judges)]
+    for end in aside:
+        _set_aside(findings, end, Reason.ADVERSARIAL_FOR, products[0].ref)
+    return [end for end in ends if end not in aside]
+
+
 def _without_samples(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
     """Without single samples cut out of inner results, which nothing uses but perhaps for their shape."""
     kept = []
@@ -115,6 +144,7 @@ def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]
         _set_aside(findings, end, Reason.LOOP_COUNTER)
         ends = [other for other in ends if other is not end]
     ends = _without_strays(search, ends, findings)
+    ends = _without_judges(search, ends, findings)
     ends = _without_samples(search, _without_copies(search, ends, findings), findings)
     results = [end for end in ends if not end.only_loss]
     if results and len({end.sources for end in results}) == 1:
@@ -127,7 +157,7 @@ def _choose(search: EndSearch, ends: list[End], findings: Findings) -> list[Ref]
             if end.only_loss and end.sources != results[0].sources:
                 _set_aside(findings, end, Reason.OTHER_INPUTS)
         ends = [end for end in ends if not end.only_loss or end.sources == results[0].sources]
-    ends = _without_unused_noise(search, ends, findings)
+    ends = _without_unused_noise(search, _without_inner(search, ends, findings), findings)
     ends = _without_auxiliary(search, _without_logits(search, ends, findings), findings)
     ends = _put_together(search, ends, findings)
     if len({end.sources for end in ends}) > 1 or _one_feeds_another(search, ends):
@@ -143,6 +173,8 @@ def _without_strays(search: EndSearch, ends: list[End], findings: Findings) -> l
     """Without statistics, layers that nobody trains, and pictures of what something else uses as numbers."""
     for find, reason in (
         (statistics_ends, Reason.BATCH_STATISTICS_END),
+        (copies, Reason.COPY_OF_TRAINED),
+        (after_scores, Reason.AFTER_SCORES),
         (dead_ends, Reason.NEVER_TRAINED),
         (judged_by, Reason.COMPARED_WITH),
     ):
@@ -170,6 +202,22 @@ def _put_together(search: EndSearch, ends: list[End], findings: Findings) -> lis
     return list(kept.values())
 
 
+def _without_inner(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
+    """Without what a loss reads on the way to a result that nothing uses: boxes before the best are picked."""
+    kept = []
+    for end in ends:
+        made = [o for o in ends if not o.only_loss and o is not end and _feeds(search, end.ref, o.ref)]
+        if made and end.only_loss and not end.is_fed and all(not _is_choice(search, o.ref) for o in made):
+            _set_aside(findings, end, Reason.INNER, made[0].ref)
+        else:
+            kept.append(end)
+    return kept
+
+
+def _is_choice(search: EndSearch, ref: Ref) -> bool:
+    return search.rewriter.node(behind(search.rewriter, ref).node).op in CHOICES
+
+
 def _without_logits(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
     """Without ends that a loss starts from and that another end comes from by activations alone."""
     kept = []
@@ -186,8 +234,10 @@ def _activates(search: EndSearch, logits: Ref, result: Ref) -> bool:
     if search.rewriter.node(result.node).op in CHOICES or logits.node == result.node:
         return False
     needed = {node.name for node in search.rewriter.order([result])}
-    logits = behind(search.rewriter, logits)
-    return logits.node in needed and search.layers_before(logits) == search.layers_before(result)
+    made = behind(search.rewriter, logits)
+    if made == behind(search.rewriter, result):  # views of one tensor: the first gives way
+        return logits.node in needed
+    return made.node in needed and search.layers_before(logits) == search.layers_before(result)
 
 
 def _without_auxiliary(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
@@ -241,9 +291,14 @@ def _list(search: EndSearch, ends: list[End]) -> str:
     shown = []
     weights = {end: _parameters(search, end) for end in ends}
     largest = {end.sources: max(weights[o] for o in ends if o.sources == end.sources) for end in ends}
-    ranked = sorted(
-        ends, key=lambda e: (-largest[e.sources], sorted(e.sources), e.only_loss, -len(search.layers_before(e.ref)))
-    )
+    fed = [end for end in ends if end.is_fed]
+
+    def place(end: End) -> tuple[int, list[Ref], bool, bool, int]:
+        judging = (end.only_loss and not end.is_fed) or any(_feeds(search, other.ref, end.ref) for other in fed)
+        depth = len(search.layers_before(end.ref))
+        return -largest[end.sources], sorted(end.sources), judging, end.only_loss, -depth
+
+    ranked = sorted(ends, key=place)
     for end in ranked[:_LISTED]:
         shape = hinted_shape(search.rewriter.node(end.ref.node), end.ref.port)
         sizes = "" if shape is None else " [" + ", ".join("?" if s is None else str(s) for s in shape) + "]"

@@ -6,16 +6,18 @@ What only losses read is a result as a whole: several pieces of one tensor give 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from exporter.inference.ends import End, EndSearch
 from exporter.inference.groups import LAYER_OPS
 from exporter.inference.markers import (
+    ASSIGN_OPS,
     COSMETIC,
     FUSED_BATCH_NORMS,
     MERGES,
     MOMENTS,
     SWITCHES,
+    VARIABLE_READS,
     behind,
     over_batch,
     variable_behind,
@@ -24,7 +26,7 @@ from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
 from exporter.sources.model import VARIABLE_OPS
 
-__all__ = ["dead_ends", "joined_pieces", "judged_by", "shown_images", "statistics_ends"]
+__all__ = ["after_scores", "copies", "dead_ends", "joined_pieces", "judged_by", "shown_images", "statistics_ends"]
 
 _SUMS = frozenset({"Add", "AddV2", "Sub", "AddN", "Neg"})
 _PRODUCTS = frozenset({"Mul", "RealDiv", "Div", "DivNoNan", "Square", "SquaredDifference"})
@@ -38,6 +40,10 @@ _DISPLAY = _SUMS | _PRODUCTS | {"Cast", "ClipByValue", "Floor", "Identity", "Max
 
 _SCREENS = (4, 17)
 """TensorFlow's type numbers of uint8 and uint16."""
+
+_KERNEL_OPS = LAYER_OPS - FUSED_BATCH_NORMS - {"BiasAdd", "BiasAddV1"}
+
+_STEPS = frozenset({"AssignSub", "AssignSubVariableOp"})
 
 _VIEWS = COSMETIC - {"Identity", "Cast", "StopGradient", "Snapshot"}
 
@@ -116,15 +122,18 @@ def _computes(search: EndSearch, user: Node) -> bool:
 
 
 def dead_ends(search: EndSearch, ends: Iterable[End]) -> list[End]:
-    """Ends with layers of their own that backpropagation never reaches, in a graph that trains all the others."""
-    found = list(ends)
+    """Ends that no gradient gets to, in a graph that trains others: the head of a pretrained network, a spare layer.
+
+    Either their last layers aren't trained, or none of those that they alone have.
+    """
+    found, trained = list(ends), _trained_weights(search)
     weights = {end: search.weights_before(end.ref) for end in found}
     counts = Counter(name for end in found for name in weights[end])
-    trained = _trained_weights(search)
     dead = []
-    for end in found:
+    for end in found if trained & counts.keys() else ():
         own = {name for name in weights[end] if counts[name] == 1}
-        if own and not own & trained and trained & counts.keys() and not end.only_loss:
+        parts = () if end.only_loss else (own, _last_weights(search, end.ref))
+        if any(part and not part & trained for part in parts):
             dead.append(end)
     return dead if len(dead) < len(found) else []
 
@@ -140,22 +149,86 @@ def judged_by(search: EndSearch, ends: Iterable[End]) -> list[End]:
     judges = []
     for end in found:
         weights = search.weights_before(end.ref) - own
-        if end.only_loss and not end.is_fed and not (weights & trained if trained else weights):
+        judging = end.only_loss or (bool(trained) and not _last_weights(search, end.ref))
+        if judging and not end.is_fed and not (weights & trained if trained else weights):
             judges.append(end)
     return judges
 
 
-def _trained_weights(search: EndSearch) -> set[str]:
-    """Variables that a gradient gets to: what an optimiser assigns to, along with a result of backpropagation."""
-    found: set[str] = set()
+def copies(search: EndSearch, ends: Iterable[End]) -> list[End]:
+    """Ends that training compares with and that a copy of trained weights computes: target networks, old policies.
+
+    Averages of weights are copies too, but what they compute is no end of a loss alone.
+    """
+    trained = _trained_weights(search)
+    copied = _copied_weights(search, trained)
+    return [end for end in ends if end.only_loss and not end.is_fed and search.weights_before(end.ref) & copied]
+
+
+def after_scores(search: EndSearch, ends: Iterable[End]) -> list[End]:
+    """Ends of losses that are computed from scores which labels pick from, to normalise them: a CRF's partition."""
+    found = [end for end in ends if end.only_loss and search.scores - {end.ref}] if search.scores else []
+    return [end for end in found if _is_after(search, end.ref)]
+
+
+def _is_after(search: EndSearch, ref: Ref) -> bool:
+    names = {score.node for score in search.scores - {ref}}
+    return any(node.name in names for node in search.rewriter.order([ref]))
+
+
+def _copied_weights(search: EndSearch, trained: Set[str]) -> set[str]:
+    """Variables that no gradient gets to, and that are assigned from ones that gradients get to."""
+    rewriter, found = search.rewriter, set[str]()
     for node in search.nodes:
-        inputs = search.rewriter.inputs(node)
-        if not inputs or not any(ref.node in search.gradients for ref in inputs[1:]):
+        inputs = rewriter.inputs(node) if node.op in ASSIGN_OPS else ()
+        name = variable_behind(rewriter, inputs[0]) if len(inputs) > 1 else None
+        if name is None or name in trained or name in found:
             continue
-        name = variable_behind(search.rewriter, inputs[0])
-        if name is not None and ("Apply" in node.op or "Scatter" in node.op or "Assign" in node.op):
+        made = {other.name for other in rewriter.order([inputs[1]])}
+        if made & trained and not made & (search.gradients | search.forward):
             found.add(name)
     return found
+
+
+def _last_weights(search: EndSearch, ref: Ref) -> set[str]:
+    """The variables of the last layers before a tensor, biases and batch norms with them; none of constants."""
+    rewriter, found, seen, pending = search.rewriter, set[str](), set[str](), [ref]
+    while pending:
+        node = rewriter.producer(pending.pop())
+        if node.name in seen or node.name not in search.weighted:
+            continue
+        seen.add(node.name)
+        found |= {name for other in rewriter.inputs(node) if (name := variable_behind(rewriter, other)) is not None}
+        if node.op not in _KERNEL_OPS:
+            pending += rewriter.inputs(node)
+    return found
+
+
+def _trained_weights(search: EndSearch) -> set[str]:
+    """Variables that a gradient gets to: what an optimiser assigns to, along with a result of backpropagation.
+
+    For the rows of a table it first puts the gradient into variables of its own, and then assigns from those.
+    """
+    rewriter = search.rewriter
+    found: set[str] = set()
+    steps: list[tuple[str, tuple[Ref, ...]]] = []
+    for node in search.nodes:
+        inputs = rewriter.inputs(node)
+        updates = "Apply" in node.op or "Scatter" in node.op or "Assign" in node.op
+        name = variable_behind(rewriter, inputs[0]) if updates and len(inputs) > 1 else None
+        if name is None:
+            continue
+        if any(ref.node in search.gradients for ref in inputs[1:]):
+            found.add(name)
+        elif node.op in _STEPS:
+            steps.append((name, inputs[1:]))
+    slots = found - {
+        variable_behind(rewriter, ref)
+        for name in search.forward
+        for ref in rewriter.inputs(rewriter.node(name))
+        if rewriter.node(ref.node).op in VARIABLE_READS | VARIABLE_OPS
+    }
+    return found | {name for name, values in steps if slots & {node.name for node in rewriter.order(values)}}
 
 
 def joined_pieces(search: EndSearch, ends: list[End]) -> dict[End, Ref]:
@@ -168,8 +241,15 @@ def joined_pieces(search: EndSearch, ends: list[End]) -> dict[End, Ref]:
     for group in groups.values():
         whole = _whole(search, [end.ref for end in group]) if len(group) > 1 else None
         if whole is not None:
-            found |= dict.fromkeys(group, whole)
+            found |= dict.fromkeys(group, _put_together_again(search, group, whole) or whole)
     return found
+
+
+def _put_together_again(search: EndSearch, group: list[End], whole: Ref) -> Ref | None:
+    """What the network itself makes of all parts of a tensor, such as boxes, beside the parts that a loss reads."""
+    joined = [end.ref for end in group if search.loss.is_joined(end.ref)]
+    needed = {node.name for node in search.rewriter.order(joined)}
+    return joined[0] if len(joined) == 1 and whole.node in needed else None
 
 
 def _whole(search: EndSearch, refs: list[Ref]) -> Ref | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -73,11 +73,11 @@ def _replace_by_identity(graph: ir.Graph, value: ir.Value, new_value: ir.Value) 
     ir.convenience.replace_all_uses_with(value, output, replace_graph_outputs=True)
 
 
-def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
+def subgraphs(node: ir.Node) -> Sequence[ir.Graph]:
     """The subgraphs of a node, not those in them."""
-    for attribute in node.attributes.values():
-        if attribute.type == ir.AttributeType.GRAPH:
-            yield attribute.as_graph()
+    if not node.attributes:
+        return ()
+    return [entry.as_graph() for entry in node.attributes.values() if entry.type == ir.AttributeType.GRAPH]
 
 
 def disconnect(graph: ir.Graph) -> None:

@@ -16,7 +16,7 @@ from exporter.errors import CorruptError, LimitError, UnsupportedError, UsageErr
 from exporter.ir.edit import subgraphs
 from exporter.ir.order import is_as_written
 from exporter.ir.text import array_of
-from runtime.budget import Budget, Limits, TooMuchError
+from runtime.budget import Budget, Limits, Meter, TooMuchError
 from runtime.errors import FAILURES
 from runtime.kernels import KERNELS
 from runtime.kernels.control import complete
@@ -36,6 +36,7 @@ def evaluate(
     *,
     dtype: _DType = np.float64,
     see: Callable[[ir.Value, _Array], None] | None = None,
+    meter: Meter | None = None,
     call: Call | None = None,
 ) -> dict[str, _Array]:
     """The model's outputs by name, with every float (inputs, weights, casts, results) in `dtype`.
@@ -47,6 +48,7 @@ def evaluate(
         feeds: An array for each input.
         dtype: The float type.
         see: Called with every result of a node outside of subgraphs, in the order of the nodes.
+        meter: What operations are counted by, if not by what the model stores and is fed.
         call: Called for every node outside of subgraphs with its inputs and with what computes its results of such, and
             returns its results.
 
@@ -62,11 +64,17 @@ def evaluate(
         if value.name is None or value.name not in feeds:
             raise UsageError(f"no value for input {value.name}")
         known[value] = _fed(value, feeds[value.name], dtype)
-    budget = Budget(stored + sum(array.nbytes for array in known.values()))
+    fed = sum(array.nbytes for array in known.values())
+    budget = Budget(stored + fed, meter=meter)
+    budget.meter.spend(_PER_BYTE_FED * fed)
     return {
         str(output.name): array
         for output, array in zip(graph.outputs, _run(graph, known, np.dtype(dtype), budget, see, call), strict=True)
     }
+
+
+_PER_BYTE_FED = 4
+"""Operations that making a byte of input and looking at it counts as."""
 
 
 def _fed(value: ir.Value, array: npt.ArrayLike, dtype: _DType) -> _Array:
@@ -108,6 +116,7 @@ class Constants:
         self._constant: dict[ir.Value, bool] = {}
         self._arrays: dict[ir.Value, _Array] = {}
         self._largest: dict[ir.Value, int] = {}
+        self._meter = Meter(_FREE_OPERATIONS)
 
     def is_constant(self, value: ir.Value | None) -> bool:
         """Whether all that a value depends on are initializers, and it isn't larger than what these allow."""
@@ -154,7 +163,7 @@ class Constants:
         for node in needed:
             inputs = [None if v is None else fetch(v) for v in node.inputs]
             largest = max(self._largest.get(output, 0) for output in node.outputs)
-            budget = Budget(limits=Limits(2 * _FREE + _PER_BYTE * largest))
+            budget = Budget(limits=Limits(2 * _FREE + _PER_BYTE * largest), meter=self._meter)
             results = _computed(node, inputs, self._dtype, budget)
             known.update(zip(node.outputs, results, strict=False))
             for v in node.inputs:
@@ -169,6 +178,7 @@ class Constants:
         if node is None:
             stored = 0 if value.const_value is None else value.const_value.nbytes
             self._largest[value] = value.meta.get(MADE_OF, stored)
+            self._meter.left += _OPERATIONS_PER_BYTE * self._largest[value]
             return value.is_initializer() and not value.is_graph_input() and value.const_value is not None
         self._largest[value] = max((self._largest[v] for v in node.inputs if v is not None), default=0)
         if node.op_type not in KERNELS:
@@ -188,6 +198,13 @@ _FREE = 1 << 27
 
 _PER_BYTE = 16
 """Bytes more that it may take for each byte of the largest tensor that it is made of."""
+
+
+_FREE_OPERATIONS = 1 << 32
+"""Operations that all constants together may take to compute, whatever they are made of: a second or two."""
+
+_OPERATIONS_PER_BYTE = 256
+"""Operations more for each byte of what they are made of."""
 
 
 def _bytes_made(node: ir.Node) -> int:
@@ -257,10 +274,10 @@ def _run(
     for node in graph:
         if node.op_type not in KERNELS:
             raise UnsupportedError(f"node {node.name} has the op {node.op_type}, which has no kernel")
-        attributes = attributes_of(node, dtype)
-        for name, attribute in node.attributes.items():
-            if attribute.type == ir.AttributeType.GRAPH:
-                attributes[name] = _body(attribute.as_graph(), known, dtype, budget)
+        attributes = attributes_of(node, dtype) if node.attributes else {}
+        for name, value in attributes.items():
+            if isinstance(value, ir.Graph):
+                attributes[name] = _body(value, known, dtype, budget)
         inputs = [None if v is None else fetch(v) for v in node.inputs]
         compute = partial(_results, node, attributes, dtype, budget, held)
         results = compute(inputs) if call is None else call(node, inputs, compute)
@@ -309,7 +326,7 @@ def _computed(node: ir.Node, inputs: list[_Array | None], dtype: _DType | None, 
         budget.check(node.op_type, inputs, attributes_of(node))
         return evaluate_node(node, inputs, dtype)
     except TooMuchError as error:
-        raise LimitError(str(error), where=(f"node {node.name}",)) from None
+        raise LimitError(f"computing a constant takes too much: {error.reason}", where=(f"node {node.name}",)) from None
     except FAILURES as error:
         shapes = ", ".join("none" if x is None else str(list(x.shape)) for x in inputs)
         reason = str(error) or type(error).__name__
@@ -323,9 +340,10 @@ def _own_bytes(array: _Array) -> int:
 
 def _use_counts(graph: ir.Graph) -> Counter[ir.Value]:
     """How often each value of a graph is read; one that a subgraph reads is never counted down to 0."""
-    uses = Counter(value for node in graph for value in node.inputs if value is not None)
+    nodes = list(graph)
+    uses = Counter(value for node in nodes for value in node.inputs if value is not None)
     uses.update(graph.outputs)
-    uses.update({value for node in graph for inner in subgraphs(node) for value in _read_in(inner)} & uses.keys())
+    uses.update({value for node in nodes for inner in subgraphs(node) for value in _read_in(inner)} & uses.keys())
     return uses
 
 

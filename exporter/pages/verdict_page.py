@@ -58,6 +58,7 @@ def _notes(verdict: Verdict) -> Iterator[str]:
     yield from (f"Not checked: {problem}" for problem in verdict.problems)
     yield from (f"No verdict: {doubt}" for doubt in verdict.doubts)
     yield from verdict.remarks
+    yield from (f"Left out, for lack of time: {what}" for what in verdict.left_out)
     yield from (f"Output {name} wasn't compared: of it the truth isn't known" for name in verdict.skipped)
 
 

@@ -9,7 +9,7 @@ anywhere stays, as the cheapest op, with the reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
@@ -177,10 +177,21 @@ class _Folding:
             raise Refused("a difference of numbers that are nearly the same would be one of rounded numbers")
         if attempt.part.has_scale and any(self._exactness.subtracts(op.node) for op, _ in plan.outputs):
             raise Refused("differences of exact numbers would be ones of rounded numbers")
-        if why is None or not self._exactness.is_exact(site.input):
+        if any(self._cancels_rounded(other, site, affine) for other, affine in plan.after):
+            raise Refused("its shift cancels what the scale before it has rounded, and that depends on the order")
+        if why is None:
+            return
+        if not self._exactness.is_exact(site.input):
+            if attempt.part.has_scale and attempt.rest.has_shift:
+                raise Refused(why)
             return
         if not attempt.rest.is_identity or (sums and attempt.part.has_shift) or len(tables) < len(plan.outputs):
             raise Refused("what its shift is added to is exact, and would be rounded before")
+
+    def _cancels_rounded(self, first: Site, site: Site, affine: Affine) -> bool:
+        """Whether a map that a site is composed with cancels what its scale has rounded."""
+        both = replace(first, affine=first.affine.then(affine), spread=None, left=None)
+        return order_matters(first.affine, site, self._exactness) and both.cancels(self._exactness) is not None
 
     def _try(self, site: Site, attempt: _Attempt, reasons: list[str]) -> bool:
         go: Callable[[Site, Affine], Plan] = self._planner.up if attempt.up else self._planner.down
@@ -230,6 +241,7 @@ class _Folding:
             self._changed.append(other)
         for other, affine in plan.before:
             other.noise = site.noise.then(site.output.dtype, other.noise, other.affine)
+            other.scaled_first = site.scaled_first or (other.scaled_first and not affine.has_shift)
             other.affine = affine.then(other.affine)
         site.noise = EXACT
         self._write_constants(plan)

@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 import onnx_ir as ir
 
+from exporter.errors import LimitError
 from exporter.ir import edit
 from exporter.ir.evaluate import MADE_OF, Constants
 from exporter.ir.opset import record_of
@@ -22,7 +23,7 @@ _SMALL = 1 << 20
 def fold_constants(model: ir.Model, *, exact: bool = False) -> None:
     """Replaces what only initializers determine by its value, computed in float64 and rounded once, at the end.
 
-    Nodes that make much of little (an Expand to a large shape) stay.
+    Nodes that make much of little (an Expand to a large shape) stay, and those that take too much work.
 
     Args:
         model: Is changed.
@@ -43,6 +44,8 @@ def fold_constants(model: ir.Model, *, exact: bool = False) -> None:
                 continue
             origin = None if output in rounded else _origin(output)
             constant = _fold(graph, precise if output in rounded else stored, namer, output)
+            if constant is None:
+                continue
             if origin is not None:
                 moved.append((constant, origin))
     edit.remove_dead(model)
@@ -87,9 +90,13 @@ def _is_needed(value: ir.Value, constants: Constants, kept: set[ir.Node]) -> boo
     return any(user in kept or not constants.is_constant(user.outputs[0]) for user, _ in value.uses())
 
 
-def _fold(graph: ir.Graph, constants: Constants, namer: Namer, value: ir.Value) -> ir.Value:
+def _fold(graph: ir.Graph, constants: Constants, namer: Namer, value: ir.Value) -> ir.Value | None:
+    """The initializer in a value's place; None where computing it takes too much."""
     assert value.dtype is not None
-    array = constants.compute(value)
+    try:
+        array = constants.compute(value)
+    except LimitError:
+        return None
     with np.errstate(over="ignore"):
         constant = namer.constant(str(value.name), array.astype(value.dtype.numpy(), copy=False))
     constant.meta[MADE_OF] = constants.made_of(value)

@@ -29,8 +29,9 @@ class Namer:
         self._values: set[str | None] = set()
         for each in (graph, *graph.subgraphs()):
             self._values |= {v.name for v in (*each.inputs, *each.initializers.values()) if v.name}
-        self._values |= {output.name for node in graph.all_nodes() for output in node.outputs if output.name}
-        self._nodes: set[str | None] = {node.name for node in graph.all_nodes() if node.name}
+        nodes = list(graph.all_nodes())
+        self._values |= {output.name for node in nodes for output in node.outputs if output.name}
+        self._nodes: set[str | None] = {node.name for node in nodes if node.name}
 
     def value(self, name: str) -> str:
         """The name, with the suffix _1, _2, ... where it is taken."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.errors import CorruptError, FormatError, MissingError, UnsupportedError, UsageError
 from exporter.formats.hdf5 import Hdf5File, open_hdf5
 from exporter.formats.json_text import parse_json
 from exporter.formats.keras_zip import open_keras_zip
-from exporter.formats.records import TensorStore
 from exporter.formats.sniff import Kind, sniff
 from exporter.formats.tensor_bundle import open_bundle
 from exporter.sources.checkpoint import locate
@@ -21,56 +19,11 @@ from exporter.sources.keras_legacy import map_legacy, refuse_theano
 from exporter.sources.keras_model import KerasModel
 from exporter.sources.keras_objects import map_objects, object_nodes
 from exporter.sources.keras_shards import is_weight_map, open_shards, read_json
+from exporter.sources.keras_source import KerasSource
 from exporter.sources.keras_v3 import map_v3
-from exporter.sources.keras_weights import KerasWeights
 from exporter.sources.object_graph import OBJECT_GRAPH, read_object_graph
 
-__all__ = ["KerasSource", "is_keras", "open_keras", "read_config_file"]
-
-
-@dataclass(frozen=True)
-class KerasSource:
-    """A model as Keras saved it.
-
-    Attributes:
-        path: What the user gave.
-        kind: For people: `Keras model (HDF5, Keras 2.15.0)`.
-        store: Everything stored, for listings.
-        model: The configuration; None where only weights were saved and no configuration was given.
-        weights: The weights by layer; None without a configuration.
-        notes: What was resolved on the way.
-    """
-
-    path: Path
-    kind: str
-    store: TensorStore
-    model: KerasModel | None = None
-    weights: KerasWeights | None = None
-    notes: tuple[str, ...] = ()
-
-    def complete(self) -> tuple[KerasModel, KerasWeights]:
-        """Configuration and weights.
-
-        Raises:
-            MissingError: If there is no configuration, with how to supply one.
-        """
-        if self.model is None or self.weights is None:
-            raise MissingError(
-                f"it holds weights alone ({len(self.store)} tensors), not how the layers are connected",
-                hint="Give the configuration with --graph: what model.to_json() returns, in a file, "
-                "or the .keras or .h5 file of the whole model",
-            ).within(f"file {self.path}")
-        return self.model, self.weights
-
-
-def is_keras(path: Path, graph_file: Path | None = None) -> bool:
-    """Whether a source is one that `open_keras` takes: by its contents, or by those of the file given as its graph."""
-    if path.is_file() and sniff(path) in (Kind.HDF5, Kind.KERAS_ZIP, Kind.JSON):
-        return True
-    return graph_file is not None and graph_file.is_file() and sniff(graph_file) in _CONFIG_KINDS
-
-
-_CONFIG_KINDS = (Kind.HDF5, Kind.KERAS_ZIP, Kind.JSON)
+__all__ = ["open_keras", "read_config_file"]
 
 
 def open_keras(path: Path, *, graph_file: Path | None = None, custom: Custom | None = None) -> KerasSource:

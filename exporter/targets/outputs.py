@@ -1,4 +1,7 @@
-"""Which files an export writes, and what writes each."""
+"""Which files an export writes, and what writes each.
+
+Programs in NumPy and C have large modules, which are imported when one is asked for.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,8 @@ import onnx_ir as ir
 
 from exporter.errors import UnsupportedError, UsageError
 from exporter.targets.atomic import Writer
-from exporter.targets.c_program.folder import c_files, file_names, prefix_of
 from exporter.targets.npz_bundle import plan_of, write_bundle
-from exporter.targets.numpy_program.program import write_program
 from exporter.targets.onnx_file import onnx_writers
-from exporter.targets.pyz import write_pyz
 from runtime import Probe
 
 __all__ = ["OUTPUTS", "WEIGHTS", "chosen", "output_folders", "output_paths", "output_writers"]
@@ -54,8 +54,12 @@ def chosen(to: Iterable[str], *, embed: bool = False, weights: str = "stored") -
 def output_paths(onnx_path: Path, to: Sequence[str]) -> list[Path]:
     """Where the outputs go: beside the ONNX file, under its name."""
     single = [onnx_path.with_suffix(_SUFFIXES[name]) for name in to if name in _SUFFIXES]
-    own = [folder / name for folder in output_folders(onnx_path, to) for name in file_names(prefix_of(onnx_path.stem))]
-    return [*single, *own]
+    if "c" not in to:
+        return single
+    from exporter.targets.c_program.folder import file_names, prefix_of
+
+    (folder,) = output_folders(onnx_path, to)
+    return [*single, *(folder / name for name in file_names(prefix_of(onnx_path.stem)))]
 
 
 def output_folders(onnx_path: Path, to: Sequence[str]) -> list[Path]:
@@ -87,13 +91,20 @@ def output_writers(
     _refuse_text(to, model)
     name = onnx_path.stem
     writers: dict[Path, Writer] = dict(onnx_writers(standard, onnx_path)) if "onnx" in to else {}
-    single: dict[str, Writer] = {
-        "npz": partial(write_bundle, model, **stored),
-        "numpy": partial(write_program, model, name=name, embed=embed, **stored),
-        "pyz": partial(write_pyz, model, **stored),
-    }
-    writers |= {onnx_path.with_suffix(_SUFFIXES[key]): single[key] for key in single if key in to}
-    for folder in output_folders(onnx_path, to):
+    if "npz" in to:
+        writers[onnx_path.with_suffix(".npz")] = partial(write_bundle, model, **stored)
+    if "numpy" in to:
+        from exporter.targets.numpy_program.program import write_program
+
+        writers[onnx_path.with_suffix(".py")] = partial(write_program, model, name=name, embed=embed, **stored)
+    if "pyz" in to:
+        from exporter.targets.pyz import write_pyz
+
+        writers[onnx_path.with_suffix(".pyz")] = partial(write_pyz, model, **stored)
+    if "c" in to:
+        from exporter.targets.c_program.folder import c_files, prefix_of
+
+        (folder,) = output_folders(onnx_path, to)
         files = c_files(plan_of(model), prefix_of(name), probes)
         writers |= {folder / file: partial(_write_bytes, content) for file, content in files.items()}
     return writers

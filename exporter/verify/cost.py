@@ -7,7 +7,10 @@ from math import prod
 
 import onnx_ir as ir
 
-__all__ = ["node_operations", "operations", "sizes_in"]
+__all__ = ["effort", "node_operations", "operations", "sizes_in"]
+
+_FEW_NODES, _PER_NODE = 10_000, 1 << 20
+"""How many nodes take no time to speak of by themselves, and the operations that each of the others is as long as."""
 
 
 def operations(model: ir.Model, sizes: Mapping[str, int]) -> int:
@@ -18,6 +21,17 @@ def operations(model: ir.Model, sizes: Mapping[str, int]) -> int:
         sizes: What open sizes are; those that aren't given count as 1.
     """
     return sum(node_operations(node, sizes) for node in model.graph.all_nodes())
+
+
+def effort(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> int:
+    """`operations` on inputs of these shapes, and more for a graph of very many nodes, which take time by themselves.
+
+    Args:
+        model: A channels-last model.
+        shapes: Of its inputs, by name.
+    """
+    nodes = sum(1 for _ in model.graph.all_nodes())
+    return operations(model, sizes_in(model, shapes)) + _PER_NODE * max(nodes - _FEW_NODES, 0)
 
 
 def sizes_in(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 import runtime
 from exporter.verify.compare import Array
+from exporter.verify.onnx_head import with_more_outputs
 from runtime.bundle import read
 from runtime.document import Value
 from runtime.engine.choice import Policy
@@ -41,6 +41,7 @@ class Engine:
         name: What it is, for people.
         outputs: The names of the outputs.
         run: All outputs; EngineError if it fails.
+        traces: Whether `run` gives results inside of the model, too.
         channels_last: Whether all results inside are laid out as in TensorFlow.
         input_shapes: Of an ONNX file, its inputs' sizes by name; what is no number is open.
         output_shapes: The same of its outputs.
@@ -50,6 +51,7 @@ class Engine:
     outputs: tuple[str, ...]
     run: Callable[[Feeds], dict[str, Array]]
     channels_last: bool = False
+    traces: bool = False
     input_shapes: Mapping[str, Sequence[object]] = field(default_factory=dict)
     output_shapes: Mapping[str, Sequence[object]] = field(default_factory=dict)
 
@@ -66,7 +68,9 @@ def onnx_engine(path: Path, *, optimised: bool, also: Sequence[str] = ()) -> Eng
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimised else level.ORT_DISABLE_ALL
     name = f"onnxruntime, {'optimised' if optimised else 'as written'}"
     try:
-        model = _with_outputs(path, also, options) if also else path
+        if also:  # weights in a file beside it stay there
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
+        model = with_more_outputs(path, list(dict.fromkeys(also))) if also else path
         session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except _ORT_ERRORS as error:
         raise EngineError(f"{name} can't load {path.name}: {_first_line(error)}") from error
@@ -83,16 +87,6 @@ def onnx_engine(path: Path, *, optimised: bool, also: Sequence[str] = ()) -> Eng
 
     shapes = [{end.name: tuple(end.shape) for end in ends} for ends in (session.get_inputs(), session.get_outputs())]
     return Engine(name, outputs, run, input_shapes=shapes[0], output_shapes=shapes[1])
-
-
-def _with_outputs(path: Path, tensors: Sequence[str], options: ort.SessionOptions) -> bytes:
-    """The model with more outputs; weights in a file beside it stay there."""
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
-    model = onnx.load(path, load_external_data=False)
-    own = {value.name for value in model.graph.output}
-    made = {name for node in model.graph.node for name in node.output}
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors if name in made - own)
-    return bytes(model.SerializeToString())
 
 
 def bundle_engine(path: Path, *, also: Sequence[str] = ()) -> Engine:

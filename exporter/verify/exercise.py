@@ -22,11 +22,12 @@ import onnx_ir as ir
 from exporter.ir.evaluate import evaluate
 from exporter.ir.opset import record_of
 from exporter.verify.compare import Array
-from exporter.verify.cost import operations, sizes_in
+from exporter.verify.cost import effort, operations, sizes_in
 from exporter.verify.draws import CHARACTERS, Character, Levels, draw, usual_levels
 from exporter.verify.open_sizes import TOP, Attempt, Sizes, shapes_of, solve
 from exporter.verify.roles import InputSpec, Role, specs_of
 from exporter.verify.statistics import Fit, fit
+from runtime.budget import Meter
 
 __all__ = ["FAILURES", "Exercise", "InputSet", "InputUse", "exercise"]
 
@@ -110,7 +111,13 @@ class Exercise:
 
 
 def exercise(
-    model: ir.Model, *, batch: int | None = None, count: int = 2, seed: int = 0, work: int = _WORK
+    model: ir.Model,
+    *,
+    batch: int | None = None,
+    count: int = 2,
+    seed: int = 0,
+    work: int = _WORK,
+    meter: Meter | None = None,
 ) -> Exercise:
     """Inputs for a model before any pass.
 
@@ -120,6 +127,7 @@ def exercise(
         count: How many sets, at most.
         seed: Another seed gives other numbers.
         work: Operations that may be spent on finding levels and choosing sets, each.
+        meter: What the operations of all runs are counted by, if there is a limit for them together.
 
     Raises:
         UsageError: An input is of a kind that can't be made up, or the model runs with none of the sizes that were
@@ -128,12 +136,12 @@ def exercise(
     """
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
-        return _Exercising(model, batch, seed, work).run(count)
+        return _Exercising(model, batch, seed, work, meter).run(count)
 
 
 class _Exercising:
-    def __init__(self, model: ir.Model, batch: int | None, seed: int, allowed: int) -> None:
-        self.model, self.seed, self.allowed = model, seed, allowed
+    def __init__(self, model: ir.Model, batch: int | None, seed: int, allowed: int, meter: Meter | None) -> None:
+        self.model, self.seed, self.allowed, self.meter = model, seed, allowed, meter
         self.specs = specs_of(model)
         self.spent = 0
         if batch is None:
@@ -148,7 +156,7 @@ class _Exercising:
         sizes = solve(self.model, self.specs, self._attempt, batch=self.batch, afford=self._affords)
         shapes = shapes_of(self.specs, sizes)
         first = self._draw("mixed", sizes, {})
-        known = fit(self.model, self.specs, shapes, first, self.allowed)
+        known = fit(self.model, self.specs, shapes, first, self.allowed, self.meter)
         levels = self._finite_levels(sizes, known)
         sets = self._sets(sizes, levels, count)
         uses = tuple(self._use(spec, sets, levels.get(spec.name)) for spec in self.specs)
@@ -156,6 +164,8 @@ class _Exercising:
         return Exercise(sets, named, uses, known.batch_norms, known.mismatch)
 
     def _affords(self, sizes: Sizes) -> bool:
+        if self.meter is not None and self.meter.left <= 0:
+            return False
         work = self._work(sizes)
         return work <= _LARGEST_RUN and self.spent + work <= _SOLVING
 
@@ -172,7 +182,7 @@ class _Exercising:
                 raise ValueError(f"the window of {_place(value)} doesn't fit into its input")
 
         try:
-            outputs = evaluate(self.model, self._draw("mixed", sizes, {}), dtype=np.float32, see=see)
+            outputs = evaluate(self.model, self._draw("mixed", sizes, {}), dtype=np.float32, see=see, meter=self.meter)
         except FAILURES as failure:
             return Attempt(results, " ".join(str(failure).split())[:200] or type(failure).__name__)
         empty = [name for name, array in outputs.items() if not array.size]
@@ -212,13 +222,13 @@ class _Exercising:
         if self._work_of(feeds) > self.allowed:
             return True
         try:
-            outputs = evaluate(self.model, feeds, dtype=np.float32)
+            outputs = evaluate(self.model, feeds, dtype=np.float32, meter=self.meter)
         except FAILURES:
             return False
         return all(_is_finite(array) for array in outputs.values())
 
     def _work_of(self, feeds: Mapping[str, Array]) -> int:
-        return operations(self.model, sizes_in(self.model, {name: array.shape for name, array in feeds.items()}))
+        return effort(self.model, {name: array.shape for name, array in feeds.items()})
 
     def _sets(self, sizes: Sizes, levels: Mapping[str, Levels], count: int) -> tuple[InputSet, ...]:
         """Those characters that together exercise the most channels."""
@@ -227,7 +237,7 @@ class _Exercising:
         if affordable < 2:
             return (InputSet("mixed", feeds),)
         pool = [(one, self._draw(one, sizes, levels)) for one in CHARACTERS[: max(count, int(affordable))]]
-        looked = [(name, found, _Look(self.model, found)) for name, found in pool]
+        looked = [(name, found, _Look(self.model, found, self.meter)) for name, found in pool]
         usable = [one for one in looked if one[2].ran] or looked[:1]
         usable = [one for one in usable if one[2].finite] or usable
         chosen: list[InputSet] = []
@@ -269,7 +279,7 @@ class _Look:
         awake: For each channel of each result whether it is neither always 0 nor at a bound, nor everywhere the same.
     """
 
-    def __init__(self, model: ir.Model, feeds: Mapping[str, Array]) -> None:
+    def __init__(self, model: ir.Model, feeds: Mapping[str, Array], meter: Meter | None) -> None:
         found: list[Array] = []
 
         def see(value: ir.Value, array: Array) -> None:
@@ -277,7 +287,7 @@ class _Look:
                 found.append(_awake(value, array.reshape(-1, array.shape[-1])))
 
         try:
-            outputs = evaluate(model, feeds, dtype=np.float32, see=see)
+            outputs = evaluate(model, feeds, dtype=np.float32, see=see, meter=meter)
         except FAILURES:
             self.ran, self.finite, self.awake = False, False, np.zeros(0, np.bool_)
             return

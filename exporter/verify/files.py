@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from exporter.errors import UsageError
+from exporter.verify.allowance import Allowance, stage
 from exporter.verify.compare import FLOOR, Array, disagreement, error, limit
 from exporter.verify.data import nudged
 from exporter.verify.engines import Engine, EngineError, Feeds, bundle_engine, onnx_engine
@@ -64,6 +65,7 @@ def verify_references(
     layers: Sequence[Layer] = (),
     wide: bool = True,
     makers: Sequence[Callable[[], Engine]] = (),
+    allowance: Allowance | None = None,
 ) -> Verdict:
     """The same with runs of the truth that are there already.
 
@@ -76,13 +78,11 @@ def verify_references(
         layers: Results inside of the model to compare, too.
         wide: Whether layers are compared in all engines, not only in the ONNX file as it is written.
         makers: Make other engines, whose outputs are compared, too.
+        allowance: How long it may take; the first engine is run in any case.
     """
-    engines, problems = _engines(onnx_path, npz_path, makers)
-    if layers and engines and onnx_path is not None:
-        with suppress(EngineError):  # without optimisations, further outputs change nothing
-            inner_too = _remembering(onnx_engine(onnx_path, optimised=False, also=[layer.tensor for layer in layers]))
-            inner_too.run(references[0].inputs)
-            engines[0] = inner_too
+    allowance = allowance or Allowance()
+    also = [layer.tensor for layer in layers]
+    engines, problems = _engines(onnx_path, npz_path, makers, also, references[0].inputs, allowance)
     first, renamed = references[0], dict[str, None]()
     for i, engine in enumerate(engines):
         if engine.output_shapes:
@@ -93,6 +93,7 @@ def verify_references(
     compared = {name for reference in references for name in reference.outputs}
     skipped, inner = dict[str, None](), {layer.tensor for layer in layers}
     for engine in engines:
+        stage(f"comparing the outputs of {engine.name}")
         skipped.update((name, None) for name in engine.outputs if name not in compared and name not in inner)
         try:
             checks.extend(_check(engine, references))
@@ -101,8 +102,14 @@ def verify_references(
     if layers and engines and onnx_path is not None:
         with suppress(EngineError):
             inside += check_layers(engines[0], layers, references, (engines[0].run(one.inputs) for one in references))
-    for make in _inner_engines(onnx_path, npz_path, [layer.tensor for layer in layers], wide) if layers else ():
+    for tracing in (engine for engine in engines if layers and engine.traces):
+        with suppress(EngineError):
+            inside += check_layers(tracing, layers, references, (tracing.run(one.inputs) for one in references))
+    for name, make in _inner_engines(onnx_path, npz_path, also, wide) if layers else ():
+        stage(f"comparing the layers of {name}")
         with suppress(EngineError):  # what can't give its inner results has been judged by its outputs
+            if not allowance.allows(f"the layers of {name}"):
+                continue
             engine = make()
             inside += check_layers(engine, layers, references, (engine.run(one.inputs) for one in references))
     measured = all(reference.noise for reference in references)
@@ -121,6 +128,16 @@ def verify_references(
     )
 
 
+def _as_written(path: Path, also: Sequence[str], feeds: Feeds) -> Engine:
+    """Without optimisations, where further outputs change nothing."""
+    if also:
+        with suppress(EngineError):
+            inner_too = _remembering(onnx_engine(path, optimised=False, also=also))
+            inner_too.run(feeds)
+            return inner_too
+    return onnx_engine(path, optimised=False)
+
+
 def _remembering(engine: Engine) -> Engine:
     """An engine that runs the same inputs once."""
     known: dict[int, dict[str, Array]] = {}
@@ -135,11 +152,11 @@ def _remembering(engine: Engine) -> Engine:
 
 def _inner_engines(
     onnx_path: Path | None, npz_path: Path | None, tensors: Sequence[str], wide: bool
-) -> Iterator[Callable[[], Engine]]:
+) -> Iterator[tuple[str, Callable[[], Engine]]]:
     if onnx_path is not None and wide:
-        yield lambda: onnx_engine(onnx_path, optimised=True, also=tensors)
+        yield "onnxruntime, optimised", lambda: onnx_engine(onnx_path, optimised=True, also=tensors)
     if npz_path is not None and (wide or onnx_path is None):
-        yield lambda: bundle_engine(npz_path, also=tensors)
+        yield "the NumPy runtime", lambda: bundle_engine(npz_path, also=tensors)
 
 
 def _not_finite(
@@ -169,18 +186,28 @@ def _loose(references: Sequence[Reference]) -> list[str]:
 
 
 def _engines(
-    onnx_path: Path | None, npz_path: Path | None, others: Sequence[Callable[[], Engine]]
+    onnx_path: Path | None,
+    npz_path: Path | None,
+    others: Sequence[Callable[[], Engine]],
+    also: Sequence[str],
+    feeds: Feeds,
+    allowance: Allowance,
 ) -> tuple[list[Engine], list[str]]:
-    """The engines that load, and why the others don't."""
-    makers: list[Callable[[], Engine]] = [*others]
+    """The engines that load, and why the others don't; the ONNX file as it is written gives `also`, if it can."""
+    makers = [(f"program {number}", make) for number, make in enumerate(others, 1)]
     if onnx_path is not None:
-        makers += [lambda: onnx_engine(onnx_path, optimised=False), lambda: onnx_engine(onnx_path, optimised=True)]
+        makers.append(("onnxruntime, as written", lambda: _as_written(onnx_path, also, feeds)))
+        makers.append(("onnxruntime, optimised", lambda: onnx_engine(onnx_path, optimised=True)))
     if npz_path is not None:
-        makers.append(lambda: bundle_engine(npz_path))
+        makers.append(("the NumPy runtime", lambda: bundle_engine(npz_path)))
     engines, problems = [], []
-    for make in makers:
+    for number, (name, make) in enumerate(makers):
+        if number and not allowance.allows(f"the outputs of {name}"):
+            continue
+        stage(f"loading {name}")
         try:
-            engines.append(make())
+            made = make()
+            engines.append(_remembering(made) if made.traces else made)
         except EngineError as failure:
             problems.append(str(failure))
     return engines, problems

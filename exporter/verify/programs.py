@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from exporter.verify.compare import Array
 from exporter.verify.engines import Engine, EngineError, Feeds
+from runtime.npy import unescape
 
 __all__ = ["c_engine", "python_engine"]
 
@@ -36,6 +40,8 @@ def python_engine(path: Path, outputs: Sequence[str]) -> Engine:
 def c_engine(folder: Path, inputs: Sequence[str], outputs: Sequence[str], *, flags: str, name: str) -> Engine:
     """A C program, built elsewhere by make with these CFLAGS; of a batch it computes one example after the other.
 
+    With the flag `-DTRACE` it also gives what each layer makes, by its name.
+
     Args:
         folder: Its files.
         inputs, outputs: The names of what it takes and gives, in order.
@@ -50,11 +56,15 @@ def c_engine(folder: Path, inputs: Sequence[str], outputs: Sequence[str], *, fla
     header = next(iter(sorted(folder.glob("*.h"))), None)
     if header is None:
         raise EngineError(f"{folder.name} is no C program of an export: it has no header")
+    trace = f"{header.stem.upper()}_TRACE"
     room = tempfile.mkdtemp()
     own, tool = Path(room) / "program", f"{header.stem}_run"
     try:
         shutil.copytree(folder, own)
-        _call(["make", "-s", "-C", str(own), "clean", tool, f"CFLAGS={flags}"], folder.name)
+        _call(
+            ["make", "-s", "-C", str(own), "clean", tool, f"CFLAGS={flags.replace('-DTRACE', f'-D{trace}')}"],
+            folder.name,
+        )
     except BaseException:
         shutil.rmtree(room)
         raise
@@ -65,30 +75,46 @@ def c_engine(folder: Path, inputs: Sequence[str], outputs: Sequence[str], *, fla
         with tempfile.TemporaryDirectory(dir=room) as place:
             arrays = [np.ascontiguousarray(feeds[key], np.float32) for key in inputs]
             count = max((len(x) if x.ndim else 1) for x in arrays)
+            once = partial(_once, own / tool, outputs=outputs, folder=Path(place), trace=trace)
             if set(batches) == {1} and count > 1 and all(x.ndim and len(x) == count for x in arrays):
-                rows = [
-                    _once(own / tool, [x[i : i + 1] for x in arrays], len(outputs), Path(place)) for i in range(count)
-                ]
-                found = [np.concatenate(parts) for parts in zip(*rows, strict=True)]
-            else:
-                found = _once(own / tool, arrays, len(outputs), Path(place))
-            return dict(zip(outputs, found, strict=True))
+                rows = [once([x[i : i + 1] for x in arrays]) for i in range(count)]
+                joined = [key for key, one in rows[0].items() if key in outputs or one.shape[:1] == (1,)]
+                return {key: np.concatenate([row[key] for row in rows]) for key in joined}
+            return once(arrays)
 
     weakref.finalize(run, shutil.rmtree, room, ignore_errors=True)
-    return Engine(name, tuple(outputs), run)
+    return Engine(name, tuple(outputs), run, channels_last=True, traces="-DTRACE" in flags)
 
 
-def _once(tool: Path, arrays: Sequence[Array], count: int, folder: Path) -> list[Array]:
+def _once(tool: Path, arrays: Sequence[Array], *, outputs: Sequence[str], folder: Path, trace: str) -> dict[str, Array]:
     given = [folder / f"in{i}.npy" for i in range(len(arrays))]
-    made = [folder / f"out{i}.npy" for i in range(count)]
+    made, traced = [folder / f"out{i}.npy" for i in range(len(outputs))], folder / "layers"
+    traced.unlink(missing_ok=True)
     for path, array in zip(given, arrays, strict=True):
         np.save(path, array)
-    _call([str(tool), *map(str, given), "-o", *map(str, made)], tool.name)
-    return [np.load(path) for path in made]
+    _call([str(tool), *map(str, given), "-o", *map(str, made)], tool.name, {trace: str(traced)})
+    inside = _traced(traced.read_bytes()) if traced.exists() else {}
+    return {**inside, **{name: np.load(path) for name, path in zip(outputs, made, strict=True)}}
 
 
-def _call(command: Sequence[str], name: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _traced(content: bytes) -> dict[str, Array]:
+    """What a program has written of its layers: a line with the name, one with the sizes, and the numbers."""
+    found, at = dict[str, Array](), 0
+    while at < len(content):
+        name, sizes, _ = content[at : at + _LONGEST].split(b"\n", 2)
+        at += len(name) + len(sizes) + 2
+        shape = tuple(map(int, sizes.split()))
+        found[unescape(name.decode("ascii"))] = np.frombuffer(content, "<f4", prod(shape), at).reshape(shape)
+        at += 4 * prod(shape)
+    return found
+
+
+_LONGEST = 1 << 16
+
+
+def _call(command: Sequence[str], name: str, settings: Mapping[str, str] | None = None) -> None:
+    told = None if settings is None else {**os.environ, **settings}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=told)
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise EngineError(f"{name} fails with status {done.returncode}: {(lines or ['no message'])[-1][:300]}")

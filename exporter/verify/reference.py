@@ -14,9 +14,10 @@ import onnx_ir as ir
 
 from exporter.ir.evaluate import Constants, evaluate
 from exporter.verify.compare import Array, error, undecided
-from exporter.verify.cost import operations, sizes_in
+from exporter.verify.cost import effort
 from exporter.verify.data import nudged_kernels
 from exporter.verify.yardstick import Yardstick
+from runtime.budget import Meter
 
 __all__ = ["Reference", "Run", "float_type", "is_exact_for_its_size", "reference_run", "sampled"]
 
@@ -26,7 +27,7 @@ _LINEAR = frozenset({"Conv", "Dense", "Gemm", "MatMul"})
 _FAR = 4
 
 _ENOUGH = 1000
-_SAMPLING_BUDGET = 20_000_000_000
+_SAMPLING_BUDGET = 15_000_000_000
 _MOST_ELEMENTS = 100_000
 _FEWEST_POSITIONS = 64
 
@@ -41,6 +42,7 @@ class Run(Protocol):
         *,
         dtype: npt.DTypeLike = ...,
         see: Callable[[ir.Value, Array], None] | None = ...,
+        meter: Meter | None = ...,
     ) -> dict[str, Array]:
         """The model's outputs by name."""
 
@@ -76,6 +78,7 @@ def reference_run(
     feeds: Mapping[str, Array],
     layers: Callable[[ir.Value], bool] = lambda value: False,
     *,
+    meter: Meter | None = None,
     run: Run = evaluate,
     samples: int | None = None,
 ) -> Reference:
@@ -89,19 +92,21 @@ def reference_run(
         model: The unfolded model; it is as it was afterwards.
         feeds: The inputs.
         layers: Which results inside of the model are wanted, too.
+        meter: What the operations of all runs are counted by, if there is a limit for them together.
         run: What runs it.
         samples: How many runs are of moved weights, if that isn't to follow from the sizes.
     """
     own = float_type(model)
     with _scores_as_outputs(model) as scores:
         watching = _Watching(layers)
-        truth = run(model, feeds, dtype=np.float64, see=watching.see)
+        truth = run(model, feeds, dtype=np.float64, see=watching.see, meter=meter)
         runs = []
         for seed in range(_samples(model, feeds, truth) if samples is None else samples):
             with nudged_kernels(model, seed), watching.another():
-                runs.append(run(model, feeds, dtype=own, see=watching.see))
+                runs.append(run(model, feeds, dtype=own, see=watching.see, meter=meter))
         with watching.another():
-            runs.append(run(model, feeds, dtype=own, see=watching.see) if own != np.float64 else truth)
+            plain = truth if own == np.float64 else run(model, feeds, dtype=own, see=watching.see, meter=meter)
+            runs.append(plain)
         own_size = {str(value.name): is_exact_for_its_size(value) for value in model.graph.outputs}
         depths = {str(value.name): _depth(value) for value in model.graph.outputs}
     errors = {name: max(error(one[name], truth[name]) for one in runs) for name in truth}
@@ -210,9 +215,7 @@ def _depth(value: ir.Value) -> int:
 def _samples(model: ir.Model, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> int:
     """How many runs it takes to see about a thousand numbers of each output: at most 8; none if it is too much work."""
     smallest = min((array.size for array in outputs.values()), default=1)
-    affordable = _SAMPLING_BUDGET // max(
-        operations(model, sizes_in(model, {name: array.shape for name, array in feeds.items()})), 1
-    )
+    affordable = _SAMPLING_BUDGET // max(effort(model, {name: array.shape for name, array in feeds.items()}), 1)
     return min(8, max(2, -(-_ENOUGH // max(smallest, 1))), affordable)
 
 

@@ -17,16 +17,18 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from exporter.errors import UsageError
+from exporter.errors import LimitError, UsageError
 from exporter.ir.evaluate import evaluate
 from exporter.verify.compare import Array
 from exporter.verify.cost import operations, sizes_in
 from exporter.verify.draws import Levels, draw
 from exporter.verify.exercise import FAILURES
 from exporter.verify.open_sizes import shapes_of
+from exporter.verify.probes import MOST_DRAWN, MOST_OPERATIONS
 from exporter.verify.reference import Reference, reference_run
 from exporter.verify.roles import InputSpec, specs_of
 from exporter.verify.statistics import fit
+from runtime.budget import Meter
 
 __all__ = ["evaluate_smaller", "smaller_reference"]
 
@@ -53,11 +55,15 @@ def smaller_reference(model: ir.Model) -> Reference | None:
         work = operations(model, sizes_in(model, whole))
         for part in _PARTS:
             shapes = {spec.name: _part_of(spec, whole[spec.name], part) for spec in specs}
+            if sum(map(prod, shapes.values())) > MOST_DRAWN:
+                continue
             if work * max(prod(shapes[name]) / prod(shape) for name, shape in whole.items()) <= _BUDGET:
                 with warnings.catch_warnings(), np.errstate(all="ignore"):
                     warnings.simplefilter("ignore", RuntimeWarning)
-                    return reference_run(model, _feeds(model, specs, shapes), run=evaluate_smaller, samples=0)
-    except (UsageError, *FAILURES):
+                    meter = Meter(MOST_OPERATIONS)
+                    feeds = _feeds(model, specs, shapes, meter)
+                    return reference_run(model, feeds, run=evaluate_smaller, samples=0, meter=meter)
+    except (LimitError, UsageError, *FAILURES):
         pass
     return None
 
@@ -71,10 +77,10 @@ def _part_of(spec: InputSpec, shape: tuple[int, ...], part: int) -> tuple[int, .
     )
 
 
-def _feeds(model: ir.Model, specs: Sequence[InputSpec], shapes: _Shapes) -> dict[str, Array]:
+def _feeds(model: ir.Model, specs: Sequence[InputSpec], shapes: _Shapes, meter: Meter) -> dict[str, Array]:
     tiny = {spec.name: _part_of(spec, shapes[spec.name], _PARTS[-1]) for spec in specs}
     try:
-        levels = fit(model, specs, tiny, _drawn(specs, tiny, {}), 0).levels
+        levels = fit(model, specs, tiny, _drawn(specs, tiny, {}), 0, meter).levels
     except FAILURES:  # the first batch norms are behind an op that doesn't take these sizes
         levels = {}
     return _drawn(specs, shapes, levels)
@@ -91,13 +97,14 @@ def evaluate_smaller(
     *,
     dtype: npt.DTypeLike = np.float64,
     see: Callable[[ir.Value, Array], None] | None = None,
+    meter: Meter | None = None,
 ) -> dict[str, Array]:
     """As `evaluate`, with inputs that may be smaller than the model says.
 
     Raises:
         ValueError: It would be too much work; or whatever else a kernel makes of tensors that don't go together.
     """
-    return evaluate(model, feeds, dtype=dtype, see=see, call=_Growing().call)
+    return evaluate(model, feeds, dtype=dtype, see=see, meter=meter, call=_Growing().call)
 
 
 class _Growing:
@@ -140,6 +147,8 @@ def _grown(value: ir.Value | None, array: Array | None) -> Array | None:
         return array
     for axis, dim in enumerate(value.shape.dims[: array.ndim]):
         if isinstance(dim, int) and 0 < array.shape[axis] < dim:
+            if array.size > MOST_DRAWN:
+                raise ValueError("it would be too much work")
             array = np.take(array, np.arange(min(2 * array.shape[axis], dim)) % array.shape[axis], axis)
     return array
 

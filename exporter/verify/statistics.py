@@ -22,6 +22,7 @@ from exporter.ir.ops import is_op
 from exporter.verify.cost import node_operations, sizes_in
 from exporter.verify.draws import Levels, draw, usual_levels
 from exporter.verify.roles import InputSpec
+from runtime.budget import Meter
 
 __all__ = ["Fit", "fit"]
 
@@ -73,6 +74,7 @@ def fit(
     shapes: Mapping[str, tuple[int, ...]],
     feeds: Mapping[str, Array],
     work: int,
+    meter: Meter | None = None,
 ) -> Fit:
     """Levels for the inputs that hold numbers.
 
@@ -82,6 +84,7 @@ def fit(
         shapes: Of the inputs.
         feeds: What the other inputs get meanwhile.
         work: How many operations may be spent; where they don't do for each channel by itself, all share a level.
+        meter: What the operations of the runs are counted by, if there is a limit for them together with others.
     """
     wanted = [spec for spec in specs if spec.role in ("number", "pixel") and not _is_count(spec)]
     values = {str(value.name): value for value in model.graph.inputs}
@@ -90,7 +93,7 @@ def fit(
     wanted = [spec for spec in wanted if values[spec.name] in told]
     if not wanted or not targets:
         return Fit({})
-    fitting = _Fitting(model, wanted, shapes, feeds, targets, work)
+    fitting = _Fitting(model, wanted, shapes, feeds, targets, work, meter)
     levels, mismatch = fitting.run()
     rounded = {name: replace(one, why="the statistics of the first batch norms") for name, one in levels.items()}
     return Fit(rounded, tuple(target.name for target in targets), mismatch)
@@ -141,8 +144,9 @@ class _Fitting:
         feeds: Mapping[str, Array],
         targets: Sequence[_Target],
         work: int,
+        meter: Meter | None,
     ) -> None:
-        self.model, self.specs, self.shapes, self.feeds = model, specs, shapes, feeds
+        self.model, self.specs, self.shapes, self.feeds, self.meter = model, specs, shapes, feeds, meter
         self.targets = list({target.value: target for target in targets}.values())
         self.mean = np.concatenate([target.mean for target in self.targets])
         self.variance = np.concatenate([target.variance for target in self.targets])
@@ -220,7 +224,7 @@ class _Fitting:
         if len(seen) < len(values):
             try:
                 with np.errstate(all="ignore"):
-                    evaluate(self.model, feeds, dtype=np.float32, see=see)
+                    evaluate(self.model, feeds, dtype=np.float32, see=see, meter=self.meter)
             except _Stop:
                 pass
         arrays = [np.asarray(seen[target.value], np.float64) for target in self.targets]

@@ -133,6 +133,7 @@ class Verdict:
         inputs: What was fed, see `exercise`.
         origin: What an export of the source says of it, where the source was given; it has written no files.
         read: The files that were read.
+        left_out: What was left out for lack of time, where a budget was set.
     """
 
     truth: str
@@ -150,6 +151,7 @@ class Verdict:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     origin: Report | None = None
     read: tuple[FileUsed, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -189,7 +191,7 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values; an infinite error is a string, since JSON has no such number."""
-        lists = {name: list(getattr(self, name)) for name in ("problems", "skipped", "doubts", "remarks")}
+        lists = {name: list(getattr(self, name)) for name in ("problems", "skipped", "doubts", "remarks", "left_out")}
         checks = {name: _plain(getattr(self, name)) for name in ("checks", "sites", "layers")}
         power = [{**asdict(one), "missed": list(one.missed), "asleep": list(one.asleep)} for one in self.power]
         words = {"ok": self.ok, "state": self.state, "share": self.share}
@@ -218,6 +220,7 @@ class Verdict:
         lines.extend(f"  not checked: {problem}" for problem in self.problems)
         lines.extend(f"  not compared: output {name}, of which the truth is not known" for name in self.skipped)
         lines.extend(f"  {remark}" for remark in self.remarks)
+        lines.extend(f"  left out, for lack of time: {what}" for what in self.left_out)
         lines.extend(_power_lines(self))
         lines.append(f"Noise: {self.noise}.")
         lines.append(f"Such a comparison can't find {self.blind_spot}.")

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from exporter.diagnosis import median
 from exporter.verify.compare import FACTOR, FLOOR, Array
 
 __all__ = ["LOOSE", "Deviation", "Yardstick"]
@@ -90,7 +91,7 @@ class Yardstick:
             return np.zeros(wide.shape[-1])
         worst = np.max(errors, axis=0)
         finite = worst[np.isfinite(worst)]
-        return np.asarray(np.maximum(worst, float(np.median(finite)) if finite.size else 0.0))
+        return np.asarray(np.maximum(worst, median(finite) if finite.size else 0.0))
 
     @property
     def limits(self) -> Array:
@@ -166,7 +167,7 @@ def _channel_scale(wide: Array) -> Array:
     usual = _usual(flat)
     few = (np.count_nonzero(flat, axis=0) < _FEW) & (usual > 0)
     if few.any():  # they don't tell what is usual: sums that cancel by chance have the error of all others
-        usual = np.where(few, np.maximum(usual, float(np.median(usual[usual > 0]))), usual)
+        usual = np.where(few, np.maximum(usual, median(usual[usual > 0])), usual)
     overall = float(np.max(usual, initial=0.0))
     usual = np.where(usual > 0, usual, overall or 1.0)
     return np.maximum(size, usual)
@@ -178,10 +179,22 @@ def _usual(flat: Array) -> Array:
     some = np.any(flat > 0, axis=0)
     middle = np.zeros(flat.shape[1])
     if some.any():
-        middle[some] = np.nanmedian(nonzero[:, some], axis=0)
+        middle[some] = _middle(nonzero[:, some])
     counted = (flat > 0) & (flat <= _UNUSUAL * middle)
     total = np.sum(np.square(np.where(counted, flat, 0.0)), axis=0)
     return np.asarray(np.sqrt(total / np.maximum(counted.sum(0), 1)))
+
+
+def _middle(numbers: Array) -> Array:
+    """The median of each column without its NaN; few numbers are sorted, for which NumPy would import masked arrays."""
+    if numbers.size > _FEW_NUMBERS:
+        return np.asarray(np.nanmedian(numbers, axis=0))
+    ordered, last = np.sort(numbers, axis=0), np.count_nonzero(~np.isnan(numbers), axis=0) - 1
+    low, high = (np.take_along_axis(ordered, place[np.newaxis], axis=0)[0] for place in (last // 2, (last + 1) // 2))
+    return np.asarray((low + high) / 2)
+
+
+_FEW_NUMBERS = 1 << 16
 
 
 def _by_channel(truth: Array, found: Array, scale: Array) -> Array:

@@ -53,7 +53,7 @@ def compile_program(
     binds = [kernel.plan(ctx) for kernel, ctx in zip(kernels, contexts)]
     nbytes = allocate(homes.buffers, shared=any(ctx.is_shared for ctx in contexts))
     if budget is not None and nbytes > budget.most_bytes:
-        raise TooMuchError(f"it would take {nbytes} bytes, and {budget.most_bytes} are allowed")
+        raise TooMuchError(f"it would take {nbytes} bytes, and {budget.most_bytes} are allowed", "most_bytes")
     steps: list[tuple[Node, Step]] = []
     for given in graph.inputs:
         steps += [(Node("Input", given, (), ()), step) for step in _halo(homes.homes[given])]

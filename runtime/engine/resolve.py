@@ -75,6 +75,8 @@ def resolve(
     given = weights if isinstance(weights, Weights) else Weights(weights)
     specs = {name: Spec(*kind, partial(given.__getitem__, name)) for name, kind in given.kinds()}
     specs.update(inputs)
+    if budget is not None:
+        budget = budget.again()
     for node in graph.nodes:
         read = [specs[name] if name else None for name in node.inputs]
         if budget is not None:

@@ -26,11 +26,11 @@ LAYERS = (
     ("exporter.lower",),
     ("exporter.zoo", "exporter.passes", "exporter.targets", "exporter.verify"),
     ("exporter.arrays", "exporter.specs", "exporter.frontend"),
-    ("exporter.keras_oracle",),
+    ("exporter.keras_oracle", "exporter.images"),
     ("exporter.oracle", "exporter.layerwise"),
     ("exporter.running", "exporter.parity", "exporter.inspection", "exporter.checked", "exporter.rounded"),
     ("exporter.api", "exporter.render", "exporter.pages"),
-    ("exporter.report_option",),
+    ("exporter.report_option", "exporter.progress"),
     ("exporter.cli", "exporter"),
     ("exporter.__main__",),
 )
@@ -45,6 +45,7 @@ PACKAGES = {
     "jinja2": ("exporter.pages",),
     "markupsafe": ("exporter.pages",),
     "numpy": ("exporter", "runtime"),
+    "rich": ("exporter.progress",),
     "onnx": ("exporter.ir", "exporter.targets", "exporter.verify", "exporter.parity"),
     "onnx_ir": (
         "exporter.ir",
@@ -61,6 +62,7 @@ PACKAGES = {
         "exporter.rounded",
         "exporter.layerwise",
         "exporter.api",
+        "exporter.images",
     ),
     "onnxruntime": ("exporter.verify", "exporter.running"),
 }

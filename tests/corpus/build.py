@@ -39,6 +39,7 @@ MODULES = (
     "activations",
     "shapes",
     "idioms",
+    "judged",
 )
 _ROOT = Path(__file__).parents[2]
 

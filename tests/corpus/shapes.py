@@ -167,7 +167,7 @@ _MOVES: dict[str, Move] = {
 }
 _ENDS: dict[str, Move] = {
     "argmax": lambda y: tf.argmax(tf.reduce_mean(y, [1, 2]), 1),
-    "argmax_int32": lambda y: tf.argmax(y, 3, output_type=tf.int32, name="classes"),
+    "argmax_int32": lambda y: tf.argmax(tf.nn.softmax(y), 3, output_type=tf.int32, name="classes"),
     "cast_uint8": lambda y: tf.cast(tf.clip_by_value(y * 64 + 128, 0, 255), tf.uint8),
     "cast_half": lambda y: tf.cast(tf.cast(y, tf.float64) * 2, tf.float32),
     "top_k": lambda y: tf.nn.top_k(tf.reduce_mean(y, [1, 2]), 2).values,

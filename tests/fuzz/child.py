@@ -10,42 +10,22 @@ import json
 import random
 import resource
 import shutil
-import signal
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from exporter.errors import ExportError
 from runtime import NetError
 from tests.fuzz.formats import FORMATS
+from tests.hostile.in_time import TooLate, in_time
 
 __all__ = ["SECONDS_EACH", "main"]
 
 ADDRESSES = 3_000_000 << 10
 SECONDS_EACH = 20
 _RESIDENT = 1 << 30
-
-
-class TooLate(BaseException):
-    """A mutant that takes too long; nothing catches it by accident."""
-
-
-@contextmanager
-def _in_time() -> Iterator[None]:
-    def late(number: int, frame: Any) -> None:
-        raise TooLate
-
-    signal.signal(signal.SIGALRM, late)
-    signal.alarm(SECONDS_EACH)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
 
 
 def finding(error: BaseException) -> dict[str, str]:
@@ -60,7 +40,7 @@ def finding(error: BaseException) -> dict[str, str]:
 def judge(format_name: str, seed: int, folder: Path) -> dict[str, str] | None:
     """Makes and reads one mutant; what is wrong with how that ended, None if nothing is."""
     try:
-        with _in_time():
+        with in_time(SECONDS_EACH):
             FORMATS[format_name](random.Random(f"{format_name} {seed}"), folder)
     except (ExportError, NetError) as error:
         if type(error).exit_code == 70 or not str(error).strip() or len(str(error)) > 20_000:

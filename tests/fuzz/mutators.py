@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -134,9 +135,9 @@ def _mutate_holder(rng: random.Random, holder: Any, key: Any, other: tuple[Any, 
     if choice == 0:
         del holder[key]
     elif choice == 1 and isinstance(holder, list):
-        holder.insert(key, holder[key])
+        holder.insert(key, deepcopy(holder[key]))
     elif choice == 2:
         found = other[0][other[1]] if not isinstance(other[0], list) or other[1] < len(other[0]) else None
         holder[key] = found if not isinstance(found, (dict, list)) else None
     else:
-        holder[key] = rng.choice(_JSON)
+        holder[key] = deepcopy(rng.choice(_JSON))

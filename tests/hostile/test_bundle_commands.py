@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.hostile.limited import run_limited
 
 _ROOT = Path(__file__).parents[2]
 
@@ -70,9 +71,10 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("bad")
     environment = {**os.environ, "PYTHONPATH": str(_ROOT), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", RUN]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    said = tmp_path_factory.mktemp("said")
+    done = run_limited(command, said, cwd=folder, addresses=8 << 30, seconds=300, environment=environment)
+    assert done.status == 0, done.err
+    return json.loads(done.out)
 
 
 def test_the_good_one_is_exported(ended: Any) -> None:

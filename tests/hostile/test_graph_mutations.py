@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
-import signal
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,26 +13,11 @@ from exporter.api import export
 from exporter.errors import ExportError
 from exporter.formats.tf_protos import MetaGraphDef, parse
 from tests.hostile.graph_edits import EDITS, damage
+from tests.hostile.in_time import in_time
 
 _SAMPLES = Path(__file__).parents[2] / "sample_ckpts"
 _MUTANTS = 40
 _SECONDS = 30
-
-
-@contextmanager
-def _ends(what: str) -> Iterator[None]:
-    """An AssertionError if it takes so long that it may never end."""
-
-    def late(number: int, frame: Any) -> None:
-        raise AssertionError(f"no end after {_SECONDS} s: {what}")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(_SECONDS)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _meta(folder: Path) -> Path:
@@ -60,7 +41,7 @@ def test_a_damaged_graph_is_an_error_for_people(sample: str, seed: int, tmp_path
         what = damage(message.graph_def, draw)
         _meta(folder).write_bytes(message.SerializeToString())
         out.mkdir()
-        with _ends(what), warnings.catch_warnings():
+        with in_time(_SECONDS), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             try:
                 export(folder, out / "m.onnx", outputs=outputs)

@@ -211,15 +211,19 @@ def test_library_that_crashes(code: str, tmp_path: Path, monkeypatch: pytest.Mon
         open_hdf5(small(tmp_path / "m.h5"))
 
 
-@pytest.mark.parametrize("count", [25, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [25, pytest.param(150, marks=pytest.mark.slow)])
 def test_mutations(count: int, tmp_path: Path) -> None:
-    """Changed bytes give tensors or one of our errors, never another exception and never a hang."""
+    """Changed bytes give tensors or one of our errors, never another exception and never a hang.
+
+    Where something is written: most of a small file is room that nothing reads.
+    """
     rng = random.Random(7)
     path = small(tmp_path / "m.h5")
     good = path.read_bytes()
-    for _ in range(count):
+    written = [at for at in range(len(good)) if any(good[max(at - 3, 0) : at + 4])]
+    for at in rng.sample(written, count):
         data = bytearray(good)
-        data[rng.randrange(len(data))] = rng.randrange(256)
+        data[at] ^= rng.randrange(1, 256)
         path.write_bytes(data)
         try:
             read = open_hdf5(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from exporter.formats.tensor_bundle import open_bundle
 from tests.hostile.bundle_writer import Bundle
+from tests.hostile.limited import run_limited
 
 RUN = """
 import resource, sys, tempfile
@@ -48,13 +48,14 @@ print(seen, (after - before) // 1024)
 """
 
 
-def test_little_memory_and_time() -> None:
+def test_little_memory_and_time(tmp_path: Path) -> None:
     """One GiB of addresses, ten seconds of computing, and no more than 64 MiB over what importing takes."""
     root = Path(__file__).parents[2]
     environment = {"PYTHONPATH": str(root), "OPENBLAS_NUM_THREADS": "1", "PATH": "/usr/bin"}
-    done = subprocess.run([sys.executable, "-c", RUN], capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    seen, grown = map(int, done.stdout.split())
+    command = [sys.executable, "-c", RUN]
+    ended = run_limited(command, tmp_path, cwd=root, addresses=4 << 30, seconds=60, environment=environment)
+    assert ended.status == 0, ended.err
+    seen, grown = map(int, ended.out.split())
     assert seen > 130
     assert grown < 64
 

@@ -190,7 +190,28 @@ def _conv(net: Net, x: ir.Value) -> ir.Value:
     return net.conv(x, k=min(3, _size(x, 1)), out=4)
 
 
+def _transposed(net: Net, x: ir.Value) -> ir.Value:
+    kernel = net.normal("transposed", 2, 4, _size(x, 2))
+    return net.op("ConvTranspose", x, kernel, None, strides=[2], pads=[0, 0])
+
+
+def _product(net: Net, x: ir.Value) -> ir.Value:
+    return net.op("MatMul", x, net.normal("matrix", _size(x, 2), 5))
+
+
+def _split(net: Net, x: ir.Value) -> ir.Value:
+    half = _size(x, 2) // 2
+    return net.op("Slice", x, net.ints(0), net.ints(half), net.ints(2)) if half else x
+
+
 LAYERS: dict[str, Layer] = {
+    "average": lambda net, x: net.op("AveragePool", x, kernel_shape=[1], strides=[1]),
+    "clip": lambda net, x: net.op("Clip", x, net.weight("least", -2.0), net.weight("most", 3.0)),
+    "depthwise": lambda net, x: net.conv(x, k=1, out=2 * _size(x, 2), group=_size(x, 2)),
+    "matmul": _product,
+    "negated": lambda net, x: net.op("Neg", x),
+    "slice": _split,
+    "transposed": _transposed,
     "dense": lambda net, x: net.dense(x, out=5, bias=True),
     "conv": _conv,
     "padded conv": lambda net, x: net.conv(x, out=4, pad=1),

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -18,6 +15,7 @@ import exporter
 from exporter.errors import ExportError
 from tests.e2e.engines import ENGINES
 from tests.e2e.recorded import Array
+from tests.hostile.in_time import TooLate, in_time
 from tests.wild.family import Built
 
 __all__ = ["RIGHT", "Outcome", "compared", "judge"]
@@ -56,10 +54,10 @@ def judge(built: Built, folder: Path, *, with_verify: bool = False) -> Outcome:
         modes["named"] = built.named
     for mode, names in modes.items():
         try:
-            with _limited(_SECONDS):
+            with in_time(_SECONDS):
                 outcome = _exported(built, folder / f"{mode}.onnx", {**built.options, **names}, with_verify=with_verify)
-        except _LateError as late:
-            return Outcome("hang", f"hang ({mode})", f"no end after {_SECONDS} s, in {late}")
+        except TooLate as late:
+            return Outcome("hang", f"hang ({mode})", str(late))
         except ExportError as error:
             return Outcome("refused", f"refused ({mode}): {_essence(str(error))}", str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what the hunt is for
@@ -124,22 +122,3 @@ def _essence(text: str) -> str:
     text = re.sub(r"'[^']*'|\"[^\"]*\"", "Q", text)
     text = re.sub(r"\b[\w.:]*[/_][\w./:-]*", "P", text)
     return re.sub(r"\d+", "9", text)[:160]
-
-
-class _LateError(Exception):
-    """The time is up."""
-
-
-@contextmanager
-def _limited(seconds: int) -> Iterator[None]:
-    def ring(_: int, frame: FrameType | None) -> None:
-        where = "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
-        raise _LateError(where)
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)

@@ -49,12 +49,14 @@ def _convolve(ctx: NodeContext, x: ir.Value, kernel: ir.Value, layout: Layout, g
     return layout.restore(ctx, y)
 
 
-def _group(channels: Dim, taken: Dim) -> int:
+def _group(channels: Dim, taken: Dim, made: Dim) -> int:
     """How many groups: the input's channels over those that the kernel takes; 1 where the former aren't known."""
     if not isinstance(channels, int) or not isinstance(taken, int):
         return 1
     if taken == 0 or channels % taken:
         raise RefusalError(f"its kernel takes {taken} channels, the input has {channels}")
+    if isinstance(made, int) and made % (channels // taken):
+        raise RefusalError(f"its kernel takes {taken} channels and makes {made}, the input has {channels}")
     return channels // taken
 
 
@@ -64,7 +66,7 @@ def convolution(rank: int) -> Callable[[NodeContext], ir.Value]:
     def lower(ctx: NodeContext) -> ir.Value:
         layout = layout_of(ctx, rank)
         x, kernel = (ctx.ranked(value, rank) for value in ctx.inputs)
-        return _convolve(ctx, x, kernel, layout, _group(_dims(ctx, x)[layout.channel], _dims(ctx, kernel)[-2]))
+        return _convolve(ctx, x, kernel, layout, _group(_dims(ctx, x)[layout.channel], *_dims(ctx, kernel)[-2:]))
 
     return lower
 

@@ -82,6 +82,8 @@ def nearest(ctx: NodeContext) -> ir.Value:
     """
     x, grid = ctx.ranked(ctx.inputs[0], 4), _grid(ctx)
     known, factors = _known_sizes(ctx), _factors(ctx)
+    if known is not None and any(out > _MOST_KNOWN for _, out in known):
+        known = factors = None
     sizes = known or [(_FAR_ENOUGH, _FAR_ENOUGH * factor) for factor in factors or ()]
     if factors is not None and (known or grid != "align_corners") and all(_repeats(*pair, grid) for pair in sizes):
         return _resize(ctx, x, mode="nearest", coordinate_transformation_mode=grid, nearest_mode=_ROUNDING[grid])
@@ -92,6 +94,9 @@ def nearest(ctx: NodeContext) -> ir.Value:
             x = ctx.op("Gather", x, ctx.int64(nearest_places(*known[axis - 1], grid).tolist()), axis=axis)
     return x
 
+
+_MOST_KNOWN = 1 << 20
+"""New sizes up to which the pixels are found out before the model runs."""
 
 _FAR_ENOUGH = 4096
 """A size that stands for unknown ones: whole factors that repeat each of its pixels alike repeat all alike."""
@@ -164,11 +169,17 @@ def area(ctx: NodeContext) -> ir.Value:
     return _by_matrices(ctx, x, lambda size, out: area_matrix(size, out, grid))
 
 
+_MOST_WEIGHTS = 1 << 24
+"""The largest matrix of weights along an axis."""
+
+
 def _by_matrices(ctx: NodeContext, x: ir.Value, matrix: Callable[[int, int], npt.NDArray[np.float32]]) -> ir.Value:
     """x[N, H, W, C] with height and width multiplied by the matrices [size, new size] of theirs."""
     known = _known_sizes(ctx)
     if known is None:
         raise RefusalError("the size of its image depends on the model's inputs")
+    if any(size * out > _MOST_WEIGHTS for size, out in known):
+        raise RefusalError("its image is too large for a matrix of weights")
     (height, rows), (width, columns) = known
     by_row = ctx.op("Transpose", x, perm=[0, 2, 3, 1])
     tall = ctx.op("MatMul", by_row, ctx.const(matrix(height, rows)))

@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from exporter._version import __version__
 from exporter.targets.c_program import templates
-from exporter.targets.c_program.program import Program, program
+from exporter.targets.c_program.program import Function, Program, program
 from exporter.targets.c_program.specialise import Fixed, example_feeds, specialise
 from exporter.targets.c_program.weights import HEADER
 from exporter.targets.npz_bundle import ModelPlan
 from runtime import Probe
+from runtime.npy import escape
 
 __all__ = ["c_files", "file_names", "prefix_of"]
 
@@ -159,6 +160,12 @@ uint32_t @P@_crc32(const void *bytes, size_t count);
 
 void @P@_run({self._parameters()});
 
+#ifdef @U@_TRACE
+/* Yours to write, with -D@U@_TRACE: is given the result of each layer as soon as it is there. `name` has a % and two
+ * hexadecimal digits for each byte that isn't plain; element [i, j, ...] is y[i * strides[0] + j * strides[1] ...]. */
+void @P@_trace(const char *name, const float *y, int rank, const int *sizes, const int *strides);
+#endif
+
 #ifdef __cplusplus
 }}
 #endif
@@ -170,7 +177,7 @@ void @P@_run({self._parameters()});
     def source(self) -> str:
         """The program."""
         functions = self._made.functions
-        calls = "\n".join(f"    {f.call}" for f in functions)
+        calls = "\n".join(f"    {f.call}\n    {self._traced(f)}" for f in functions)
         uses_arena = any("a + " in f.call for f in functions)
         uses_weights = any("(w" in f.call for f in functions)
         head = [
@@ -180,7 +187,15 @@ void @P@_run({self._parameters()});
         texts = "\n\n".join(f.text for f in functions).replace("@FRAME@", self._prefix)
         frame = [self.filled(templates.FRAME)] if "_frame(" in texts else []
         run = "\n".join([f"void {self._prefix}_run({self._parameters()})", "{", *head, calls, "}"])
-        return "\n".join([self.filled(templates.BASICS), *frame, self._made.kernels, texts, "", run, ""])
+        parts = [self.filled(templates.BASICS), *frame, self._made.kernels, texts, ""]
+        return "\n".join([*parts, self.filled(templates.LAYER), run, ""])
+
+    def _traced(self, function: Function) -> str:
+        """What shows the result of a layer where that is asked for: its name, address, rank, sizes and strides."""
+        tensor = function.tensor
+        numbers = ", ".join(map(str, (len(tensor.shape), *tensor.shape, *tensor.strides)))
+        macro = f"{self._prefix.upper()}_LAYER"
+        return f'{macro}("{escape(function.made)}", {tensor.pointer}, {numbers})'
 
     def _call(self) -> str:
         return f"{self._prefix}_run(&weights, {', '.join(key for key, _, _ in self._values())}, ARENA);"

@@ -92,6 +92,7 @@ _KERNELS = frozenset(
         "tiles_7",
         "tiles_8",
         "tiles_9",
+        "trace",
         "vector",
         "vector_by_bits",
         "vector_of",
@@ -112,7 +113,12 @@ _MOST_PIXELS = 9
 
 @dataclass(frozen=True)
 class Function:
-    """A layer: its name in C, what to say of it, its multiply-adds and weights, its text, and its call."""
+    """A layer: its name in C, what to say of it, its multiply-adds and weights, its text, its call, and what it makes.
+
+    Attributes:
+        made: The name of the value.
+        tensor: Where that is.
+    """
 
     name: str
     about: str
@@ -120,6 +126,8 @@ class Function:
     floats: int
     text: str
     call: str
+    made: str
+    tensor: Tensor
 
 
 @dataclass
@@ -338,7 +346,7 @@ def _function(
     pointers = [*(tensor.pointer for tensor in parameters.values()), y.pointer]
     pointers += [f"a + {scratch.offset}"] if scratch is not None else []
     call = ", ".join([*(["w"] if reads else []), *pointers])
-    return Function(name, about, macs, weights.floats - before, text, f"{name}({call});")
+    return Function(name, about, macs, weights.floats - before, text, f"{name}({call});", layer.output, y)
 
 
 def _generic(

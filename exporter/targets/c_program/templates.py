@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BASICS", "CMAKE", "MAIN", "MAKEFILE", "README", "TEST", "WEIGHTS_S"]
+__all__ = ["BASICS", "CMAKE", "LAYER", "MAIN", "MAKEFILE", "README", "TEST", "WEIGHTS_S"]
 
 BASICS = """\
 /* Written by ckpt2onnx. */
@@ -54,6 +54,18 @@ static void @P@_frame(float *y, int rows, int row, int top, int left, int right,
     }
     memset(y, 0, (size_t)bottom * sizeof(float));
 }
+"""
+
+LAYER = """\
+#ifdef @U@_TRACE
+#define @U@_LAYER(name, y, ...)                                     \\
+    {                                                               \\
+        static const int layer[] = {__VA_ARGS__};                   \\
+        @P@_trace(name, y, layer[0], layer + 1, layer + 1 + layer[0]); \\
+    }
+#else
+#define @U@_LAYER(name, y, ...)
+#endif
 """
 
 WEIGHTS_S = """\
@@ -126,6 +138,16 @@ static int compare(const char *name, const float *found, const float *expected, 
     printf("%s: %s, %g of %g allowed\\n", name, good ? "good" : "OFF", (double)worst, (double)limit);
     return good;
 }
+
+#ifdef @U@_TRACE
+void @P@_trace(const char *name, const float *y, int rank, const int *sizes, const int *strides)
+{
+    printf("%s", name);
+    for (int i = 0; i < rank; i++) printf("%s%d", i ? ", " : " [", sizes[i]);
+    printf("%s: %g ...\\n", rank ? "]" : "", (double)y[0]);
+    (void)strides;
+}
+#endif
 
 int main(void)
 {
@@ -225,6 +247,26 @@ static int write_npy(const char *path, const char *shape, const float *data, int
            fwrite(data, sizeof(float), (size_t)count, file) == (size_t)count;
     return fclose(file) == 0 && good ? 0 : fail(path, "can't be written");
 }
+
+#ifdef @U@_TRACE
+/* Appends to the file in the environment's @U@_TRACE: a line with the name, one with the sizes, and the numbers. */
+void @P@_trace(const char *name, const float *y, int rank, const int *sizes, const int *strides)
+{
+    const char *path = getenv("@U@_TRACE");
+    FILE *file = path ? fopen(path, "ab") : NULL;
+    int total = 1;
+    if (!file) return;
+    fprintf(file, "%s\\n", name);
+    for (int i = 0; i < rank; total *= sizes[i++]) fprintf(file, "%s%d", i ? " " : "", sizes[i]);
+    fprintf(file, "\\n");
+    for (int n = 0; n < total; n++) {
+        ptrdiff_t at = 0;
+        for (int i = rank - 1, left = n; i >= 0; left /= sizes[i--]) at += (ptrdiff_t)(left % sizes[i]) * strides[i];
+        fwrite(y + at, sizeof *y, 1, file);
+    }
+    fclose(file);
+}
+#endif
 
 int main(int count, char **arguments)
 {
@@ -341,6 +383,7 @@ extern const unsigned char @P@_bin[];   /* @P@_weights.S links @P@.bin */
 `make test` builds and runs the stored example, between guard bytes. `make @P@_run` builds a tool: `./@P@_run @TOOL@`.
 For another processor: `make test CC=aarch64-linux-gnu-gcc CFLAGS=-O2 LDFLAGS=-static RUN=qemu-aarch64`. Inner loops use
 the vectors that `-march` allows (AVX-512, AVX, NEON, SSE), plain C where there are none: `-D@U@_VECTOR=0` asks for it.
+`make test CFLAGS='-O2 -D@U@_TRACE'` prints what each layer gives; a program of your own gets all of it in `@P@_trace`.
 
 | layer | multiply-adds | weights, bytes |
 |---|---|---|

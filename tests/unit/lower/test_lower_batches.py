@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from exporter.decisions import Reason
 from exporter.inference.model import InferenceModel, Input, Output
 from exporter.ir.evaluate import evaluate
 from exporter.lower.batches import lower_batched
@@ -89,7 +90,7 @@ def test_what_is_the_same_for_each_sample_is_held_once() -> None:
 def test_a_batch_that_something_holds_is_kept(nodes: list[Node]) -> None:
     """What takes one size alone is named, and the input has that size."""
     lowered, held = lower_batched(_model(nodes), name="m")
-    assert held is not None and "node y" in held
+    assert held == (Reason.TAKES_NO_OTHER_BATCH, {"node": "node y"})
     assert lowered.graph.inputs[0].shape == [4, 6]
 
 
@@ -99,5 +100,5 @@ def test_an_output_that_is_cut_from_the_batch_keeps_it() -> None:
     lowered, held = lower_batched(
         _model([begin, size, _op("y", "Slice", "x", "begin", "size", T=1, Index=3)]), name="m"
     )
-    assert held is not None and "output y" in held
+    assert held == (Reason.OUTPUT_OF_BATCH, {"output": "y"})
     assert lowered.graph.inputs[0].shape == [4, 6]

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from runtime.attributes import problem
-from runtime.budget import Budget, Limits, TooMuchError
+from runtime.budget import Budget, Limits, Meter, TooMuchError
 from runtime.errors import RunError
 from runtime.extent import nbytes
 from runtime.kernels import KERNELS
 from runtime.kernels.base import Array
 from runtime.plan import Graph, Node, execute
+from runtime.work import operations
 
 _X = np.ones((2, 3), np.float32)
 _I = np.array
@@ -123,3 +124,42 @@ def test_more_is_allowed_for_more() -> None:
     with pytest.raises(TooMuchError):
         Budget().check("ConstantOfShape", [shape], {})
     Budget(1 << 25).check("ConstantOfShape", [shape], {})
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "attributes", "products"),
+    [
+        ("MatMul", [np.ones((5, 2, 3)), np.ones((3, 7))], {}, 5 * 2 * 3 * 7),
+        ("Dense", [np.ones((4, 5)), np.ones((5, 6))], {}, 4 * 5 * 6),
+        ("Gemm", [np.ones((5, 4)), np.ones((6, 5))], {"transA": 1, "transB": 1}, 4 * 5 * 6),
+        ("Conv", [np.ones((2, 8, 8, 3)), np.ones((3, 3, 3, 5))], {"pads": [1, 1, 1, 1]}, 2 * 64 * 27 * 5),
+        ("Conv", [np.ones((1, 8, 4)), np.ones((3, 1, 4))], {"group": 4}, 6 * 3 * 4),
+        ("ConvTranspose", [np.ones((1, 8, 4)), np.ones((3, 5, 4))], {"strides": [2]}, 8 * 4 * 3 * 5),
+        ("Einsum", [np.ones((3, 4)), np.ones((4, 5))], {"equation": "ij,jk->ik"}, 3 * 4 * 5),
+        ("MaxPool", [np.ones((1, 8, 2))], {"kernel_shape": [3]}, 6 * 3 * 2),
+        ("LSTM", [np.ones((9, 2, 3)), np.ones((1, 16, 3)), np.ones((1, 16, 4))], {}, 9 * 2 * 16 * 7),
+        ("Det", [np.ones((2, 3, 3))], {}, 2 * 27),
+    ],
+)
+def test_products_are_counted(op: str, inputs: list[Array | None], attributes: dict[str, Any], products: int) -> None:
+    """At least the multiplications of the operator's definition; no more than these and what a call costs."""
+    found = operations(op, inputs, attributes, 0)
+    assert products <= found <= products + 10 * (1 << 18)
+    assert found - operations("Identity", inputs, {}, 0) >= products
+
+
+def test_work_is_stopped_and_the_caller_may_allow_more() -> None:
+    """A product that is too much, and one of a chain that is too much together."""
+    nodes = tuple(Node("MatMul", f"m{i}", ("x", "x"), (f"y{i}",)) for i in range(9))
+    graph, x = Graph(("x",), ("y8",), nodes), np.ones((8, 8), np.float32)
+    with pytest.raises(RunError, match=r"node 'm5'.*more than 100000 operations; .*most_operations"):
+        execute(graph, {"x": x}, budget=Budget(limits=Limits(most_operations=100_000)))
+    execute(graph, {"x": x}, budget=Budget(limits=Limits(most_operations=200_000)))
+
+
+def test_runs_that_share_a_meter_are_counted_together() -> None:
+    """The second one is stopped."""
+    graph, meter = Graph(("x",), ("y",), (Node("Exp", "e", ("x",), ("y",)),)), Meter(30_000)
+    execute(graph, {"x": _X}, budget=Budget(meter=meter))
+    with pytest.raises(RunError, match="more than 30000 operations"):
+        execute(graph, {"x": _X}, budget=Budget(meter=meter))

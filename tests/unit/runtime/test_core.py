@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import shutil
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +64,68 @@ def test_importing_it_loads_no_engine() -> None:
     """The seam is where a model is loaded."""
     code = "import runtime, sys; sys.exit(any(name.startswith('runtime.engine') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], cwd=_PACKAGE.parent, check=False).returncode == 0
+
+
+_CORE = (
+    "npy",
+    "errors",
+    "bundle",
+    "document",
+    "attributes",
+    "plan",
+    "executor",
+    "budget",
+    "extent",
+    "work",
+    "net",
+    "feeds",
+    "__init__",
+)
+"""The modules of the core, in the order in which a run goes through them; the kernels are the rest of it."""
+
+_MOST_CODE, _MOST_LINES = 3000, 4600
+
+
+def _core_files() -> list[Path]:
+    return [*(_PACKAGE / f"{name}.py" for name in _CORE), *sorted((_PACKAGE / "kernels").glob("*.py"))]
+
+
+def _code(text: str) -> int:
+    """How many lines have code in them: neither empty ones, nor comments, nor texts that nothing reads."""
+    texts = {
+        number
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    other = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    tokens = [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type not in other]
+    return len({number for token in tokens for number in range(token.start[0], token.end[0] + 1)} - texts)
+
+
+def test_the_core_stays_small() -> None:
+    """All that loads, checks and runs any bundle, counted."""
+    texts = [path.read_text(encoding="utf-8") for path in _core_files()]
+    assert sum(map(_code, texts)) <= _MOST_CODE
+    assert sum(len(text.splitlines()) for text in texts) <= _MOST_LINES
+
+
+def test_the_core_by_itself_runs_a_bundle(tmp_path: Path) -> None:
+    """A folder with those files and no other gives the numbers of the whole package, but for rounding."""
+    for path in _core_files():
+        target = tmp_path / "runtime" / path.relative_to(_PACKAGE)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    (tmp_path / "model.npz").write_bytes(pack(members(PLAN, **ARRAYS)))
+    x = np.random.default_rng(0).standard_normal((2, 4, 4, 2)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    code = (
+        'import sys; sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in repr(f).lower()]; '
+        "import numpy as np, runtime; net = runtime.load('model.npz'); net.check(); "
+        "np.save('y.npy', net(np.load('x.npy'))); "
+        "print(*sorted({n.split('.')[1] for n in sys.modules if n.startswith('runtime.')}))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert not set(ended.stdout.split()) - {*_CORE, "kernels"}
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), runtime.load(tmp_path / "model.npz")(x), rtol=1e-5)

@@ -11,7 +11,7 @@ import pytest
 import runtime
 from runtime.__main__ import main
 from runtime.document import Value
-from runtime.files import PIXELS, read_feeds, summary
+from runtime.tools.files import PIXELS, read_feeds, summary
 from tests.unit.runtime.make_bundle import members, pack
 from tests.unit.runtime.test_describe import ARRAYS, PLAN
 

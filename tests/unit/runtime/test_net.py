@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,6 +42,13 @@ def test_net_describes_itself(load: Load) -> None:
     assert net.inputs == (runtime.Value("x", "float32", ("N", 4)),)
     assert str(net.outputs[0]) == "y: float32 [N, 3]"
     assert net.metadata == {"from": "test"}
+
+
+@pytest.mark.parametrize("taken", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_net_says_why_it_is_not_pickled(load: Load, taken: Callable[[runtime.Net], object]) -> None:
+    """And what to do instead."""
+    with pytest.raises(TypeError, match=r"can't be pickled .* runtime\.load"):
+        taken(load())
 
 
 def test_call_and_run_agree(load: Load) -> None:

@@ -39,6 +39,38 @@ def _found(folder: Path) -> tuple[int, int]:
     return _made(session.run(None, given)[0]), _made(net.run(given)["y"])
 
 
+def _kind(old: int, new: int, copy: Path) -> str:
+    """Whether the files are `old` or `new`; `refused` if one is old and one new and all that load them refuse."""
+    onnx, bundle = _found(copy)
+    assert {onnx, bundle} <= {old, new}
+    if onnx == bundle:
+        return "old" if onnx == old else "new"
+    for model in ("m.onnx", "m.npz"):
+        with pytest.raises(CorruptError, match="different exports"):
+            verify_model(copy / model)
+        with pytest.raises(CorruptError, match="different exports"):
+            run(copy / model, _KNOWN[10][0])
+    with pytest.raises(runtime.BundleError, match="different exports"):
+        runtime.load(copy / "m.npz")
+    return "refused"
+
+
+@pytest.mark.parametrize("largest_inline", [_INLINE, _BESIDE])
+@pytest.mark.parametrize("count", [8, pytest.param(150, marks=pytest.mark.slow)])
+def test_a_kill_at_a_random_instant_mixes_nothing(tmp_path: Path, largest_inline: int, count: int) -> None:
+    """And the next export leaves none of the killed one's files."""
+    folder = tmp_path / "target"
+    folder.mkdir()
+    command = [sys.executable, "-m", "tests.unit.targets.kill_at_random", folder, largest_inline, count, 5]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == count
+    for line in lines:
+        old, new, files, copy = line.split(" ", 3)
+        assert _kind(int(old), int(new), Path(copy))
+        assert int(files) == (2 if largest_inline == _INLINE else 3)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("modules", "step"), [("atomic", 1), ("all", 43)])
 @pytest.mark.parametrize("largest_inline", [_INLINE, _BESIDE])
@@ -51,19 +83,7 @@ def test_a_kill_at_any_line_mixes_nothing(tmp_path: Path, largest_inline: int, m
     kinds: Counter[str] = Counter()
     for line in done.stdout.splitlines():
         old, new, copy = line.split(" ", 2)
-        onnx, bundle = _found(Path(copy))
-        assert {onnx, bundle} <= {int(old), int(new)}
-        if onnx == bundle:
-            kinds["old" if onnx == int(old) else "new"] += 1
-            continue
-        kinds["refused"] += 1
-        for model in ("m.onnx", "m.npz"):
-            with pytest.raises(CorruptError, match="different exports"):
-                verify_model(Path(copy) / model)
-            with pytest.raises(CorruptError, match="different exports"):
-                run(Path(copy) / model, _KNOWN[10][0])
-        with pytest.raises(runtime.BundleError, match="different exports"):
-            runtime.load(Path(copy) / "m.npz")
+        kinds[_kind(int(old), int(new), Path(copy))] += 1
     assert kinds["old"] > 5
     if modules == "atomic":
         assert kinds["new"]

@@ -12,8 +12,8 @@ import runtime
 from exporter.ir.builder import Builder
 from exporter.ir.evaluate import evaluate
 from exporter.targets.npz_bundle import write_bundle
-from exporter.verify.probes import BUDGET, probes
-from exporter.verify.reference import reference_run
+from exporter.verify.probes import BUDGET, example, probes
+from exporter.verify.reference import Reference, reference_run
 
 FLOAT = ir.DataType.FLOAT
 
@@ -106,3 +106,22 @@ def test_a_shape_that_no_array_has_is_no_error() -> None:
     b = Builder("m")
     filled = b.op("ConstantOfShape", b.input("sizes", ir.DataType.INT64, ("N",)))
     probes(b.finish({"y": b.op("Abs", filled)}))
+
+
+def test_what_takes_long_makes_no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few functions of a large tensor that is made of a small input; fewer runs of them would do."""
+    b = Builder("m")
+    total = b.op("ReduceSum", b.input("x", FLOAT, ("N", 4)), b.constant(np.array([0, 1])), keepdims=0)
+    y = b.op("Expand", total, b.constant(np.array([1 << 16])))
+    for _ in range(10):
+        y = b.op("Exp", y)
+    model = b.finish({"y": b.op("ReduceMax", y, b.constant(np.array([0])), keepdims=0)})
+    assert isinstance(example(model), Reference)
+    monkeypatch.setattr("exporter.verify.probes.MOST_OPERATIONS", 1 << 22)
+    assert isinstance(example(model), str)
+
+
+def test_an_input_of_very_many_elements_is_not_drawn() -> None:
+    """However small its elements are."""
+    b = Builder("m")
+    assert example(b.finish({"y": b.op("Not", b.input("x", ir.DataType.BOOL, (1 << 23,)))})) == "too large"
