@@ -84,6 +84,6 @@ def test_loops_agree_with_the_unfolded_model(models: Path, tmp_path: Path, name:
 @pytest.mark.parametrize("opset", [13, 17, 21])
 def test_every_opset_has_loops(models: Path, tmp_path: Path, opset: int) -> None:
     """In the oldest opset as in newer ones."""
-    exporter.export(models / "ranged" / "model", tmp_path / "model.onnx", opset=opset)
+    exporter.export(models / "nested" / "model", tmp_path / "model.onnx", opset=opset)
     assert "Loop" in {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}
-    assert exporter.verify_model(tmp_path / "model.onnx", data=models / "ranged" / "data.npz").ok
+    assert exporter.verify_model(tmp_path / "model.onnx", data=models / "nested" / "data.npz").ok
