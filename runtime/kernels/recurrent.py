@@ -8,7 +8,6 @@ length leave its state as it is and give zeros; the reverse direction begins at 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -48,20 +47,10 @@ def _activation(name: str, given: dict[str, float]) -> Activation:
     return lambda x: np.asarray(function(x, **given))
 
 
-@dataclass
-class _Cell:
-    """A cell in one direction.
-
-    While it runs, a state is [H, N], of one sequence [H]: so each gate is one piece of memory.
-
-    Attributes:
-        w: [G*H, I], and b: [G*H]; w x + b is what the input gives to the gates, for all steps at once.
-        step: The states after a step, from what the input gives to its gates, [G*H, N], and the states before.
-    """
-
-    w: Array
-    b: Array
-    step: Step
+_Cell = tuple[Array, Array, Step]
+"""A cell in one direction: w[G*H, I] and b[G*H], where w x + b is what the input gives to the gates, for all steps at
+once; and a function of what it gives to the gates of one step, [G*H, N], and the states before, which returns those
+after. While it runs, a state is [H, N], of one sequence [H]: so each gate is one piece of memory."""
 
 
 _BLOCK = 1 << 20
@@ -96,17 +85,17 @@ def _one_way(
     x: Array, lengths: Array | None, states: Sequence[Array], cell: _Cell, outputs: Array, *, backwards: bool
 ) -> list[Array]:
     """Writes the outputs [T, N, H] of all steps; returns the last states [N, H]."""
-    alone = x.shape[1] == 1
+    alone, step = x.shape[1] == 1, cell[2]
     state = [value[0] if alone else np.ascontiguousarray(value.T) for value in states]
     if lengths is None:
         for time, given in _gates(x[::-1] if backwards else x, cell, alone=alone):
-            state = list(cell.step(given, *state))
+            state = list(step(given, *state))
             outputs[-1 - time if backwards else time] = state[0].T
         return [value.reshape(-1, x.shape[1]).T for value in state]
     x = reverse_sequence(x, lengths) if backwards else x
     for time, given in _gates(x, cell, alone=alone):
         going = time < lengths
-        after = cell.step(given, *state)
+        after = step(given, *state)
         state = [np.where(going, new, old) for new, old in zip(after, state)]
         outputs[time] = np.where(going, after[0], 0).T
     if backwards:
@@ -117,14 +106,15 @@ def _one_way(
 def _gates(x: Array, cell: _Cell, *, alone: bool) -> Iterator[tuple[int, Array]]:
     """The number of each step and what the input x[T, N, I] gives to its gates."""
     steps, batch, features = x.shape
-    count = max(1, _BLOCK // max(1, batch * len(cell.w)))
-    bias = cell.b if alone else cell.b[:, None]
+    w, b, _ = cell
+    count = max(1, _BLOCK // max(1, batch * len(w)))
+    bias = b if alone else b[:, None]
     for start in range(0, steps, count):
         rows = x[start : start + count].reshape(-1, features)
         if alone:
-            yield from enumerate(rows @ cell.w.T + bias, start)
+            yield from enumerate(rows @ w.T + bias, start)
             continue
-        given = cell.w @ rows.T
+        given = w @ rows.T
         given += bias
         for time in range(len(rows) // max(1, batch)):
             yield start + time, given[:, time * batch : (time + 1) * batch]
@@ -201,7 +191,7 @@ def lstm(
             hidden *= iof[size : 2 * size]
             return hidden, cell
 
-        return _Cell(_negated(w[d], cut), _negated(bias[d], cut), step)
+        return _negated(w[d], cut), _negated(bias[d], cut), step
 
     def cell_of(d: int) -> _Cell:
         f, g, h = functions[3 * d : 3 * d + 3]
@@ -215,7 +205,7 @@ def lstm(
             cell = forget * cell + i * g(c)
             return f(o + po * cell) * h(cell), cell
 
-        return _Cell(w[d], bias[d], step)
+        return w[d], bias[d], step
 
     starts = zip(_initial(initial_h, w, r, batch, layout), _initial(initial_c, w, r, batch, layout))
     plain = p is None and not input_forget and names == ["Sigmoid", "Tanh", "Tanh"] * ways
@@ -280,7 +270,7 @@ def gru(
             new += given[cut:]
             return blended(gates, g(new), hidden)
 
-        return _Cell(matrix, _negated(bias, cut) if usual else bias, after if linear_before_reset else before)
+        return matrix, _negated(bias, cut) if usual else bias, after if linear_before_reset else before
 
     starts = [(start,) for start in _initial(initial_h, w, r, batch, layout)]
     cells = [cell_of(d) for d in range(ways)]
@@ -308,7 +298,7 @@ def rnn(
     bias = np.add(*_biases(b, w))
 
     def cell_of(d: int) -> _Cell:
-        return _Cell(w[d], bias[d], lambda given, hidden: (functions[d](given + np.dot(r[d], hidden)),))
+        return w[d], bias[d], lambda given, hidden: (functions[d](given + np.dot(r[d], hidden)),)
 
     starts = [(start,) for start in _initial(initial_h, w, r, batch, layout)]
     cells = [cell_of(d) for d in range(ways)]
