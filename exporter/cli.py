@@ -413,6 +413,7 @@ def inspect(
     show_default="off",
     help="Check each batch norm's result by itself, too (with --against).",
 )
+@click.option("--board", metavar="NAME", show_default="none", help="Run OUT_c on it, emulated: M3, M4F, M7, M33, M55.")
 @click.option("--budget", type=float, metavar="SECONDS", show_default="none", help="After that, leave out the rest.")
 @report_option
 @click.option("--json", "as_json", is_flag=True, show_default="off", help="Print the verdict as JSON.")
@@ -427,6 +428,7 @@ def verify(
     reference: Literal["tensorflow"] | None,
     arch: str | None,
     sites: bool,
+    board: str | None,
     budget: float | None,
     as_json: bool,
 ) -> None:
@@ -443,7 +445,7 @@ def verify(
 
     given = {"against": against, "graph": graph, "data": data}
     with shown_progress(wanted=context.meta.get(_DETAIL, 0) >= 0):
-        verdict = verify_model(model, **given, arch=arch, reference=reference, sites=sites, budget=budget)
+        verdict = verify_model(model, **given, arch=arch, reference=reference, sites=sites, budget=budget, board=board)
     write_asked_report(context, verdict)
     if as_json:
         _print_json(verdict.to_json())
