@@ -73,8 +73,16 @@ class _Commands(click.Group):
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - the last line of defence: what reaches it is a bug
+            if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":
+                _fail(ctx, _NO_ONNXRUNTIME, UsageError.exit_code)
             text = f"this is a bug of ckpt2onnx: {type(error).__name__}: {error}. Run with --debug for the traceback"
             _fail(ctx, text, _BUG)
+
+
+_NO_ONNXRUNTIME = (
+    "onnxruntime isn't installed, which `run` needs for ONNX files and `verify` for all. Install it with "
+    "pip install onnxruntime; bundles run without"
+)
 
 
 def _describe(error: OSError) -> str:
