@@ -396,9 +396,9 @@ def inspect(
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    metavar="X.npz",
+    metavar="X.npz|X.npy|FOLDER",
     show_default="random inputs that exercise the model",
-    help="Inputs, and perhaps recorded outputs.",
+    help="Inputs, and perhaps recorded outputs; or a folder of images.",
 )
 @click.option(
     "--reference",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import onnx_ir as ir
 
@@ -87,6 +88,22 @@ _WIDENED = {
 
 
 def _lowered(path: Path, graph: Path | None, options: Options) -> Unfolded:
+    if options.arch is None:
+        return _opened(path, graph, options)
+    from exporter.zoo.user_file import is_file_name, keras_configuration
+
+    written = keras_configuration(options.arch) if is_file_name(options.arch) else None
+    if written is None:
+        return _opened(path, graph, options)
+    if graph is not None:
+        raise UsageError("--graph and --arch both say what the model is", hint="Leave one of them out")
+    with TemporaryDirectory() as folder:
+        config = Path(folder) / "model.json"
+        config.write_text(written)
+        return _opened(path, config, replace(options, arch=None))
+
+
+def _opened(path: Path, graph: Path | None, options: Options) -> Unfolded:
     source = open_source(path, graph, custom_names_of(options))
     if isinstance(source, KerasSource):
         return _from_keras(source, options)

@@ -14,11 +14,12 @@ import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
 
-from exporter.arrays import named, read_arrays
+from exporter.arrays import named, read_data
 from exporter.errors import CorruptError, FormatError, MissingError, UsageError
 from exporter.foreign import on_foreign_data
 from exporter.formats.records import Array
 from exporter.frontend import Unfolded, unfold
+from exporter.images import Images, image_files, read_images
 from exporter.inference.options import STORED_AS, TAKEN_BACK, Options
 from exporter.layerwise import verify_layers
 from exporter.oracle import reference_of
@@ -38,7 +39,7 @@ from exporter.verify.pairs import check_data, check_together
 from exporter.verify.programs import c_engine, python_engine
 from exporter.verify.reference import Reference
 from exporter.verify.sites import Truths, check_sites, locate, truths
-from exporter.verify.truth import Computed, Recorded, Truth, UnfoldedModel, recorded_in_bundle
+from exporter.verify.truth import Computed, Recorded, UnfoldedModel, recorded_in_bundle
 from exporter.verify.verdict import Verdict
 from exporter.zoo.user_file import is_file_name
 
@@ -65,7 +66,8 @@ def verify_model(
         against: The source it was exported from: the unfolded model in float64 is the truth.
         graph: The source's graph, if it isn't beside it.
         reference: "tensorflow" lets TensorFlow run the source (`against`) and be the truth.
-        data: An .npz with inputs, and perhaps recorded outputs, which are the truth then.
+        data: An .npz with inputs, and perhaps recorded outputs, which are the truth then; for a model of one input also
+            an .npy, or a folder of images.
         arch: The architecture that it was exported with, if that is in a file of the user's own.
         sites: Also compare the result of each batch norm by itself, which says where a difference begins; `against` it
             takes, and is the truth.
@@ -103,7 +105,10 @@ def _verify(
         raise UsageError("--sites compares with the unfolded model", hint="Give the source with --against")
     if sites or reference is not None:
         _refuse_rounded(_stored(onnx_path, npz_path), "--sites" if sites else "--reference")
-    arrays = None if data is None else read_arrays(data)
+    folder = data if data is not None and data.is_dir() else None
+    if folder is not None and (against is None or makers is not None):
+        raise UsageError(f"--data {folder}: images have no outputs", hint="Give the source, too, with --against")
+    arrays = None if data is None or folder is not None else read_data(data, _names(onnx_path, npz_path)[0])
     recorded = None if arrays is None else _recorded(arrays, onnx_path, npz_path)
     if recorded is not None and reference is not None:
         raise UsageError(
@@ -112,32 +117,32 @@ def _verify(
         )
     if reference is not None and against is None:
         raise UsageError("--reference needs the source", hint="Give it with --against")
-    if makers is not None:
-        engines = makers(*_names(onnx_path, npz_path))
-        if recorded is None and reference is None and against is not None:
-            options = _options(onnx_path, npz_path, arch)
-            unfolded = unfold(against, graph=graph, options=options)
-            own, origin = UnfoldedModel(unfolded.model), _origin(against, unfolded)
-            return _against(onnx_path, npz_path, own, origin, arrays, options, allowance, sites=False, makers=engines)
-        known = recorded or (
-            _tensorflow(against, graph, onnx_path, npz_path, arch) if reference is not None else _examples(npz_path)
-        )
-        return verify_files(None, None, known, None if recorded is not None else arrays, makers=engines)
+    engines = () if makers is None else makers(*_names(onnx_path, npz_path))
+    files = (onnx_path, npz_path) if makers is None else (None, None)
+    sites = sites and makers is None
     if recorded is not None and not sites:
-        return verify_files(onnx_path, npz_path, recorded)
+        return verify_files(*files, recorded, makers=engines)
     if against is None and arrays is not None:
         raise UsageError(
             "--data has inputs alone, and nothing to compare the outputs with",
             hint="Add the recorded outputs to it, or give the source with --against",
         )
     if against is None:
-        return verify_files(onnx_path, npz_path, _examples(npz_path), None)
+        return verify_files(*files, _examples(npz_path), makers=engines)
     inputs = recorded.references[0].inputs if recorded is not None else arrays
     options = _options(onnx_path, npz_path, arch)
     judge = None if reference is None else reference_of(against, graph, options)
     unfolded = unfold(against, graph=graph, options=options)
     truth = UnfoldedModel(unfolded.model) if judge is None else judge(unfolded)
-    return _against(onnx_path, npz_path, truth, _origin(against, unfolded), inputs, options, allowance, sites=sites)
+    images = None if folder is None else read_images(folder, unfolded.model)
+    given, origin = inputs if images is None else images.feeds, _origin(against, unfolded)
+    verdict = _against(onnx_path, npz_path, truth, origin, given, options, allowance, sites=sites, makers=engines)
+    return verdict if images is None else replace(verdict, remarks=(*verdict.remarks, _told(images)))
+
+
+def _told(images: Images) -> str:
+    told = "" if images.told else ", a range that the model doesn't tell; others can be given as an .npz"
+    return f"{len(images.files)} images were fed, with pixels of {images.pixels}{told}"
 
 
 def _against(
@@ -208,8 +213,8 @@ def _read(model: Path, against: Path | None, graph: Path | None, data: Path | No
         yield from (FileUsed("source", str(file)) for file in source_files(against))
     if graph is not None:
         yield FileUsed("graph", str(graph))
-    if data is not None and data.is_file():
-        yield FileUsed("data", str(data))
+    if data is not None:
+        yield from (FileUsed("data", str(file)) for file in (image_files(data) if data.is_dir() else [data]))
 
 
 _Makers = Callable[[list[str], list[str]], list[Callable[[], Engine]]]
@@ -294,15 +299,6 @@ def _with_architecture(options: Options, arch: str | None) -> Options:
             hint=f"If you trust it, add --arch {options.arch}",
         )
     return options if arch is None else replace(options, arch=arch)
-
-
-def _tensorflow(
-    against: Path | None, graph: Path | None, onnx_path: Path | None, npz_path: Path | None, arch: str | None
-) -> Truth:
-    if against is None:
-        raise UsageError("--reference needs the source", hint="Give it with --against")
-    options = _options(onnx_path, npz_path, arch)
-    return reference_of(against, graph, options)(unfold(against, graph=graph, options=options))
 
 
 def _options(onnx_path: Path | None, npz_path: Path | None, arch: str | None) -> Options:

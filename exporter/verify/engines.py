@@ -17,8 +17,8 @@ from exporter.verify.compare import Array
 from exporter.verify.onnx_head import with_more_outputs
 from runtime.bundle import read
 from runtime.document import Value
-from runtime.engine.choice import Policy
 from runtime.engine.executor import Compiled
+from runtime.engine.selection import Policy
 from runtime.net import Net
 from runtime.plan import Graph
 

@@ -11,7 +11,7 @@ from exporter.errors import FormatError, MissingError, UsageError
 from exporter.zoo.architecture import Architecture, Choices
 from exporter.zoo.net import Net
 
-__all__ = ["is_file_name", "load_architecture"]
+__all__ = ["is_file_name", "keras_configuration", "load_architecture"]
 
 
 _MISTAKES = (SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError, LookupError, ArithmeticError)
@@ -31,6 +31,35 @@ def load_architecture(name: str) -> Architecture:
         FormatError: It is no `Architecture`, or the file can't be run.
         UsageError: It isn't of the form `file.py:name`.
     """
+    path, attribute, architecture = _named(name)
+    if not isinstance(architecture, Architecture):
+        raise FormatError(
+            f"{attribute} is of type {type(architecture).__name__}, neither an Architecture nor a model of Keras",
+            hint="exporter.zoo and exporter.zoo.keras_terms say how to write either",
+        ).within(f"file {path}")
+    return replace(architecture, write=_Guarded(architecture.write, f"file {path}"))
+
+
+def keras_configuration(name: str) -> str | None:
+    """Runs a Python file and takes the configuration of the Keras model that it calls by this name; None if it is none.
+
+    That is a model of Keras or of `keras_terms`, or a function without arguments that makes one.
+
+    Raises:
+        MissingError, FormatError, UsageError: As `load_architecture`.
+    """
+    path, _, found = _named(name)
+    try:
+        if callable(found) and not isinstance(found, type) and not hasattr(found, "to_json"):
+            found = found()
+        write = getattr(found, "to_json", None)
+        return None if write is None or isinstance(found, type) else str(write())
+    except _MISTAKES as error:
+        text = f"its network can't be written down: {type(error).__name__}: {error}"
+        raise FormatError(text).within(f"file {path}") from error
+
+
+def _named(name: str) -> tuple[Path, str, object]:
     text, _, attribute = name.rpartition(":")
     path = Path(text)
     if not attribute.isidentifier():
@@ -43,12 +72,7 @@ def load_architecture(name: str) -> Architecture:
         raise MissingError(f"{attribute} isn't defined in it", hint=f"Its architectures: {found}").within(
             f"file {path}"
         )
-    architecture = namespace[attribute]
-    if not isinstance(architecture, Architecture):
-        raise FormatError(
-            f"{attribute} is of type {type(architecture).__name__}, not an exporter.zoo.architecture.Architecture"
-        ).within(f"file {path}")
-    return replace(architecture, write=_Guarded(architecture.write, f"file {path}"))
+    return path, attribute, namespace[attribute]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Makes programs: shapes, tasks, homes, memory, and for each task the kernel that suits it."""
+"""Makes programs: shapes, tasks, placement, memory, and for each task the kernel that suits it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import NamedTuple
 from runtime.budget import Budget, TooMuchError
 from runtime.engine import depthwise, generic, matrix, pools, winograd
 from runtime.engine.arena import allocate
-from runtime.engine.choice import Policy, conv_tiles, name
 from runtime.engine.context import Bind, Context, clear_halo
-from runtime.engine.finish import Step
-from runtime.engine.forms import Forms
-from runtime.engine.homes import Home, Homes
+from runtime.engine.epilogue import Step
+from runtime.engine.placement import Location, Placement
+from runtime.engine.prepacked import Prepacked
 from runtime.engine.program import Program
 from runtime.engine.resolve import Spec, resolve
-from runtime.engine.shares import led
+from runtime.engine.selection import Policy, conv_tiles, name
 from runtime.engine.tasks import fuse
 from runtime.engine.weights import Weights
+from runtime.engine.work_items import led
 from runtime.executor import Layer
 from runtime.kernels.base import Array
 from runtime.plan import Graph, Node
@@ -34,7 +34,7 @@ def compile_program(
     graph: Graph,
     weights: Mapping[str, Array],
     inputs: Mapping[str, Spec],
-    forms: Forms,
+    forms: Prepacked,
     policy: Policy,
     budget: Budget | None = None,
 ) -> Program:
@@ -47,22 +47,22 @@ def compile_program(
     weights = weights if isinstance(weights, Weights) else Weights(weights)
     specs = resolve(graph, weights, inputs, budget)
     tasks = fuse(graph, specs)
-    homes = Homes(tasks, specs, graph.inputs, graph.outputs, policy)
-    contexts = [Context(task, number, specs, homes, weights, forms, policy) for number, task in enumerate(tasks)]
+    placement = Placement(tasks, specs, graph.inputs, graph.outputs, policy)
+    contexts = [Context(task, number, specs, placement, weights, forms, policy) for number, task in enumerate(tasks)]
     kernels = [_kernel(ctx) for ctx in contexts]
     binds = [kernel.plan(ctx) for kernel, ctx in zip(kernels, contexts)]
-    nbytes = allocate(homes.buffers, shared=any(ctx.is_shared for ctx in contexts))
+    nbytes = allocate(placement.buffers, shared=any(ctx.is_shared for ctx in contexts))
     if budget is not None and nbytes > budget.most_bytes:
         raise TooMuchError(f"it would take {nbytes} bytes, and {budget.most_bytes} are allowed", "most_bytes")
     steps: list[tuple[Node, Step]] = []
     for given in graph.inputs:
-        steps += [(Node("Input", given, (), ()), step) for step in _halo(homes.homes[given])]
+        steps += [(Node("Input", given, (), ()), step) for step in _halo(placement.locations[given])]
     for ctx, bind in zip(contexts, binds):
-        made = [step for output in ctx.task.outputs if output for step in _halo(ctx.home(output))]
+        made = [step for output in ctx.task.outputs if output for step in _halo(ctx.location(output))]
         steps += [(ctx.task.node, step) for step in led(made, bind())]
     forms.fill(policy.threads)
-    places = [homes.homes[given].array for given in graph.inputs]
-    results = [_place(output, specs, homes) for output in graph.outputs]
+    places = [placement.locations[given].array for given in graph.inputs]
+    results = [_place(output, specs, placement) for output in graph.outputs]
     layers = {ctx.task.node.name: Layer(kernel.name, _products(ctx)) for kernel, ctx in zip(kernels, contexts)}
     is_tiny = sum(prod(spec.shape) for spec in specs.values()) <= _TINY
     return Program(steps, places, results, nbytes, layers, is_tiny=is_tiny)
@@ -75,13 +75,13 @@ def _products(ctx: Context) -> int:
     return 2 * prod(ctx.out.shape) * prod(ctx.specs[node.inputs[1]].shape[:-1])
 
 
-def _place(output: str, specs: Mapping[str, Spec], homes: Homes) -> Array:
+def _place(output: str, specs: Mapping[str, Spec], placement: Placement) -> Array:
     known = specs[output].array
-    return homes.homes[output].array if known is None else known
+    return placement.locations[output].array if known is None else known
 
 
-def _halo(home: Home) -> list[Step]:
-    return [] if home.buffer.alone or not home.halo else clear_halo(home.padded, home.halo)
+def _halo(location: Location) -> list[Step]:
+    return [] if location.buffer.alone or not location.halo else clear_halo(location.padded, location.halo)
 
 
 class _Kernel(NamedTuple):

@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 
 from runtime.engine.arena import Buffer
-from runtime.engine.choice import Policy
-from runtime.engine.finish import Finish, Step
-from runtime.engine.forms import Forms
-from runtime.engine.homes import Home, Homes
+from runtime.engine.epilogue import Finish, Step
 from runtime.engine.packed import Packed, empty
+from runtime.engine.placement import Location, Placement
+from runtime.engine.prepacked import Prepacked
 from runtime.engine.resolve import Spec
+from runtime.engine.selection import Policy
 from runtime.engine.tasks import Task
 from runtime.engine.weights import Weights
 from runtime.kernels.base import Array
@@ -32,7 +32,7 @@ Bind = Callable[[], "list[Step]"]
 
 
 class Context:
-    """One task, with the specs and homes of its program.
+    """One task, with the specs and placement of its program.
 
     Attributes:
         task: The task.
@@ -47,9 +47,9 @@ class Context:
         task: Task,
         number: int,
         specs: Mapping[str, Spec],
-        homes: Homes,
+        placement: Placement,
         weights: Weights,
-        forms: Forms,
+        forms: Prepacked,
         policy: Policy,
     ) -> None:
         self.task = task
@@ -58,7 +58,7 @@ class Context:
         self._weights = weights
         self.policy = policy
         self._number = number
-        self._homes = homes
+        self._placement = placement
         self.is_shared = False
 
     @property
@@ -74,11 +74,11 @@ class Context:
     @property
     def is_alias(self) -> bool:
         """Whether the output is the input's memory, so that there is nothing to do."""
-        return self.task.outputs[0] in self._homes.aliases
+        return self.task.outputs[0] in self._placement.aliases
 
-    def home(self, name: str) -> Home:
+    def location(self, name: str) -> Location:
         """Where a value lives."""
-        return self._homes.homes[name]
+        return self._placement.locations[name]
 
     def packed_once(
         self,
@@ -116,7 +116,7 @@ class Context:
     def array(self, name: str) -> Array:
         """A value's memory, or its contents if they are known."""
         known = self.specs[name].array
-        return self.home(name).array if known is None else known
+        return self.location(name).array if known is None else known
 
     def knows(self, place: int) -> bool:
         """Whether the contents of an input are known."""
@@ -138,7 +138,7 @@ class Context:
 
     def temporary(self, *shape: int) -> Buffer:
         """Memory for this task alone, of the output's element type."""
-        return self._homes.temporary(shape, self.out.dtype, self._number)
+        return self._placement.temporary(shape, self.out.dtype, self._number)
 
     def spare(self, threads: int, size: int) -> Spare:
         """Memory for activations that need some, for each thread."""
@@ -162,21 +162,21 @@ class Context:
 
     def padded(self, name: str, pads: Sequence[tuple[int, int]]) -> tuple[Callable[[], Array], Bind]:
         """A value with these pads of zeros around it, and the steps that make it: none if it lives that way."""
-        home, spec = self.home(name), self.specs[name]
+        location, spec = self.location(name), self.specs[name]
         if not any(map(any, pads)):
-            return (lambda: home.array), list
-        if home.halo and all(h[0] >= p[0] and h[1] >= p[1] for h, p in zip(home.halo, pads)):
+            return (lambda: location.array), list
+        if location.halo and all(h[0] >= p[0] and h[1] >= p[1] for h, p in zip(location.halo, pads)):
             index = tuple(
-                slice(h[0] - p[0], h[0] + size + p[1]) for h, p, size in zip(home.halo, pads, spec.shape[1:-1])
+                slice(h[0] - p[0], h[0] + size + p[1]) for h, p, size in zip(location.halo, pads, spec.shape[1:-1])
             )
-            return (lambda: home.padded[(slice(None), *index)]), list
+            return (lambda: location.padded[(slice(None), *index)]), list
         sizes = (begin + size + end for (begin, end), size in zip(pads, spec.shape[1:-1]))
         copy = self.temporary(spec.shape[0], *sizes, spec.shape[-1])
         inner = tuple(slice(begin, begin + size) for (begin, _), size in zip(pads, spec.shape[1:-1]))
 
         def bind() -> list[Step]:
             middle = copy.array[(slice(None), *inner)]
-            return [*clear_halo(copy.array, pads), partial(np.copyto, middle, home.array)]
+            return [*clear_halo(copy.array, pads), partial(np.copyto, middle, location.array)]
 
         return (lambda: copy.array), bind
 

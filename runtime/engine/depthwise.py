@@ -14,11 +14,11 @@ from operator import itemgetter
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from runtime.engine.choice import conv_window
 from runtime.engine.context import Bind, Context
-from runtime.engine.finish import Step, collapse, finish
-from runtime.engine.shares import shared
+from runtime.engine.epilogue import Step, collapse, finish
+from runtime.engine.selection import conv_window
 from runtime.engine.tiling import shares
+from runtime.engine.work_items import shared
 from runtime.kernels.base import Array
 from runtime.kernels.window import Window
 

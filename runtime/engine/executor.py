@@ -12,10 +12,10 @@ import numpy as np
 from runtime.budget import Limits
 from runtime.bundle import Bundle, Source, read
 from runtime.engine import cores
-from runtime.engine.choice import ACCURACIES, Policy
 from runtime.engine.memory import Pool
-from runtime.engine.pieces import Pieces
+from runtime.engine.micro_batches import Pieces
 from runtime.engine.programs import Programs
+from runtime.engine.selection import ACCURACIES, Policy
 from runtime.engine.weights import WORTH_DROPPING, Weights
 from runtime.executor import Layer, Plain, Times
 from runtime.kernels.base import Array

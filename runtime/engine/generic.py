@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from runtime.engine.context import Bind, Context
-from runtime.engine.finish import Step, finish
-from runtime.engine.shares import shared
+from runtime.engine.epilogue import Step, finish
 from runtime.engine.tiling import cuts
+from runtime.engine.work_items import shared
 from runtime.kernels import KERNELS
 from runtime.kernels.base import Array, Kernel
 
@@ -67,7 +67,7 @@ def _same_place(a: Array, b: Array) -> bool:
 
 
 def operator(ctx: Context) -> Bind:
-    """The plain kernel, its results copied to their homes; then the tails."""
+    """The plain kernel, its results copied to their places; then the tails."""
     node = ctx.task.node
     spare = ctx.spare(1, prod(ctx.out.shape))
 

@@ -13,12 +13,12 @@ from math import prod
 
 import numpy as np
 
-from runtime.engine.choice import conv_window
 from runtime.engine.context import Bind, Context
-from runtime.engine.finish import Step, collapse, finish
+from runtime.engine.epilogue import Step, collapse, finish
 from runtime.engine.packed import Packed, multiply, pack, width_for
-from runtime.engine.shares import shared
+from runtime.engine.selection import conv_window
 from runtime.engine.tiling import blocks, shares
+from runtime.engine.work_items import shared
 from runtime.kernels.base import Array
 
 __all__ = ["convolution", "dense", "product"]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from runtime.engine import blas
-from runtime.engine.finish import Step
+from runtime.engine.epilogue import Step
 from runtime.engine.memory import Pool
 from runtime.engine.tiling import cuts
 from runtime.kernels.base import Array

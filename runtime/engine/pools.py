@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from runtime.engine.context import Bind, Context
-from runtime.engine.finish import Step, collapse
-from runtime.engine.shares import shared
+from runtime.engine.epilogue import Step, collapse
 from runtime.engine.tiling import cuts
+from runtime.engine.work_items import shared
 from runtime.kernels.base import Array
 from runtime.kernels.pooling import counts
 from runtime.kernels.window import Window, window

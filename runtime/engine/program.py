@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runtime.engine.blas import ONE_THREAD
-from runtime.engine.finish import Step
-from runtime.engine.hush import hush, unhush
-from runtime.engine.shares import HELP, Shares
+from runtime.engine.epilogue import Step
+from runtime.engine.float_warnings import restore_warnings, suppress_warnings
+from runtime.engine.work_items import HELP, Shares
 from runtime.errors import RunError
 from runtime.executor import Layer
 from runtime.kernels.base import Array
 from runtime.plan import Node
 
 if TYPE_CHECKING:
-    from runtime.engine.crew import Crew
-    from runtime.engine.team import Team
+    from runtime.engine.processes import ProcessPool
+    from runtime.engine.threads import ThreadPool
 
 __all__ = ["Program"]
 
@@ -49,46 +49,46 @@ class Program:
         self.steps = steps
         self._calls = [step for _, step in steps]
         self._threads = max((len(step.lists) for step in self._calls if isinstance(step, Shares)), default=1)
-        self._crew = _crew(self._calls, self._threads) if self._threads > 1 else None
+        self._process_pool = _process_pool(self._calls, self._threads) if self._threads > 1 else None
         self._inputs = list(inputs)
         self._outputs = list(outputs)
         self._is_tiny = is_tiny
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The outputs, as new arrays, of these inputs; RunError if an operator can't work on the numbers in them."""
-        self._run(arrays, self._calls, self._crew)
+        self._run(arrays, self._calls, self._process_pool)
         return [place.copy() for place in self._outputs]
 
-    def _run(self, arrays: Sequence[Array], calls: Sequence[Step], crew: Crew | None) -> None:
+    def _run(self, arrays: Sequence[Array], calls: Sequence[Step], pool: ProcessPool | None) -> None:
         self._feed(arrays)
-        before = hush()
+        before = suppress_warnings()
         if not self._is_tiny:
             ONE_THREAD.enter()
         helped = self._threads > 1 and HELP.take()
         try:
-            if helped and crew is not None:
-                if crew.run():
+            if helped and pool is not None:
+                if pool.run():
                     return
                 self._feed(arrays)
-            self._walk(calls, _team(self._threads) if helped and crew is None else None)
+            self._walk(calls, _thread_pool(self._threads) if helped and pool is None else None)
         finally:
             if helped:
                 HELP.give()
             if not self._is_tiny:
                 ONE_THREAD.leave()
-            unhush(before)
+            restore_warnings(before)
 
-    def _walk(self, calls: Sequence[Step], team: Team | None) -> None:
+    def _walk(self, calls: Sequence[Step], pool: ThreadPool | None) -> None:
         """All steps, by the caller alone or with helpers."""
         call: Step | None = None
         try:
-            if team is None:
+            if pool is None:
                 for call in calls:
                     call()
             else:
-                with team:
+                with pool:
                     for call in calls:
-                        team.run(call)
+                        pool.run(call)
         except (ValueError, TypeError, IndexError) as error:
             node = next(node for node, step in self.steps if step is call)
             raise RunError(f"node {node.name!r} ({node.op}) can't work on this input: {error}") from error
@@ -105,22 +105,22 @@ class Program:
             marks.append(time.perf_counter())
 
         calls = [mark, *(call for step in self._calls for call in (step, mark))]
-        crew = _crew(calls, self._threads) if self._threads > 1 else None
-        for _ in range(1 if crew is None else 2):  # the first run begins with a fork
+        pool = _process_pool(calls, self._threads) if self._threads > 1 else None
+        for _ in range(1 if pool is None else 2):  # the first run begins with a fork
             marks.clear()
-            self._run(arrays, calls, crew)
+            self._run(arrays, calls, pool)
         last = marks[-len(self.steps) - 1 :]
         return [(node, after - before) for (node, _), before, after in zip(self.steps, last, last[1:])]
 
 
-def _crew(steps: Sequence[Step], size: int) -> Crew | None:
+def _process_pool(steps: Sequence[Step], size: int) -> ProcessPool | None:
     """Workers where there may be any; imported when needed, as most programs need none."""
-    from runtime.engine.crew import Crew, available
+    from runtime.engine.processes import ProcessPool, available
 
-    return Crew(steps, size) if available() else None
+    return ProcessPool(steps, size) if available() else None
 
 
-def _team(size: int) -> Team:
-    from runtime.engine.team import Team
+def _thread_pool(size: int) -> ThreadPool:
+    from runtime.engine.threads import ThreadPool
 
-    return Team(size)
+    return ThreadPool(size)

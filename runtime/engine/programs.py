@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from runtime.budget import Budget
 from runtime.bundle import Bundle
-from runtime.engine.choice import Policy
 from runtime.engine.compiler import compile_program
-from runtime.engine.forms import Forms
-from runtime.engine.pieces import Pieces, batched, cut
+from runtime.engine.micro_batches import Pieces, batched, cut
+from runtime.engine.prepacked import Prepacked
 from runtime.engine.program import Program
 from runtime.engine.resolve import Spec, Unresolvable
+from runtime.engine.selection import Policy
 from runtime.engine.weights import Weights
 from runtime.errors import FAILURES
 from runtime.kernels.base import Array
@@ -44,7 +44,7 @@ class Programs:
         self._weights = weights if isinstance(weights, Weights) else Weights(weights)
         self._inputs = batched(bundle.inputs)
         self._policy = policy
-        self._forms = Forms()
+        self._forms = Prepacked()
         self._impossible = False
         self.unlock()
         _ALL.add(self)

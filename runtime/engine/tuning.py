@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from runtime.bundle import Bundle
-from runtime.engine import Forms, Policy, Program, Spec, Unresolvable, blas, compile_program
-from runtime.engine.choice import candidates, name
+from runtime.engine import Policy, Prepacked, Program, Spec, Unresolvable, blas, compile_program
 from runtime.engine.resolve import resolve
+from runtime.engine.selection import candidates, name
 from runtime.errors import InputError
 from runtime.kernels.base import Array
 from runtime.kernels.window import Window, window
@@ -134,7 +134,7 @@ def _window(node: Node, x: Spec, kernel: Spec) -> Window:
 def _alone(node: Node, x: Spec, kernel: Array, policy: Policy) -> Program:
     weights: dict[str, Array] = {"w": kernel, "b": np.ones(kernel.shape[-1], kernel.dtype)}
     graph = Graph(("x",), ("y",), (Node("Conv", node.name, ("x", "w", "b"), ("y",), node.attributes),))
-    return compile_program(graph, weights, {"x": Spec(x.shape, x.dtype)}, Forms(), policy)
+    return compile_program(graph, weights, {"x": Spec(x.shape, x.dtype)}, Prepacked(), policy)
 
 
 def _fastest(programs: Sequence[Program], x: Spec, usual: int) -> int:

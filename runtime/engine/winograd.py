@@ -18,12 +18,12 @@ from math import prod
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from runtime.engine.choice import Tiles
 from runtime.engine.context import Bind, Context
-from runtime.engine.finish import Step, collapse, finish
+from runtime.engine.epilogue import Step, collapse, finish
 from runtime.engine.packed import Packed, multiply, width_for
-from runtime.engine.shares import shared
+from runtime.engine.selection import Tiles
 from runtime.engine.tiling import cuts, shares
+from runtime.engine.work_items import shared
 from runtime.kernels.base import Array
 
 __all__ = ["convolution", "transforms"]

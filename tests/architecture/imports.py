@@ -26,7 +26,7 @@ LAYERS = (
     ("exporter.lower",),
     ("exporter.zoo", "exporter.passes", "exporter.targets", "exporter.verify"),
     ("exporter.arrays", "exporter.specs", "exporter.frontend"),
-    ("exporter.keras_oracle",),
+    ("exporter.keras_oracle", "exporter.images"),
     ("exporter.oracle", "exporter.layerwise"),
     ("exporter.running", "exporter.parity", "exporter.inspection", "exporter.checked", "exporter.rounded"),
     ("exporter.api", "exporter.render", "exporter.pages"),
@@ -62,6 +62,7 @@ PACKAGES = {
         "exporter.rounded",
         "exporter.layerwise",
         "exporter.api",
+        "exporter.images",
     ),
     "onnxruntime": ("exporter.verify", "exporter.running"),
 }

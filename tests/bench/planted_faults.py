@@ -24,7 +24,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,9 +152,15 @@ def _changed(array: np.ndarray[Any, Any], fault: str, random: np.random.RandomSt
 
 
 def try_faults(
-    source: Path, folder: Path, *, each: int = 2, seed: int = 0, options: Options | None = None
+    source: Path,
+    folder: Path,
+    *,
+    each: int = 2,
+    seed: int = 0,
+    options: Options | None = None,
+    faults: Iterable[str] = FAULTS,
 ) -> list[Outcome]:
-    """Plants faults of each kind in one source's export, one at a time, and verifies."""
+    """Plants faults of these kinds in one source's export, so many of each, one at a time, and verifies."""
     random, options = np.random.RandomState(seed), options or Options()
     right = unfold(source, options=options).model
     recorded = probes(right)
@@ -164,7 +170,7 @@ def try_faults(
     _write(unfold(source, options=options).model, path, recorded, options)
     stated = {one.weight: one for one in verify_model(path, against=source).power}
     found = []
-    for fault in FAULTS:
+    for fault in faults:
         for _ in range(each):
             model = unfold(source, options=options).model
             before = {str(v.name): constant_array(v) for v in model.graph.initializers.values()}

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from exporter.verify.compare import error, limit
-from runtime.engine import Forms, Policy, Spec, Unresolvable, blas, compile_program, context, winograd
-from runtime.engine.choice import tiles_for
+from runtime.engine import Policy, Prepacked, Spec, Unresolvable, blas, compile_program, context, winograd
+from runtime.engine.selection import tiles_for
 from runtime.engine.winograd import transforms
 from runtime.kernels.window import window
 from runtime.plan import Graph, Node, evaluate
@@ -51,7 +51,7 @@ def compiled(nodes: Sequence[Node], arrays: dict[str, Any], x: Any, outputs: Seq
     Its threads mustn't touch what another one writes, which no run would show for certain.
     """
     graph = Graph(("x",), tuple(outputs), tuple(nodes))
-    program = compile_program(graph, arrays, {"x": Spec(x.shape, x.dtype)}, Forms(), Policy(accuracy, THREADS))
+    program = compile_program(graph, arrays, {"x": Spec(x.shape, x.dtype)}, Prepacked(), Policy(accuracy, THREADS))
     assert conflicts(program) == []
     first = program.run([x])
     program.run([np.full_like(x, 1e3)])
@@ -338,7 +338,7 @@ def test_shapes_that_depend_on_numbers_are_left_to_the_interpreter() -> None:
     for nodes in ([Node("NonZero", "n", ("x",), ("y",))], [Node("ConstantOfShape", "c", ("x",), ("y",))]):
         with pytest.raises(Unresolvable):
             compile_program(
-                Graph(("x",), ("y",), tuple(nodes)), {}, {"x": Spec(x.shape, x.dtype)}, Forms(), Policy("strict")
+                Graph(("x",), ("y",), tuple(nodes)), {}, {"x": Spec(x.shape, x.dtype)}, Prepacked(), Policy("strict")
             )
 
 
@@ -353,7 +353,7 @@ def test_shape_arithmetic_is_done_ahead() -> None:
     x = single(np.arange(24).reshape(2, 3, 4))
     arrays = {"zero": np.array([0]), "rest": np.array([-1])}
     graph = Graph(("x",), ("y",), nodes)
-    program = compile_program(graph, arrays, {"x": Spec(x.shape, x.dtype)}, Forms(), Policy("strict"))
+    program = compile_program(graph, arrays, {"x": Spec(x.shape, x.dtype)}, Prepacked(), Policy("strict"))
     np.testing.assert_array_equal(program.run([x])[0], x.reshape(2, 12))
     assert len(program.steps) == 0
 
@@ -408,4 +408,4 @@ def test_what_cannot_be_joined_is_not_compiled(other: tuple[int, ...], axis: int
     graph = Graph(("x", "z"), ("y",), (node,))
     specs = {"x": Spec((2, 3, 4), np.dtype(np.float32)), "z": Spec(other, np.dtype(np.float32))}
     with pytest.raises((ValueError, IndexError)):
-        compile_program(graph, {}, specs, Forms(), Policy("strict"))
+        compile_program(graph, {}, specs, Prepacked(), Policy("strict"))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.targets.c_program.call import Call
+from exporter.targets.c_program.joins import is_part
 from exporter.targets.c_program.loops import collapsed, index, nest, number
 from exporter.targets.c_program.tensors import Tensor
 from runtime.kernels import KERNELS
@@ -67,8 +68,10 @@ def _concat(call: Call) -> list[str]:
     lines, at = [], 0
     for i in range(len(call.op.inputs)):
         name, shape, strides = call.operand(i)
-        lines += _moved(call, shape, (name, strides, 0), (call.y.strides, at * call.y.strides[axis]))
+        offset = at * call.y.strides[axis]
         at += shape[axis]
+        if i not in call.x or not is_part(call.x[i][1], call.y, offset):
+            lines += _moved(call, shape, (name, strides, 0), (call.y.strides, offset))
     return lines
 
 

@@ -14,6 +14,7 @@ from exporter.errors import UnsupportedError
 from exporter.targets.c_program.call import Call
 from exporter.targets.c_program.elementwise import is_elementwise
 from exporter.targets.c_program.generic import GENERIC
+from exporter.targets.c_program.joins import Joins
 from exporter.targets.c_program.layers import VIEWS, Layer, frame_of, is_linear, layers_of, window_of
 from exporter.targets.c_program.linear import linear_code
 from exporter.targets.c_program.specialise import Fixed, Op
@@ -156,9 +157,11 @@ def program(fixed: Fixed, prefix: str) -> Program:
     """
     layers = _with_frames(fixed, _with_outputs(fixed, layers_of(fixed)))
     _refuse(fixed, layers)
-    homes = _Homes(fixed, layers)
-    made = Program()
-    made.arena, made.live = place(homes.arena())
+    plans = [_Homes(fixed, layers, joined=joined) for joined in (True, False)]
+    sizes = [place(homes.arena()) for homes in plans]
+    best = 0 if sizes[0][0] <= sizes[1][0] else 1  # parts that wait for the others in their place may take more room
+    homes, made = plans[best], Program()
+    made.arena, made.live = sizes[best]
     names = Names(_RESERVED | _KERNELS | {f"half_{name}" for name in _KERNELS}, [layer.output for layer in layers])
     used: set[str] = set()
     for number, layer in enumerate(layers):
@@ -246,7 +249,7 @@ class _Homes:
         scratch: Working memory of the layers that make these values.
     """
 
-    def __init__(self, fixed: Fixed, layers: list[Layer]) -> None:
+    def __init__(self, fixed: Fixed, layers: list[Layer], *, joined: bool) -> None:
         self._fixed = fixed
         self._last: dict[str, int] = {}
         self._values: dict[int, list[str]] = {}
@@ -254,17 +257,18 @@ class _Homes:
         self.views: set[int] = set()
         self.tensors: dict[str, Tensor] = {}
         self.scratch: dict[str, Buffer] = {}
+        self._frames: dict[str, Frame] = {}
+        self._joined = Joins(fixed, layers if joined else [], self._frames)
         self._copied = {layer.output for layer in layers if layer.op.op == "Copy"}
-        frames: dict[str, Frame] = {}
         for number, layer in enumerate(layers):
             for name in (*layer.inputs, *([layer.residual] if layer.residual else [])):
                 self._last[name] = number
             if frame := frame_of(layer, fixed):
-                frames[layer.inputs[0]] = frames.get(layer.inputs[0], Frame()) | frame
+                self._frames[layer.inputs[0]] = self._frames.get(layer.inputs[0], Frame()) | frame
         for i, name in enumerate(fixed.inputs):
             self._keep(name, Tensor.new(fixed.shapes[name], Frame(), f"in{i}"), -1)
         for number, layer in enumerate(layers):
-            frame = frames.get(layer.output, Frame())
+            frame = self._frames.get(layer.output, Frame())
             self._keep(layer.output, self._home(number, layer, frame), number)
             if is_linear(layer.op, fixed) and layer.op.op == "Conv":
                 win = window_of(layer.op, fixed)
@@ -294,6 +298,10 @@ class _Homes:
         if layer.op.op in VIEWS and not frame and source is not None and source.is_whole:
             self.views.add(number)
             return source.viewed(shape)
+        if (place := self._joined.place(layer)) is not None:
+            if layer.op.op == "Concat" and not frame and self._joined.is_there(layer, place, self.tensors):
+                self.views.add(number)
+            return place
         for name in self._candidates(layer):
             if (taken := self._taken_over(number, layer, name, shape, frame)) is not None:
                 return taken

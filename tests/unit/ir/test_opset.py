@@ -9,7 +9,7 @@ from exporter.ir.ops import OPSET
 from exporter.ir.opset import CHANNELS_LAST, ML, OPS, Op, ops_that, record_of
 from exporter.targets.layout.any_layout import ANY_LAYOUT
 from exporter.targets.layout.ties import RULES
-from runtime.engine.homes import ALIASES
+from runtime.engine.placement import ALIASES
 from runtime.engine.resolve import ELEMENTWISE
 from runtime.kernels import KERNELS
 

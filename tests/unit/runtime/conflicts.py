@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from runtime.engine import Program
-from runtime.engine.finish import Step
-from runtime.engine.shares import Shares
+from runtime.engine.epilogue import Step
+from runtime.engine.work_items import Shares
 
 __all__ = ["conflicts"]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.engine import Forms, Policy, Program, Spec, blas, compile_program, context
+from runtime.engine import Policy, Prepacked, Program, Spec, blas, compile_program, context
 from runtime.engine.memory import Pool
 from runtime.engine.packed import Packed, empty, pack
 from runtime.plan import Graph, Node
@@ -46,7 +46,7 @@ def compiled(op: str, x: Any, w: Any, threads: int) -> Program:
     weights = {"w": w, "b": drawn(w.shape[-1])}
     nodes = (Node(op, "product", ("x", "w", "b"), ("a",)), Node("Relu", "relu", ("a",), ("y",)))
     specs = {"x": Spec(x.shape, x.dtype)}
-    return compile_program(Graph(("x",), ("y",), nodes), weights, specs, Forms(), Policy("strict", threads))
+    return compile_program(Graph(("x",), ("y",), nodes), weights, specs, Prepacked(), Policy("strict", threads))
 
 
 @pytest.mark.parametrize("threads", [2, 3, 5])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from runtime.engine import Spec, pieces
+from runtime.engine import Spec, micro_batches
 from runtime.plan import Graph, Node
 
 FLOAT = np.dtype(np.float32)
@@ -14,7 +14,7 @@ GRAPH = Graph(("x",), ("y",), (Node("Dense", "d", ("x", "w"), ("y",)),))
 def size(total: int, megabytes: float, *, weights: float = 0.0) -> int:
     """Of the pieces of a batch whose images have an activation of that many megabytes."""
     shapes = {"x": (total, 1), "w": (int(weights * 2**18),), "y": (total, int(megabytes * 2**18))}
-    return pieces._size(GRAPH, {name: Spec(shape, FLOAT) for name, shape in shapes.items()}, total)
+    return micro_batches._size(GRAPH, {name: Spec(shape, FLOAT) for name, shape in shapes.items()}, total)
 
 
 def test_pieces_fill_the_cache() -> None:

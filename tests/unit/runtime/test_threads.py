@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import runtime
-from runtime.engine import blas, cores, crew, program
-from runtime.engine.shares import HELP, Shares
-from runtime.engine.team import Team
+from runtime.engine import blas, cores, processes, program
+from runtime.engine.threads import ThreadPool
+from runtime.engine.work_items import HELP, Shares
 from tests.unit.runtime.executors import compiled
 from tests.unit.runtime.make_bundle import document, members, node, pack
 
@@ -146,7 +146,7 @@ def test_what_a_helper_raises_is_raised() -> None:
     def fail() -> None:
         raise ValueError("here")
 
-    with pytest.raises(ValueError, match="here"), Team(3) as team:
+    with pytest.raises(ValueError, match="here"), ThreadPool(3) as team:
         team.run(Shares([[lambda: done.append(1)], [fail], [lambda: done.append(2)]]))
     assert 1 in done
     assert threading.active_count() == before
@@ -159,7 +159,7 @@ def test_what_the_caller_raises_waits_for_nobody() -> None:
         raise ValueError("here")
 
     for size in (1, 3):
-        with pytest.raises(ValueError, match="here"), Team(size) as team:
+        with pytest.raises(ValueError, match="here"), ThreadPool(size) as team:
             team.run(Shares([[fail], [partial(time.sleep, 0)], [partial(time.sleep, 0.01)]]))
 
 
@@ -171,7 +171,7 @@ def test_without_more_threads_the_caller_does_it_all(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     done: list[int] = []
-    with Team(3) as team:
+    with ThreadPool(3) as team:
         team.run(Shares([[partial(done.append, n)] for n in range(3)]))
     assert done == [0, 1, 2]
 
@@ -189,8 +189,8 @@ def test_one_call_at_a_time_is_helped(model: Path, monkeypatch: pytest.MonkeyPat
     expected = net(IMAGES[0])
     assert HELP.take()
     try:
-        monkeypatch.setattr(program, "_team", None)
-        monkeypatch.setattr(crew.Crew, "run", None)
+        monkeypatch.setattr(program, "_thread_pool", None)
+        monkeypatch.setattr(processes.ProcessPool, "run", None)
         np.testing.assert_array_equal(net(IMAGES[0]), expected)
         assert not HELP.take()
     finally:

@@ -12,7 +12,7 @@ import pytest
 import runtime
 from runtime.__main__ import main
 from runtime.engine import tuning
-from runtime.engine.choice import Policy, name
+from runtime.engine.selection import Policy, name
 from runtime.kernels.window import window
 from tests.unit.runtime.executors import compiled
 from tests.unit.runtime.make_bundle import document, members, node, pack

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +223,64 @@ def test_a_chain_takes_no_more_than_its_largest_pair() -> None:
         for b in buffers:
             apart = a.last < b.first or b.last < a.first or a is b
             assert apart or a.offset + a.room <= b.offset or b.offset + b.room <= a.offset
+
+
+def test_what_the_largest_first_leaves_open_is_filled() -> None:
+    """Four buffers that need 112 floats if the largest is placed first, and 96 if another gives way."""
+    buffers = [Buffer(size, first=a, last=b) for size, a, b in ((32, 0, 3), (48, 1, 2), (64, 5, 8), (32, 3, 5))]
+    assert place(buffers) == (96, 96)
+    for a, b in combinations(buffers, 2):
+        apart = a.last < b.first or b.last < a.first
+        assert apart or a.offset + a.room <= b.offset or b.offset + b.room <= a.offset
+
+
+def joins() -> ModelPlan:
+    """A dense block: what is joined is joined again, read with padding, pooled, added, and given out."""
+    pads: dict[str, Any] = {"pads": [1, 1, 1, 1]}
+    arrays: dict[str, Any] = {
+        "wide": f32(1, 1, 3, 96, scale=0.3),
+        "narrow": f32(1, 1, 96, 3, scale=0.1),
+        "a": f32(3, 3, 3, 5),
+        "b": f32(1, 1, 3, 16),
+        "c": f32(3, 3, 21, 8),
+        "d": f32(1, 1, 29, 29),
+        "e": f32(29, 4),
+        "axes": i64(1, 2),
+    }
+    pool = {"kernel_shape": [2, 2], "strides": [1, 1], "pads": [0, 0, 1, 1]}
+    steps: list[tuple[str, list[str], dict[str, Any]]] = [
+        ("Conv", ["x", "wide"], {}),
+        ("Conv", ["y1", "narrow"], {}),
+        ("Conv", ["y2", "a"], pads),
+        ("Conv", ["y2", "b"], {}),
+        ("Relu", ["y4"], {}),
+        ("Concat", ["y3", "y5"], {"axis": 3}),
+        ("Tanh", ["y6"], {}),
+        ("Conv", ["y7", "c"], pads),
+        ("MaxPool", ["y8"], pool),
+        ("Concat", ["y6", "y9"], {"axis": -1}),
+        ("Conv", ["y10", "d"], {}),
+        ("Add", ["y11", "y10"], {}),
+        ("Concat", ["y12", "y12", "y6"], {"axis": 3}),
+        ("ReduceMean", ["y12", "axes"], {"keepdims": 0}),
+        ("Dense", ["y14", "e"], {}),
+    ]
+    nodes = [
+        {"op": op, "name": op, "inputs": inputs, "outputs": [f"y{i}"], "attributes": attributes}
+        for i, (op, inputs, attributes) in enumerate(steps, 1)
+    ]
+    given = [{"name": "x", "dtype": "float32", "shape": [1, 9, 8, 3]}]
+    outputs = [{"name": name, "dtype": "float32", "shape": None} for name in ("y13", "y15")]
+    return ModelPlan(given, outputs, nodes, arrays, {})
+
+
+@needs("cc", "make")
+@pytest.mark.parametrize("vector", [1, 0], ids=["vectors", "plain"])
+def test_what_is_joined_is_made_in_its_place(vector: int, tmp_path: Path) -> None:
+    """The concatenations that copy nothing have no function; the results are right, nothing outside the arena."""
+    folder = written(c_files(joins(), "net"), tmp_path / "net_c")
+    text = (folder / "net.c").read_text(encoding="utf-8")
+    functions = re.findall(r"^static void net_(y\d+)\(", text, re.MULTILINE)
+    assert "y3" in functions and "y6" not in functions and "y10" not in functions and "y13" in functions
+    done = built(folder, f"CFLAGS={SANITIZED} -DNET_VECTOR={vector}")
+    assert done.returncode == 0, done.stdout + done.stderr

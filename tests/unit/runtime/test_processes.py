@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.engine import Forms, Policy, Program, Spec, compile_program, context, crew
+from runtime.engine import Policy, Prepacked, Program, Spec, compile_program, context, processes
 from runtime.plan import Graph, Node
 
-pytestmark = pytest.mark.skipif(not crew.available(), reason="no workers here")
+pytestmark = pytest.mark.skipif(not processes.available(), reason="no workers here")
 
 X = np.asarray(np.random.default_rng(0).standard_normal((1, 20, 20, 16)), np.float32)
 
@@ -42,7 +42,7 @@ def made(threads: int) -> Program:
         Node("Add", "y", ("b", "x"), ("y",)),
     )
     return compile_program(
-        Graph(("x",), ("y",), nodes), weights, {"x": Spec(X.shape, X.dtype)}, Forms(), Policy("strict", threads)
+        Graph(("x",), ("y",), nodes), weights, {"x": Spec(X.shape, X.dtype)}, Prepacked(), Policy("strict", threads)
     )
 
 
@@ -53,17 +53,17 @@ def program(request: pytest.FixtureRequest) -> Iterator[Program]:
 
 
 def workers(program: Program) -> list[int]:
-    assert program._crew is not None
-    return [process for process, _ in program._crew._workers]
+    assert program._process_pool is not None
+    return [process for process, _ in program._process_pool._workers]
 
 
 def alone(program: Program) -> Any:
     """The same steps without workers."""
-    kept, program._crew = program._crew, None
+    kept, program._process_pool = program._process_pool, None
     try:
         return program.run([X])[0]
     finally:
-        program._crew = kept
+        program._process_pool = kept
 
 
 def gone(process: int) -> bool:
@@ -120,7 +120,7 @@ def test_a_lost_worker_is_replaced(program: Program) -> None:
 def test_a_stuck_worker_is_given_up(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """The parent does it all once it has waited for long enough."""
     expected = program.run([X])[0]
-    monkeypatch.setattr(crew, "_STUCK", 0.1)
+    monkeypatch.setattr(processes, "_STUCK", 0.1)
     stopped = workers(program)
     os.kill(stopped[0], signal.SIGSTOP)
     np.testing.assert_array_equal(program.run([X])[0], expected)
@@ -129,7 +129,7 @@ def test_a_stuck_worker_is_given_up(program: Program, monkeypatch: pytest.Monkey
 
 def test_idle_workers_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of their own accord; a later run starts others."""
-    monkeypatch.setattr(crew, "_IDLE", 0.05)
+    monkeypatch.setattr(processes, "_IDLE", 0.05)
     program = made(2)
     expected = program.run([X])[0]
     (process,) = workers(program)
@@ -200,7 +200,7 @@ def test_an_error_is_raised_by_the_parent(program: Program) -> None:
         raise ValueError("here")
 
     for place in (0, 1):
-        broken = crew.Crew([*program._calls], program._threads)
+        broken = processes.ProcessPool([*program._calls], program._threads)
         broken._segments[-1][place].append(fail)
         assert not broken.run()
         assert not broken._workers
@@ -213,9 +213,9 @@ def test_interrupts_end_the_workers(program: Program) -> None:
         raise KeyboardInterrupt
 
     program.run([X])
-    assert program._crew is not None
+    assert program._process_pool is not None
     processes = workers(program)
-    program._crew._segments[-1][0].append(interrupt)
+    program._process_pool._segments[-1][0].append(interrupt)
     with pytest.raises(KeyboardInterrupt):
         program.run([X])
     assert all(map(gone, processes))
@@ -227,4 +227,4 @@ def test_only_machines_that_keep_the_order_of_writes_have_workers(
 ) -> None:
     """Elsewhere a result could be read before it is written, so threads are used."""
     monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine=machine))
-    assert crew.available() is wanted
+    assert processes.available() is wanted

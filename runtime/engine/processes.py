@@ -27,10 +27,10 @@ from pathlib import Path
 import numpy as np
 
 from runtime.engine.blas import ONE_THREAD
-from runtime.engine.finish import Step
-from runtime.engine.shares import Shares
+from runtime.engine.epilogue import Step
+from runtime.engine.work_items import Shares
 
-__all__ = ["Crew", "available"]
+__all__ = ["ProcessPool", "available"]
 
 _IDLE, _AWAKE = 10.0, 0.002
 """Seconds after which a worker without work ends, and during which it looks for some without sleeping."""
@@ -56,7 +56,7 @@ def available() -> bool:
     return sys.platform == "linux" and hasattr(os, "fork") and os.uname().machine in _ORDERED
 
 
-class Crew:
+class ProcessPool:
     """The parent and its workers for one program.
 
     Args:
@@ -68,7 +68,7 @@ class Crew:
         self._segments = _segments(steps, size)
         self._counts = memoryview(mmap.mmap(-1, 8 * _LINE * (size + 1))).cast("q")
         self._size = size
-        self._end: weakref.finalize[[int, list[tuple[int, int]]], Crew] | None = None
+        self._end: weakref.finalize[[int, list[tuple[int, int]]], ProcessPool] | None = None
         self._workers: list[tuple[int, int]] = []  # process and the pipe that wakes it
 
     def run(self) -> bool:

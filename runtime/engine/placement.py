@@ -7,18 +7,18 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from runtime.engine.arena import Buffer
-from runtime.engine.choice import Policy, conv_pads
 from runtime.engine.resolve import Spec
+from runtime.engine.selection import Policy, conv_pads
 from runtime.engine.tasks import Task
 from runtime.kernels.base import Array
 
-__all__ = ["ALIASES", "Home", "Homes"]
+__all__ = ["ALIASES", "Location", "Placement"]
 
 ALIASES = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"})
 """Operators whose result is the same memory under another shape."""
 
 
-class Home(NamedTuple):
+class Location(NamedTuple):
     """A place in a buffer.
 
     Attributes:
@@ -44,8 +44,8 @@ class Home(NamedTuple):
         return self.buffer.array
 
 
-class Homes:
-    """Finds a home for every value that tasks make or read.
+class Placement:
+    """Finds a location for every value that tasks make or read.
 
     Concatenations are laid out from the last to the first, so that one inside another becomes a part of a part.
     """
@@ -60,7 +60,7 @@ class Homes:
     ) -> None:
         self.specs = specs
         self._policy = policy
-        self.homes: dict[str, Home] = {}
+        self.locations: dict[str, Location] = {}
         self.aliases: set[str] = set()  # values that are their input's memory under another shape
         self.buffers: list[Buffer] = []
         self._made = {name: number for number, task in enumerate(tasks) for name in task.outputs if name}
@@ -72,18 +72,18 @@ class Homes:
         for task in reversed(tasks):
             self._place(task)
         for name in inputs:
-            self._home(name)
+            self._location(name)
         self._set_lives(tasks, outputs)
 
     def _place(self, task: Task) -> None:
         for name in task.outputs:
             if name and task.node.op not in ALIASES:
-                self._home(name)
+                self._location(name)
         if task.node.op == "Concat":
             self._divide(task)
 
-    def _home(self, name: str) -> Home:
-        if name not in self.homes:
+    def _location(self, name: str) -> Location:
+        if name not in self.locations:
             spec, halo = self.specs[name], self._wanted_halo(name)
             shape = spec.shape
             if any(map(any, halo)):
@@ -92,8 +92,8 @@ class Homes:
             inner = (slice(None), *(slice(a, a + size) for size, (a, _) in zip(spec.shape[1:-1], halo)), slice(None))
             buffer = self._buffer(shape, spec, self._made[name])
             whole = shape == spec.shape
-            self.homes[name] = Home(buffer, _same if whole else partial(_part, inner, _same), halo, whole)
-        return self.homes[name]
+            self.locations[name] = Location(buffer, _same if whole else partial(_part, inner, _same), halo, whole)
+        return self.locations[name]
 
     def _buffer(self, shape: tuple[int, ...], spec: Spec, at: int) -> Buffer:
         buffer = Buffer(shape, spec.dtype, at, at)
@@ -118,35 +118,35 @@ class Homes:
         rank = len(self.specs[out].shape)
         if task.node.attributes["axis"] not in (-1, rank - 1):
             return
-        home, first = self.homes[out], 0
+        location, first = self.locations[out], 0
         for name in names:
             size = self.specs[name].shape[-1]
-            if names.count(name) == 1 and name not in self.homes and self._made.get(name, -1) >= 0:
-                part = partial(_part, (Ellipsis, slice(first, first + size)), home.view)
-                self.homes[name] = Home(home.buffer, part, whole=False)
-                home.buffer.live(self._made[name])
+            if names.count(name) == 1 and name not in self.locations and self._made.get(name, -1) >= 0:
+                part = partial(_part, (Ellipsis, slice(first, first + size)), location.view)
+                self.locations[name] = Location(location.buffer, part, whole=False)
+                location.buffer.live(self._made[name])
             first += size
 
     def alias(self, task: Task) -> bool:
         """Makes the result of a reshape the same memory as its input, if that is possible."""
-        source = self.homes.get(task.node.inputs[0])
+        source = self.locations.get(task.node.inputs[0])
         out = task.outputs[0]
-        if source is None or not source.whole or out in self.homes:
+        if source is None or not source.whole or out in self.locations:
             return False
-        self.homes[out] = Home(source.buffer, partial(_reshaped, self.specs[out].shape))
+        self.locations[out] = Location(source.buffer, partial(_reshaped, self.specs[out].shape))
         self.aliases.add(out)
         return True
 
     def _set_lives(self, tasks: Sequence[Task], outputs: Sequence[str]) -> None:
         for number, task in enumerate(tasks):
             if task.node.op in ALIASES and not self.alias(task):
-                self._home(task.outputs[0])
+                self._location(task.outputs[0])
             for name in (*task.inputs, *task.outputs):
-                if name in self.homes:
-                    self.homes[name].buffer.live(number)
+                if name in self.locations:
+                    self.locations[name].buffer.live(number)
         for name in outputs:
-            if name in self.homes:
-                self.homes[name].buffer.live(len(tasks))
+            if name in self.locations:
+                self.locations[name].buffer.live(len(tasks))
 
     def temporary(self, shape: Sequence[int], dtype: object, task: int) -> Buffer:
         """A buffer for one task alone."""

@@ -11,7 +11,7 @@ import numpy as np
 from runtime.budget import Budget
 from runtime.document import Value
 from runtime.engine.resolve import Spec, resolve
-from runtime.engine.rows import separable
+from runtime.engine.separability import separable
 from runtime.engine.weights import Weights
 from runtime.kernels.base import Array
 from runtime.plan import Graph

@@ -6,7 +6,7 @@ import os
 from _thread import allocate_lock  # `threading` takes 5 ms to import
 from collections.abc import Sequence
 
-from runtime.engine.finish import Step
+from runtime.engine.epilogue import Step
 
 __all__ = ["HELP", "Shares", "led", "shared"]
 

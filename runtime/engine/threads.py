@@ -10,13 +10,13 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 
-from runtime.engine.finish import Step
-from runtime.engine.shares import Shares
+from runtime.engine.epilogue import Step
+from runtime.engine.work_items import Shares
 
-__all__ = ["Team"]
+__all__ = ["ThreadPool"]
 
 
-class Team:
+class ThreadPool:
     """The calling thread and others that help with `Shares` until the `with` block is left.
 
     Lists that no helper has begun with when the caller is done with its own are the caller's, too: on a busy machine
@@ -33,7 +33,7 @@ class Team:
             threading.Thread(target=self._help, name="runtime helper", daemon=True) for _ in range(size - 1)
         ]
 
-    def __enter__(self) -> Team:
+    def __enter__(self) -> ThreadPool:
         with suppress(RuntimeError):  # the system allows no more threads: those that there are do it all
             for helper in self._helpers:
                 helper.start()

@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from runtime.engine import Forms
+from runtime.engine import Prepacked
 
 
 def test_a_form_is_made_once() -> None:
     """Whoever asks again gets the same."""
-    forms = Forms()
+    forms = Prepacked()
     made = [forms.once("a", object), forms.once("b", object), forms.once("a", object)]
     assert made[0] is made[2] is not made[1]
 
@@ -19,7 +19,7 @@ def test_a_form_is_made_once() -> None:
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_steps_that_were_put_off_are_done_once(threads: int) -> None:
     """By however many threads, none of which is left."""
-    forms, done = Forms(), []
+    forms, done = Prepacked(), []
     before = threading.active_count()
     for number in range(20):
         forms.later(lambda number=number: done.append(number))  # type: ignore[misc]
@@ -32,7 +32,7 @@ def test_steps_that_were_put_off_are_done_once(threads: int) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_steps_that_failed_are_done_again(threads: int) -> None:
     """No program may run on weights that aren't there."""
-    forms, wrong, done = Forms(), [True], [0]
+    forms, wrong, done = Prepacked(), [True], [0]
 
     def step() -> None:
         if wrong:

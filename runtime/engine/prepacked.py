@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from runtime.engine.blas import ONE_THREAD
-from runtime.engine.finish import Step
+from runtime.engine.epilogue import Step
 from runtime.engine.memory import Pool
-from runtime.engine.shares import Shares
+from runtime.engine.work_items import Shares
 
-__all__ = ["Forms"]
+__all__ = ["Prepacked"]
 
 _T = TypeVar("_T")
 
 
-class Forms:
+class Prepacked:
     """Makes each form once.
 
     Attributes:
@@ -47,8 +47,8 @@ class Forms:
             if threads == 1:
                 step()
             else:
-                from runtime.engine.team import Team
+                from runtime.engine.threads import ThreadPool
 
-                with Team(min(threads, len(self._unfilled))) as team:
-                    team.run(step)
+                with ThreadPool(min(threads, len(self._unfilled))) as pool:
+                    pool.run(step)
         self._unfilled = []

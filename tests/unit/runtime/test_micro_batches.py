@@ -12,7 +12,7 @@ import pytest
 
 from runtime.bundle import Bundle
 from runtime.document import Value
-from runtime.engine import Pieces, Policy, pieces
+from runtime.engine import Pieces, Policy, micro_batches
 from runtime.engine.executor import Compiled
 from runtime.engine.weights import Weights
 from runtime.executor import Plain
@@ -174,7 +174,7 @@ def is_cut(net: Net, arrays: list[Any]) -> bool:
 @pytest.fixture(autouse=True)
 def always_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two images, however small."""
-    monkeypatch.setattr(pieces, "_size", lambda graph, specs, total: min(total, SIZE))
+    monkeypatch.setattr(micro_batches, "_size", lambda graph, specs, total: min(total, SIZE))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -191,7 +191,7 @@ def test_a_batch_is_cut_where_that_is_right(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.is_right])
 def test_cutting_elsewhere_would_be_wrong(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each case that is declined gives other numbers, or none, in pieces."""
-    monkeypatch.setattr(pieces, "separable", lambda *_: True)
+    monkeypatch.setattr(micro_batches, "separable", lambda *_: True)
     case = CASES[name]
     arrays = batch(case)
     made, expected = net(case), net(case, plain=True)(*arrays)
@@ -281,4 +281,4 @@ def test_a_net_in_pieces_goes_when_it_is_let_go_of() -> None:
 def test_which_axis_is_the_batch(shapes: list[tuple[int | str | None, ...] | None], expected: list[bool]) -> None:
     """The first, where it is open and nothing else has its name; two without a name may be two batches."""
     values = [Value(f"x{number}", "float32", shape) for number, shape in enumerate(shapes)]
-    assert pieces.batched(values) == expected
+    assert micro_batches.batched(values) == expected

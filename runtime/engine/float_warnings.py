@@ -14,15 +14,15 @@ try:
 except (ImportError, AttributeError):  # NumPy 1, or one that has renamed them
     _state = None
 
-__all__ = ["hush", "unhush"]
+__all__ = ["restore_warnings", "suppress_warnings"]
 
 
-def hush() -> Any:
-    """Begins; returns what `unhush` needs to end it."""
+def suppress_warnings() -> Any:
+    """Begins; returns what `restore_warnings` needs to end it."""
     return np.seterr(all="ignore") if _state is None else _state.set(_ignore)
 
 
-def unhush(before: Any) -> None:
+def restore_warnings(before: Any) -> None:
     """Ends it, in the same thread."""
     if _state is None:
         np.seterr(**before)
