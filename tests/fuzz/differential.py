@@ -1,6 +1,6 @@
 """Mutants that TensorFlow reads as well: the same tensors, the same numbers once exported, or refused by us.
 
-`python -m tests.fuzz --format against_tensorflow_graph`, or `_v1`, `_v2`. We read first, so TensorFlow is asked for what
+`python -m tests.fuzz --format against_tensorflow_graph`, or `_v1`, `_v2`. We read first: TensorFlow is asked about what
 we accept alone.
 """
 

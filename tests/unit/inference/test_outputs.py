@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from exporter.errors import UsageError
-from exporter.inference.rewriter import Rewriter
-from exporter.sources.graph import Graph, Node, Ref
+from exporter.sources.graph import Ref
 from exporter.sources.model import Signature
 from tests.unit.inference.graphs import FLOAT, INT32, STRING, Draft
 
@@ -495,16 +494,3 @@ def test_a_check_by_a_condition_hides_no_output() -> None:
     fine = g.add("all", "All", g.add("finite", "IsFinite", y), g.const("axes", [0, 1]))
     g.add("Assert/AssertGuard/If", "If", fine, fine, y, then_branch=call, else_branch=call, Tout=(10,))
     assert _found(g) == ["softmax"]
-
-
-def test_what_nodes_need_is_told_anew_after_an_edit() -> None:
-    """Orders are kept between edits alone, and belong to the caller."""
-    rewriter = Rewriter(Graph({"a": Node("a", "Placeholder"), "b": Node("b", "Relu", (Ref("a"),))}, {}))
-    first = rewriter.order([Ref("b")])
-    assert [node.name for node in first] == ["a", "b"]
-    first.clear()
-    assert [node.name for node in rewriter.order([Ref("b")])] == ["a", "b"]
-    rewriter.redirect(Ref("a"), rewriter.add("c", "Placeholder"))
-    assert [node.name for node in rewriter.order([Ref("b")])] == ["c", "b"]
-    rewriter.put(Node("b", "NoOp"))
-    assert [node.name for node in rewriter.order([Ref("b")])] == ["b"]
