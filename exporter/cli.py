@@ -69,17 +69,20 @@ class _Commands(click.Group):
         except BrokenPipeError:
             raise
         except OSError as error:
-            _fail(ctx, _describe(error), 3)
+            place = f"file {error.filename}: " if error.filename else ""
+            _fail(ctx, f"{place}{error.strerror or error}", 3)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - the last line of defence: what reaches it is a bug
+            if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":
+                _fail(ctx, _NO_ONNXRUNTIME, UsageError.exit_code)
             text = f"this is a bug of ckpt2onnx: {type(error).__name__}: {error}. Run with --debug for the traceback"
             _fail(ctx, text, _BUG)
 
 
-def _describe(error: OSError) -> str:
-    place = f"file {error.filename}: " if error.filename else ""
-    return f"{place}{error.strerror or error}"
+_NO_ONNXRUNTIME = (
+    "onnxruntime isn't installed, which ONNX files are run with: pip install onnxruntime; bundles run without"
+)
 
 
 def _fail(ctx: click.Context, text: str, status: int) -> None:
@@ -413,6 +416,7 @@ def inspect(
     show_default="off",
     help="Check each batch norm's result by itself, too (with --against).",
 )
+@click.option("--board", metavar="NAME", show_default="none", help="Run OUT_c on it, emulated: M3, M4F, M7, M33, M55.")
 @click.option("--budget", type=float, metavar="SECONDS", show_default="none", help="After that, leave out the rest.")
 @report_option
 @click.option("--json", "as_json", is_flag=True, show_default="off", help="Print the verdict as JSON.")
@@ -427,6 +431,7 @@ def verify(
     reference: Literal["tensorflow"] | None,
     arch: str | None,
     sites: bool,
+    board: str | None,
     budget: float | None,
     as_json: bool,
 ) -> None:
@@ -443,7 +448,7 @@ def verify(
 
     given = {"against": against, "graph": graph, "data": data}
     with shown_progress(wanted=context.meta.get(_DETAIL, 0) >= 0):
-        verdict = verify_model(model, **given, arch=arch, reference=reference, sites=sites, budget=budget)
+        verdict = verify_model(model, **given, arch=arch, reference=reference, sites=sites, budget=budget, board=board)
     write_asked_report(context, verdict)
     if as_json:
         _print_json(verdict.to_json())

@@ -31,6 +31,7 @@ from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.onnx_file import data_files
 from exporter.verify.allowance import Allowance, stage
+from exporter.verify.boards import BOARDS, verify_on
 from exporter.verify.engines import Engine, EngineError
 from exporter.verify.exercise import exercise
 from exporter.verify.files import verify_files
@@ -57,6 +58,7 @@ def verify_model(
     arch: str | None = None,
     sites: bool = False,
     budget: float | None = None,
+    board: str | None = None,
 ) -> Verdict:
     """Runs exported files and compares their outputs with a truth.
 
@@ -72,14 +74,28 @@ def verify_model(
         sites: Also compare the result of each batch norm by itself, which says where a difference begins; `against` it
             takes, and is the truth.
         budget: Seconds that it may take, more or less: when they are over, what is less telling is left out, and said.
+        board: Run the stored example of a C program on this emulated board instead, one of `exporter.verify.boards`.
 
     Raises:
         ExportError: Its subclasses; a verdict that says no isn't an error.
     """
+    if board is not None:
+        return _verify_on(board, Path(model), alone=against is data is reference is None and not sites)
     verdict = _verify(
         Path(model), _path(against), _path(graph), _path(data), reference, arch, Allowance(budget), sites=sites
     )
     return replace(verdict, read=tuple(_read(Path(model), _path(against), _path(graph), _path(data))))
+
+
+def _verify_on(board: str, folder: Path, *, alone: bool) -> Verdict:
+    if board not in BOARDS:
+        raise UsageError(f"there is no board {board}", hint=f"Choose among {', '.join(BOARDS)}")
+    if not alone or not folder.is_dir():
+        raise UsageError(
+            "--board runs the example stored in the folder of a C program, and nothing else",
+            hint=f"As in ckpt2onnx verify build/net_c --board {board}",
+        )
+    return verify_on(board, folder)
 
 
 def _verify(

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from exporter.errors import UsageError
+from exporter.parity import verify_model
 from exporter.targets.c_program.folder import c_files
 from exporter.targets.npz_bundle import ModelPlan
+from exporter.verify.boards import BOARDS, run_on
 from tests.unit.runtime.test_kernels_onnxruntime import f32, i64
 from tests.unit.targets.c_builds import needs, written
 
 pytestmark = needs("arm-none-eabi-gcc", "qemu-system-arm")
-
-_HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Board:
-    """A board that QEMU knows, what its processor is to the compiler, and where its memory is."""
-
-    machine: str
-    flags: str
-    code: int = 0
-    ram: int = 0x20000000
-    size: str = "4M"
-
-
-_SINGLE = "-mfloat-abi=hard -mfpu=fpv4-sp-d16"
-BOARDS = {
-    "M3": Board("mps2-an385", "-mcpu=cortex-m3"),
-    "M4F": Board("mps2-an386", f"-mcpu=cortex-m4 {_SINGLE}"),
-    "M7": Board("mps2-an500", "-mcpu=cortex-m7 -mfloat-abi=hard -mfpu=fpv5-sp-d16"),
-    "M33": Board("mps2-an505", "-mcpu=cortex-m33 -mfloat-abi=hard -mfpu=fpv5-sp-d16", 0x10000000, 0x38000000),
-    "M55": Board("mps3-an547", "-mcpu=cortex-m55 -mfloat-abi=hard", size="512K"),
-}
 
 
 def digits() -> ModelPlan:
@@ -95,35 +73,7 @@ def _plan(shape: list[int], arrays: Any, steps: list[tuple[str, list[str], dict[
 NETWORKS = {"digits": digits, "keywords": keywords}
 
 
-def run_on(board: Board, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Builds the test of a program for a board and runs it; the exit status is the program's."""
-    script = (_HERE / "board.ld").read_text()
-    for key, value in (
-        ("CODE_LEN", board.size),
-        ("RAM_LEN", board.size),
-        ("CODE", hex(board.code)),
-        ("RAM", hex(board.ram)),
-    ):
-        script = script.replace(f"@{key}@", value)
-    (folder / "board.ld").write_text(script)
-    cc = ["arm-none-eabi-gcc", "-std=gnu99", "-mthumb", *board.flags.split()]
-    start, program = folder / "start.o", folder / "program.elf"
-    subprocess.run([*cc, "-O1", "-c", "-o", str(start), str(_HERE / "start.c")], check=True)
-    sources = ["net.c", "net_test.c", "net_weights.S"]
-    warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
-    link = [
-        "--specs=nano.specs",
-        "--specs=nosys.specs",
-        "-nostartfiles",
-        "-T",
-        "board.ld",
-        "-Wl,--no-warn-rwx-segments",
-    ]
-    command = [*cc, "-O2", "-ffp-contract=fast", *warnings, *link, "-o", str(program), *sources, str(start), "-lm"]
-    subprocess.run(command, check=True, cwd=folder, stderr=subprocess.DEVNULL)
-    emulator = ["qemu-system-arm", "-M", board.machine, "-nographic", "-monitor", "none", "-serial", "none"]
-    semihosting = ["-semihosting-config", "enable=on,target=native", "-kernel", str(program)]
-    return subprocess.run([*emulator, *semihosting], capture_output=True, text=True, check=False, timeout=120)
+_WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -131,7 +81,7 @@ def run_on(board: Board, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_a_board_gives_the_stored_outputs(board: str, network: str, tmp_path: Path) -> None:
     """The stored example comes out, and nothing is written beside the arena."""
     folder = written(c_files(NETWORKS[network](), "net"), tmp_path / "net_c")
-    done = run_on(BOARDS[board], folder)
+    done = run_on(BOARDS[board], folder, _WARNINGS)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -142,3 +92,22 @@ def test_a_board_tells_a_planted_error(tmp_path: Path) -> None:
     assert wrong != files["net.c"]
     done = run_on(BOARDS["M4F"], written({**files, "net.c": wrong}, tmp_path / "net_c"))
     assert done.returncode == 1, done.stdout + done.stderr
+
+
+def test_verify_runs_a_program_on_a_board(tmp_path: Path) -> None:
+    """Good as it was written, off with a planted error, and a program that is too large is no verdict."""
+    files = c_files(digits(), "net")
+    good = verify_model(written(files, tmp_path / "net_c"), board="M4F")
+    assert good.state == "good", good.problems
+    assert [check.output for check in good.checks] == ["y11"]
+    wrong = files["net.c"].replace(b"/= sum", b"/= sum + 1.0f")
+    assert verify_model(written({**files, "net.c": wrong}, tmp_path / "off_c"), board="M4F").state == "off"
+    large = files["net_test.c"].replace(b"#define GUARD 64", b"#define GUARD 9000000")
+    none = verify_model(written({**files, "net_test.c": large}, tmp_path / "large_c"), board="M4F")
+    assert none.state == "none" and "can't be built" in none.problems[0]
+
+
+def test_a_board_that_isnt_known(tmp_path: Path) -> None:
+    """Wrong usage, with those that are."""
+    with pytest.raises(UsageError, match="M9"):
+        verify_model(written(c_files(digits(), "net"), tmp_path / "net_c"), board="M9")
