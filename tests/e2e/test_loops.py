@@ -62,6 +62,7 @@ def test_outputs_are_those_of_tensorflow(models: Path, tmp_path: Path, name: str
     ("name", "expected"),
     [
         ("lstm", ["LSTM"]),
+        ("stacked", ["LSTM"] * 2),
         ("gru", ["GRU"] * 2),
         ("bidirectional", ["LSTM"] * 2 + ["GRU"] * 2),
     ],

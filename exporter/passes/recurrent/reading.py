@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
+from exporter.ir.dims import same_dim
 from exporter.ir.evaluate import Constants
 from exporter.ir.ops import is_op
 from exporter.passes.recurrent.forms import (
@@ -209,6 +210,8 @@ def _operands(reader: Reader, node: ir.Node, width: int) -> list[Sum | None]:
     for value in node.inputs:
         assert value is not None
         number = reader.number(value, width)
+        if number is None:
+            number = _filled(value, node)
         if number is not None:
             found.append(constant(number, width))
         elif _width(reader.going(value)) == width:
@@ -216,6 +219,18 @@ def _operands(reader: Reader, node: ir.Node, width: int) -> list[Sum | None]:
         else:
             found.append(None)
     return found
+
+
+def _filled(value: ir.Value, node: ir.Node) -> Array | None:
+    """The number that a value is full of, where it has the shape of the node's result and of the other operands."""
+    maker, shapes = value.producer(), [each.shape for each in (*node.inputs, node.outputs[0]) if each is not None]
+    if not is_op(maker, "ConstantOfShape") or maker is None or any(shape is None for shape in shapes):
+        return None
+    first = [shape.dims[0] for shape in shapes if shape is not None and len(shape) == 2]
+    if len(first) != len(shapes) or not all(same_dim(first[0], dim) for dim in first):
+        return None
+    given = maker.attributes.get("value")
+    return np.zeros(()) if given is None else given.as_tensor().numpy().astype(np.float64).reshape(())
 
 
 def _added(reader: Reader, node: ir.Node, value: ir.Value) -> Form | None:

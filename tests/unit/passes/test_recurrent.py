@@ -72,7 +72,9 @@ def _gru_after(b: Builder, x: ir.Value, states: Sequence[ir.Value]) -> list[ir.V
 
 
 def _rnn(b: Builder, x: ir.Value, states: Sequence[ir.Value]) -> list[ir.Value]:
-    return [b.op("Tanh", _gates(b, x, states[0], 1))]
+    """Both are multiplied by ones, which dropout leaves behind."""
+    x, h = (b.op("Mul", v, b.op("ConstantOfShape", b.op("Shape", v), value=np.ones(1))) for v in (x, states[0]))
+    return [b.op("Tanh", _gates(b, x, h, 1))]
 
 
 def _stacked(b: Builder, x: ir.Value, states: Sequence[ir.Value]) -> list[ir.Value]:
