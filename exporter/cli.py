@@ -69,7 +69,8 @@ class _Commands(click.Group):
         except BrokenPipeError:
             raise
         except OSError as error:
-            _fail(ctx, _describe(error), 3)
+            place = f"file {error.filename}: " if error.filename else ""
+            _fail(ctx, f"{place}{error.strerror or error}", 3)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - the last line of defence: what reaches it is a bug
@@ -80,14 +81,8 @@ class _Commands(click.Group):
 
 
 _NO_ONNXRUNTIME = (
-    "onnxruntime isn't installed, which `run` needs for ONNX files and `verify` for all. Install it with "
-    "pip install onnxruntime; bundles run without"
+    "onnxruntime isn't installed, which ONNX files are run with: pip install onnxruntime; bundles run without"
 )
-
-
-def _describe(error: OSError) -> str:
-    place = f"file {error.filename}: " if error.filename else ""
-    return f"{place}{error.strerror or error}"
 
 
 def _fail(ctx: click.Context, text: str, status: int) -> None:
