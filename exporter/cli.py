@@ -69,17 +69,20 @@ class _Commands(click.Group):
         except BrokenPipeError:
             raise
         except OSError as error:
-            _fail(ctx, _describe(error), 3)
+            place = f"file {error.filename}: " if error.filename else ""
+            _fail(ctx, f"{place}{error.strerror or error}", 3)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - the last line of defence: what reaches it is a bug
+            if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":
+                _fail(ctx, _NO_ONNXRUNTIME, UsageError.exit_code)
             text = f"this is a bug of ckpt2onnx: {type(error).__name__}: {error}. Run with --debug for the traceback"
             _fail(ctx, text, _BUG)
 
 
-def _describe(error: OSError) -> str:
-    place = f"file {error.filename}: " if error.filename else ""
-    return f"{place}{error.strerror or error}"
+_NO_ONNXRUNTIME = (
+    "onnxruntime isn't installed, which ONNX files are run with: pip install onnxruntime; bundles run without"
+)
 
 
 def _fail(ctx: click.Context, text: str, status: int) -> None:

@@ -97,7 +97,7 @@ class EndSearch(Forward):
             if node.name not in self.weighted or node.name in looking or node.op in _NOT_VALUES:
                 continue
             users = [user for user in self.by_node.get(node.name, []) if user.name not in looking]
-            if any(user.name in self.forward for user in users):
+            if any(user.name in self.forward for user in users) or (not users and self._is_of_loop(node)):
                 continue
             if self.ranks.get(node.name) == 0:
                 starts = {self.loss.whole(self._chosen_from(ref)) for ref in self.loss.start(Ref(node.name))}
@@ -203,6 +203,10 @@ class EndSearch(Forward):
             return any(assigns(self.rewriter, call) for call in calls)
         beside = self.by_node.get(made.name, [])
         return any(user.op == "IdentityN" for user in beside)
+
+    def _is_of_loop(self, node: Node) -> bool:
+        """Whether it is a copy that makes up a loop, as its condition."""
+        return node.op == "Identity" and node.attribute("loop") is not None and not self._is_loop_result(node)
 
     def _is_loop_result(self, node: Node) -> bool:
         """Whether it is the copy of a variable that the steps of a loop change."""

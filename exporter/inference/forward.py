@@ -26,6 +26,23 @@ from exporter.sources.model import VARIABLE_OPS
 
 __all__ = ["Forward"]
 
+_OF_ANY_SIZE = frozenset(
+    {
+        "NonMaxSuppression",
+        "NonMaxSuppressionV2",
+        "NonMaxSuppressionV3",
+        "NonMaxSuppressionV4",
+        "NonMaxSuppressionV5",
+        "NonMaxSuppressionWithOverlaps",
+        "Unique",
+        "UniqueV2",
+        "UniqueWithCounts",
+        "Where",
+    }
+)
+"""Ops of which the values that they are given say how large the result is."""
+
+
 _TABLES = frozenset({"Gather", "GatherV2", "ResourceGather"})
 _UPDATES = re.compile(r"^(Resource|Sparse)?(Resource)?(Apply|SparseApply|Scatter)")
 _GRADIENT_SCOPE = re.compile(r"(^|/)gradients(_\d+)?/")
@@ -57,6 +74,7 @@ class Forward:
         self.by_node: dict[str, list[Node]] = {}
         for ref, uses in self.users.items():
             self.by_node.setdefault(ref.node, []).extend(node for node, _ in uses)
+        self._any_size = self._made_of_any_size()
         self.gradients: set[str] = set()
         self.gradients = self._closure(self._gradient_seeds(), through_training=True)
         self.sources = given or [ref for node in self.nodes for ref in self._source_refs(node)]
@@ -105,10 +123,21 @@ class Forward:
 
     def _goes_on(self, node: Node) -> bool:
         if node.op in SHAPE_OPS or node.op in ("ZerosLike", "OnesLike"):
-            return False
+            return node.op in SHAPE_OPS and any(ref.node in self._any_size for ref in self.rewriter.inputs(node))
         if node.op in ASSIGN_OPS or node.op in NO_VALUE or _UPDATES.match(node.op):
             return False
         return node.name not in self.gradients
+
+    def _made_of_any_size(self) -> set[str]:
+        """What follows from tensors whose size the data decide about: it may be of any size, too."""
+        found: set[str] = set()
+        pending = [node for node in self.nodes if node.op in _OF_ANY_SIZE]
+        while pending:
+            node = pending.pop()
+            if node.name not in found and node.op not in SHAPE_OPS:
+                found.add(node.name)
+                pending += self.by_node.get(node.name, ())
+        return found
 
     def _source_refs(self, node: Node) -> list[Ref]:
         if node.op in DATA_SOURCES:

@@ -8,7 +8,7 @@ from exporter.decisions import Reason
 from exporter.inference.ends import End, EndSearch
 from exporter.inference.groups import LAYER_OPS
 from exporter.inference.loops import COLLECTORS
-from exporter.inference.markers import COSMETIC, LOOP_RESULT, LOOP_STATE, loop_of
+from exporter.inference.markers import COSMETIC, LOOP_RESULT, LOOP_STATE, behind, loop_of
 from exporter.inference.rewriter import Rewriter
 from exporter.sources.graph import Node, Ref
 from exporter.sources.model import VARIABLE_OPS
@@ -22,14 +22,15 @@ def loop_leftovers(search: EndSearch, ends: Sequence[End]) -> Iterator[tuple[End
     """What a loop gives and nothing uses, if something is computed from its other results; and why it is left out.
 
     If nothing is, its variables, as long as there is something that it gives step by step. Also a step before a loop of
-    the layers in it, with which Keras finds out the shape of a step's result.
+    the layers in it, with which Keras finds out the shape of a step's result. What has been given a name is wanted.
     """
     kept = list(ends)
     for forms in (_FORMS, COSMETIC):
         plain = {end.ref: _loop_behind(search.rewriter, end.ref, forms) for end in kept}
         used = {loop for end in kept if plain[end.ref] is None for loop in _loops_before(search.rewriter, end.ref)}
-        yield from ((end, Reason.UNUSED_AFTER_LOOP) for end in kept if plain[end.ref] in used)
-        kept = [end for end in kept if plain[end.ref] not in used]
+        unused = [end for end in kept if plain[end.ref] in used and not _is_named(search.rewriter, end.ref)]
+        yield from ((end, Reason.UNUSED_AFTER_LOOP) for end in unused)
+        kept = [end for end in kept if end not in unused]
     if not any(node.op == LOOP_STATE for node in search.rewriter.order(end.ref for end in kept)):
         return
     for end in kept:
@@ -52,6 +53,14 @@ def _loop_behind(rewriter: Rewriter, ref: Ref, forms: Collection[str]) -> str | 
     while node.op in forms:
         node = rewriter.producer(rewriter.inputs(node)[COLLECTORS.get(node.op, 0)])
     return loop_of(node) if node.op == LOOP_RESULT else None
+
+
+def _is_named(rewriter: Rewriter, ref: Ref) -> bool:
+    """Whether it is a copy of what the steps of a loop have made: only who wants it gives it a name of its own."""
+    node = rewriter.producer(ref)
+    if node.op != "Identity" or node.attribute("loop") is not None:
+        return False
+    return rewriter.node(behind(rewriter, ref).node).op in COLLECTORS
 
 
 def _is_trial(rewriter: Rewriter, end: End, others: Sequence[End]) -> bool:

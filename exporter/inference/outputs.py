@@ -206,8 +206,9 @@ def _without_inner(search: EndSearch, ends: list[End], findings: Findings) -> li
     """Without what a loss reads on the way to a result that nothing uses: boxes before the best are picked."""
     kept = []
     for end in ends:
-        made = [o for o in ends if not o.only_loss and o is not end and _feeds(search, end.ref, o.ref)]
-        if made and end.only_loss and not end.is_fed and all(not _is_choice(search, o.ref) for o in made):
+        inner = end.only_loss and not end.is_fed
+        made = [o for o in ends if inner and not o.only_loss and o is not end and _feeds(search, end.ref, o.ref)]
+        if made and all(not _is_choice(search, o.ref) for o in made):
             _set_aside(findings, end, Reason.INNER, made[0].ref)
         else:
             kept.append(end)

@@ -13,6 +13,10 @@ from exporter.sources.graph import Graph, Node, Ref
 __all__ = ["COMPUTED_OPS", "Rewriter"]
 
 
+_MOST_KEPT = 1_000_000
+"""How many nodes of orders are kept, as the same ones are asked for again and again between edits."""
+
+
 class Rewriter:
     """A graph under edit.
 
@@ -24,6 +28,8 @@ class Rewriter:
         self._added: dict[str, Node] = {}
         self._redirected: dict[Ref, Ref] = {}
         self._taken: dict[str, int] = {}
+        self._orders: dict[tuple[tuple[Ref, ...], frozenset[Ref], bool], list[Node]] = {}
+        self._kept = 0
 
     def __contains__(self, name: str) -> bool:
         return name in self._added or name in self.graph.nodes
@@ -64,11 +70,13 @@ class Rewriter:
         new = self.resolve(new)
         if new != old:
             self._redirected[old] = new
+            self._forget()
 
     def add(self, name: str, op: str, inputs: Iterable[Ref] = (), **attributes: Any) -> Ref:
         """A new node, its name made unique with _1, _2, ...; returns its first result."""
         unique = self.free_name(name)
         self._added[unique] = Node(unique, op, tuple(inputs), (), attributes)
+        self._forget()
         return Ref(unique)
 
     def free_name(self, name: str) -> str:
@@ -83,6 +91,13 @@ class Rewriter:
     def put(self, node: Node) -> None:
         """A node under its own name, over one of that name that is there."""
         self._added[node.name] = node
+        self._forget()
+
+    def _forget(self) -> None:
+        """What nodes need may be another after an edit."""
+        if self._orders:
+            self._orders.clear()
+            self._kept = 0
 
     def constant(self, name: str, array: npt.NDArray[Any], dtype: int) -> Ref:
         """A new `Const` node; `dtype` is TensorFlow's number."""
@@ -96,9 +111,20 @@ class Rewriter:
             stop: Tensors that are given: what makes them isn't followed.
             controls: Whether control inputs count as needed.
         """
+        starts = tuple(self.resolve(ref) for ref in refs)
+        key = (starts, stop, controls)
+        if key not in self._orders:
+            found = self._ordered(starts, stop, controls)
+            self._kept += len(found)
+            if self._kept > _MOST_KEPT:
+                self._forget()
+                self._kept = len(found)
+            self._orders[key] = found
+        return list(self._orders[key])
+
+    def _ordered(self, starts: tuple[Ref, ...], stop: frozenset[Ref], controls: bool) -> list[Node]:
         done: dict[str, Node] = {}
         entered: set[str] = set()
-        starts = [self.resolve(ref) for ref in refs]
         pending: list[str | Node] = [ref.node for ref in reversed(starts) if ref not in stop]
         while pending:
             name = pending.pop()

@@ -1,4 +1,9 @@
-"""Makes what is the same only once."""
+"""Makes what is the same only once.
+
+`onnx_ir.passes.common` has passes for the same. They share initializers up to a size, whatever is in them, so that two
+layers with a bias of zeros would have one between them, under the name of the first; here small floats stay with their
+layers, and large ones are shared.
+"""
 
 from __future__ import annotations
 

@@ -127,3 +127,19 @@ def test_the_runtime_says_what_inputs_are(terminal: Terminal) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=terminal.folder, check=False)
     assert ended.returncode != 0
     assert "a.txt" in ended.stderr and "numpy.savez" in ended.stderr and "pickle" not in ended.stderr
+
+
+def test_without_onnxruntime(tmp_path: Path) -> None:
+    """An export doesn't need it; what does says so, and what to install."""
+    code = "import sys; sys.modules['onnxruntime'] = None; from exporter.cli import main; main()"
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    model = str(tmp_path / "model.onnx")
+    assert run("export", str(SAMPLES / "one_neuron"), "-o", model).returncode == 0
+    verified = run("verify", model)
+    assert verified.returncode == 2
+    assert "pip install onnxruntime" in verified.stderr
+    assert "bug" not in verified.stderr

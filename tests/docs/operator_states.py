@@ -51,7 +51,7 @@ _ASIDE = {
 }
 _TRAINING = ("Apply", "ResourceApply", "ResourceSparseApply", "SparseApply")
 _REASONS = (
-    (("Quantized", "Uniform", "Requantiz", "Quantize", "Dequantize"), "integer kernels of TensorFlow's own runtime"),
+    (("Quantized", "Uniform", "Requantiz", "Quantize"), "integer kernels of TensorFlow's own runtime"),
     (("Xla", "TPU", "Tpu", "_TPU", "Collective", "Nccl", "TensorRT", "TRT", "_XlaRun"), "of an accelerator's runtime"),
     (
         ("String", "Regex", "Unicode", "Static", "AsString", "Substr", "Base64", "EncodeBase64"),

@@ -65,3 +65,17 @@ def test_every_case_says_what_to_export() -> None:
     for folder in CASES.iterdir():
         facts = json.loads((folder / "case.json").read_text())
         assert (folder / facts["source"]).exists() or list(folder.glob(facts["source"] + ".index"))
+
+
+def test_a_detector_exports_without_names(tmp_path: Path) -> None:
+    """What its postprocessing gives, in a loop over the images, are the outputs: each is what its author calls it."""
+    case = FieldCase.read("ssd_frozen")
+    out = tmp_path / "model.onnx"
+    with pytest.raises(SystemExit) as ended:
+        main(["export", str(case.source), "-o", str(out)], prog_name="ckpt2onnx")
+    assert not ended.value.code
+    graph = onnx.load(out).graph
+    outputs = [value.name for value in graph.output]
+    assert sorted(outputs) == ["detection_boxes", "detection_classes", "detection_scores", "num_detections"]
+    given = ENGINES["numpy"](out, case.fed([value.name for value in graph.input]), outputs)
+    assert all(relative_error(given[key], value) <= _CLOSE for key, value in case.wanted(outputs).items())

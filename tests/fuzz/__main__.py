@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from tests.fuzz.differential import DIFFERENTIAL
 from tests.fuzz.formats import FORMATS
 
 __all__ = ["fuzz"]
@@ -48,7 +49,7 @@ def main() -> int:
     """Fuzzes the formats in turn and prints each kind of finding once."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="for each format")
-    parser.add_argument("--format", action="append", choices=sorted(FORMATS), dest="formats")
+    parser.add_argument("--format", action="append", choices=sorted({**FORMATS, **DIFFERENTIAL}), dest="formats")
     parser.add_argument("--first", type=int, default=0, metavar="SEED")
     options = parser.parse_args()
     total = 0

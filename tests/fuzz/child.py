@@ -18,6 +18,7 @@ from pathlib import Path
 
 from exporter.errors import ExportError
 from runtime import NetError
+from tests.fuzz.differential import DIFFERENTIAL
 from tests.fuzz.formats import FORMATS
 from tests.hostile.in_time import TooLate, in_time
 
@@ -41,20 +42,21 @@ def judge(format_name: str, seed: int, folder: Path) -> dict[str, str] | None:
     """Makes and reads one mutant; what is wrong with how that ended, None if nothing is."""
     try:
         with in_time(SECONDS_EACH):
-            FORMATS[format_name](random.Random(f"{format_name} {seed}"), folder)
+            {**FORMATS, **DIFFERENTIAL}[format_name](random.Random(f"{format_name} {seed}"), folder)
     except (ExportError, NetError) as error:
         if type(error).exit_code == 70 or not str(error).strip() or len(str(error)) > 20_000:
             return finding(error)
     except (Exception, TooLate) as error:  # noqa: BLE001 - what it is, is what is looked for
         return finding(error)
-    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10 > _RESIDENT:
+    if format_name not in DIFFERENTIAL and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10 > _RESIDENT:
         return {"kind": "memory", "where": format_name, "text": "more than 1 GiB resident"}
     return None
 
 
 def main(format_name: str, first: int, seconds: float) -> None:
     """Reads mutants until the time is up."""
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
+    if format_name not in DIFFERENTIAL:  # TensorFlow takes more by itself
+        resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     end, seed = time.monotonic() + seconds, first
     while time.monotonic() < end:

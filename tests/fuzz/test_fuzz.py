@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import numpy as np
 import pytest
 
 from exporter.errors import CorruptError
-from tests.fuzz import child, formats
+from tests.fuzz import child, differential, formats
+from tests.hostile.table_writer import table
+from tests.hostile.v1_writer import V1File
 
 
 @pytest.mark.parametrize("name", sorted(formats.FORMATS))
@@ -22,6 +26,31 @@ def test_mutants_end_in_a_result_or_an_error_for_people(name: str, tmp_path: Pat
             seed,
             found,
         )  # that of this process, which does other things
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(differential.DIFFERENTIAL))
+def test_tensorflow_reads_the_same(name: str, tmp_path: Path) -> None:
+    """What both accept has the same tensors, and the same outputs."""
+    for seed in range(40):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        assert child.judge(name, seed, folder) is None, seed
+
+
+def test_other_tensors_are_found(tmp_path: Path) -> None:
+    """A reader of ours that adds one to a tensor, where TensorFlow doesn't."""
+
+    class Read(dict[str, np.ndarray[Any, Any]]):
+        read = dict.__getitem__
+
+    path = tmp_path / "m.ckpt"
+    file = V1File()
+    file.add("w", np.arange(6, dtype=np.float32))
+    path.write_bytes(table(sorted(file.values().items())))
+    differential.compare_tensors(path, Read(w=np.arange(6, dtype=np.float32)))
+    with pytest.raises(differential.OtherNumbersError, match="'w'"):
+        differential.compare_tensors(path, Read(w=np.arange(1, 7, dtype=np.float32)))
 
 
 @pytest.fixture(autouse=True)

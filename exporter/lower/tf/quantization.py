@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from exporter.ir.edit import constant_array
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
+from exporter.lower.tf.vectors import cast as cast_to
 
 __all__ = ["OPS"]
 
@@ -151,6 +152,38 @@ def _step(ctx: NodeContext, low: ir.Value, high: ir.Value, least: int, most: int
     return step, ctx.op("Where", lower, below, dense)
 
 
+def dequantize(ctx: NodeContext) -> ir.Value:
+    """`Dequantize`: the numbers that integers stand for, as what a tool has made of weights; a constant for a constant.
+
+    MIN_COMBINED: (x + half) (max - min) / (most - least) + min, with half the range for signed integers
+    MIN_FIRST:    (x - least) step + round(min / step) step, with step = (max - min) / (most - least)
+    SCALED:       x step, with the larger of min / least and max / most
+    """
+    x, low, high = ctx.inputs
+    kind = ctx.dtype(x)
+    if not kind.is_integer() or ctx.element_type("dtype", ir.DataType.FLOAT) != ir.DataType.FLOAT:
+        raise RefusalError(f"it makes other numbers than float32 of {kind.name.lower()}")
+    limits = np.iinfo(kind.numpy())
+    least, most = int(limits.min), int(limits.max)
+    axis, mode = ctx.integer("axis", -1), ctx.text("mode", "MIN_COMBINED")
+    low, high = (_along(ctx, end, axis, ctx.rank(x)) for end in (low, high))
+    wide = cast_to(ctx, x, ir.DataType.FLOAT)
+    if mode == "SCALED":
+        step = ctx.op("Div", high, ctx.scalar(most, high))
+        if least:
+            below = ctx.op("Div", low, ctx.scalar(least + int(ctx.flag("narrow_range", False)), low))
+            step = ctx.op("Max", step, below)
+        return ctx.op("Mul", wide, step)
+    step = ctx.op("Div", ctx.op("Sub", high, low), ctx.scalar(most - least, low))
+    if mode == "MIN_COMBINED":
+        half = (most - least + 1) / 2 if least else 0
+        return ctx.op("Add", ctx.op("Mul", ctx.op("Add", wide, ctx.scalar(half, wide)), step), low)
+    if mode != "MIN_FIRST":
+        raise RefusalError(f"mode is {mode!r}")
+    first = ctx.op("Mul", ctx.op("Round", ctx.op("Div", low, step)), step)
+    return ctx.op("Add", ctx.op("Mul", ctx.op("Sub", wide, ctx.scalar(least, wide)), step), first)
+
+
 def _rounded(ctx: NodeContext, x: ir.Value) -> ir.Value:
     mode = ctx.text("round_mode", "HALF_TO_EVEN")
     if mode == "HALF_TO_EVEN":
@@ -161,6 +194,7 @@ def _rounded(ctx: NodeContext, x: ir.Value) -> ir.Value:
 
 
 OPS: dict[str, OpFunction] = {
+    "Dequantize": dequantize,
     "FakeQuantWithMinMaxArgs": fake_quant_args,
     "FakeQuantWithMinMaxVars": fake_quant_vars,
     "FakeQuantWithMinMaxVarsPerChannel": fake_quant_per_channel,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
 from exporter.targets.layout.axes import channels_first, sizes_of
@@ -66,12 +67,20 @@ def _resize(site: Site) -> None:
 
 
 def _batch_normalization(site: Site) -> None:
-    """Parameters of a matrix whose features are permuted are permuted too. With an unknown rank it is arithmetic."""
+    """Parameters of a matrix whose features are permuted are permuted too. With an unknown rank it is arithmetic.
+
+    ONNX's epsilon is a float32 whatever is normalised: of doubles the variance gets what that lacks.
+    """
     if rank_of(site.old(0)) < 2:
         _normalise(site)
         return
     permutation = site.layout.features.of(site.node.outputs[0])
-    parameters = [with_features(site, i, permutation) for i in range(1, 5)]
+    scale, bias, mean, variance = (with_features(site, i, permutation) for i in range(1, 5))
+    epsilon = float(site.node.attributes.get_float("epsilon", 1e-5) or 0)
+    rest = epsilon - float(np.float32(epsilon))
+    if rest and site.old(0).dtype is ir.DataType.DOUBLE:
+        variance = site.inner("Add", [variance, site.emitter.scalar(rest, variance)], {})
+    parameters = (scale, bias, mean, variance)
     site.emit("BatchNormalization", [site.new(0), *parameters], site.attributes())
 
 

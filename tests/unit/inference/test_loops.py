@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from exporter.errors import CorruptError
@@ -225,3 +226,19 @@ def test_a_limit_that_is_fed_stays_an_input() -> None:
     g.nodes["while/limit"] = Node("while/limit", "Placeholder", (), (), {"dtype": INT32, "shape": ()})
     found = g.infer(str(y))
     assert {entry.name for entry in found.model.inputs} == {"while/limit", "x"}
+
+
+def test_what_decides_about_another_step_is_no_output() -> None:
+    """Neither is the condition of a loop on the data, a scalar, nor what it is computed from."""
+    g = Draft()
+    x = g.placeholder("x")
+    entered = _enter(g, "while/Enter", g.dense("layer", x))
+    merge = g.add("while/Merge", "Merge", entered, Ref("while/NextIteration"))
+    total = g.add("while/Sum", "Sum", g.add("while/Abs", "Abs", merge), g.const("while/axes", np.array([0, 1])))
+    less = g.add("while/Less", "Less", total, g.const("while/limit", 50.0))
+    g.add("while/Switch", "Switch", merge, g.add("while/LoopCond", "LoopCond", less))
+    grown = g.add("while/mul", "Mul", Ref("while/Switch", 1), g.const("while/factor", 1.5))
+    g.add("while/NextIteration", "NextIteration", grown)
+    g.dense("out", g.add("while/Exit", "Exit", Ref("while/Switch")))
+    found = g.infer()
+    assert [output.name for output in found.model.outputs] == ["out/MatMul"]

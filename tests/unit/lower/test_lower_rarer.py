@@ -38,7 +38,31 @@ def _rounded(version: str, **options: Any) -> Any:
     return lambda tf, x: getattr(tf.raw_ops, op)(input=x, input_min=low, input_max=high, **options)
 
 
+def _dequantized(kind: str, mode: str, **options: Any) -> Any:
+    """A matrix of stored integers, times x."""
+    axis = options.get("axis", -1)
+    low, high = (-1.3, 1.7) if axis < 0 else ([-1.3, -0.2, -2.0], [1.7, 0.9, 0.1])
+
+    def build(tf: Any, x: Any) -> Any:
+        stored = np.random.default_rng(3).integers(*_LIMITS[kind], (3, 3)).astype(_PLAIN[kind])
+        integers = tf.constant(stored.view(getattr(tf, kind).as_numpy_dtype))
+        weights = tf.raw_ops.Dequantize(input=integers, min_range=low, max_range=high, mode=mode, **options)
+        return tf.linalg.matmul(x, weights)
+
+    return build
+
+
+_PLAIN = {"quint8": np.uint8, "qint8": np.int8, "quint16": np.uint16, "qint16": np.int16}
+_LIMITS = {"quint8": (0, 256), "qint8": (-128, 128), "quint16": (0, 65536), "qint16": (-32768, 32768)}
+
 QUANTISATION = [
+    *(
+        Case(f"dequantize_{kind}_{mode}".lower(), _dequantized(kind, mode), [ROWS])
+        for kind in _PLAIN
+        for mode in ("MIN_COMBINED", "MIN_FIRST", "SCALED")
+    ),
+    Case("dequantize_narrow", _dequantized("qint8", "SCALED", narrow_range=True), [ROWS]),
+    Case("dequantize_per_channel", _dequantized("qint8", "SCALED", axis=1), [ROWS]),
     Case("args", _fake("fake_quant_with_min_max_args", -1.0, 2.0), [X]),
     Case("args_narrow", _fake("fake_quant_with_min_max_args", -1.0, 2.0, num_bits=4, narrow_range=True), [X]),
     Case("vars", _fake("fake_quant_with_min_max_vars", -0.7, 1.9), [X]),

@@ -17,6 +17,7 @@ import onnxruntime as ort
 import pytest
 
 from exporter._version import __version__
+from exporter.ir.builder import Builder
 from exporter.targets.atomic import write_files
 from exporter.targets.onnx_file import INPUT_ORDERS, check_model, data_files, onnx_model, onnx_writers
 from exporter.targets.onnx_wire import write_onnx
@@ -155,3 +156,22 @@ def test_memory_stays_small(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script, target], capture_output=True, text=True, check=True)
     assert target.stat().st_size > 110e6
     assert int(done.stdout) * 1024 < 250e6
+
+
+@pytest.mark.parametrize("shape", [("N", 4), ("N", 3, 3, 4)], ids=str)
+def test_a_batch_norm_of_doubles_keeps_the_digits_of_its_epsilon(shape: tuple[int | str, ...]) -> None:
+    """ONNX's epsilon is a float32: taken as it is, results would be off by 1e-8 where the variance is small."""
+    b, random = Builder("m"), np.random.default_rng(0)
+    parts = [random.uniform(1e-4, 1e-3, 4) for _ in range(4)]
+    x = b.input("x", ir.DataType.DOUBLE, shape)
+    y = b.op("BatchNormalization", x, *(b.constant(part) for part in parts), epsilon=1e-3)
+    model = b.finish({"y": y})
+    given = random.standard_normal([2 if isinstance(size, str) else size for size in shape])
+    truth = (given - parts[2]) / np.sqrt(parts[3] + 1e-3) * parts[0] + parts[1]
+    session = ort.InferenceSession(
+        ir.to_proto(onnx_model(model)).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    found = session.run(None, {"x": given})[0]
+    assert np.abs(found - truth).max() < 1e-14 * np.abs(truth).max()
+    rounded = (given - parts[2]) / np.sqrt(parts[3] + float(np.float32(1e-3))) * parts[0] + parts[1]
+    assert np.abs(rounded - truth).max() > 1e-10 * np.abs(truth).max()
