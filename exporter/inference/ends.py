@@ -145,10 +145,10 @@ class EndSearch(Forward):
         found.setdefault(self.loss.prediction(self._chosen_from(self._compared(ref))), True)
 
     def _chosen_from(self, ref: Ref) -> Ref:
-        """The scores that a choice is made from; the tensor itself, without a stopped gradient, if it is no choice."""
+        """The scores that a choice is made from, else the tensor itself, before gradients are stopped."""
         choice = self.rewriter.node(behind(self.rewriter, ref).node)
         if choice.op in CHOICES:
-            return self.loss.plain(self.rewriter.inputs(choice)[0])
+            ref = self.rewriter.inputs(choice)[0]
         while self.rewriter.node(ref.node).op == "StopGradient":
             ref = self.rewriter.inputs(self.rewriter.node(ref.node))[0]
         return ref

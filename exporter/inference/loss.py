@@ -163,6 +163,11 @@ class LossArithmetic:
         node = self._rewriter.producer(ref)
         return node.op in _JOINS and sum(other.node in self._weighted for other in self._rewriter.inputs(node)) > 1
 
+    def is_taken_apart(self, ref: Ref) -> bool:
+        """Whether losses read but parts of it."""
+        users = [user for user in self._users.get(ref.node, ()) if user.name in self._weighted | self._of_labels]
+        return all(user.op in _PARTS for user in users)
+
     def _leaves_the_last_out(self, node: Node) -> bool:
         """`x[:, :-1]`, of any number of axes."""
         masks = ("shrink_axis_mask", "new_axis_mask", "ellipsis_mask")
