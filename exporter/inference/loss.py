@@ -118,7 +118,7 @@ class LossArithmetic:
         if len(bases) != 1 or base == ref:
             return ref
         judged = self._has_logarithm(ref, base) or self._meets_labels(base) or self._is_distance(ref, base)
-        if judged or self.is_joined(base):
+        if judged or self.is_taken_apart(base):
             return base
         return ref
 
@@ -158,15 +158,15 @@ class LossArithmetic:
                 return self._rewriter.inputs(node)[0]
         return ref
 
-    def is_joined(self, ref: Ref) -> bool:
-        """Whether the network has put it together from results, as boxes from centres and sizes."""
-        node = self._rewriter.producer(ref)
-        return node.op in _JOINS and sum(other.node in self._weighted for other in self._rewriter.inputs(node)) > 1
-
     def is_taken_apart(self, ref: Ref) -> bool:
-        """Whether losses read but parts of it."""
-        users = [user for user in self._users.get(ref.node, ()) if user.name in self._weighted | self._of_labels]
-        return all(user.op in _PARTS for user in users)
+        """Whether the network has put it together from results, as boxes from centres and sizes, and losses part it.
+
+        What is put together for a loss is read whole.
+        """
+        node = self._rewriter.producer(ref)
+        users = [user for user in self._users.get(node.name, ()) if user.name in self._weighted | self._of_labels]
+        joined = node.op in _JOINS and sum(other.node in self._weighted for other in self._rewriter.inputs(node)) > 1
+        return joined and all(user.op in _PARTS for user in users)
 
     def _leaves_the_last_out(self, node: Node) -> bool:
         """`x[:, :-1]`, of any number of axes."""

@@ -246,11 +246,8 @@ def joined_pieces(search: EndSearch, ends: list[End]) -> dict[End, Ref]:
 
 
 def _put_together_again(search: EndSearch, group: list[End], whole: Ref) -> Ref | None:
-    """What the network itself makes of all parts of a tensor, such as boxes, beside the parts that a loss reads.
-
-    A loss takes it apart again; what is put together for the loss is read whole.
-    """
-    joined = [end.ref for end in group if search.loss.is_joined(end.ref) and search.loss.is_taken_apart(end.ref)]
+    """What the network itself makes of all parts of a tensor, such as boxes, beside the parts that a loss reads."""
+    joined = [end.ref for end in group if search.loss.is_taken_apart(end.ref)]
     needed = {node.name for node in search.rewriter.order(joined)}
     return joined[0] if len(joined) == 1 and whole.node in needed else None
 
