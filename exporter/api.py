@@ -24,6 +24,7 @@ from exporter.rounded import with_half_weights
 from exporter.sources.detect import source_files
 from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
+from exporter.targets.double_precision import note_on_doubles
 from exporter.targets.lowest_opset import at_lowest_opset
 from exporter.targets.npz_bundle import content_id
 from exporter.targets.onnx_file import data_files
@@ -132,7 +133,7 @@ def export(
     write_files(writers, inputs=protected, superseded=_superseded(onnx_path, wanted), folders=folders)
     files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
     ends = _ends(standard, unfolded)
-    notes = (*unfolded.notes, *raised, *_notes(result.no_example))
+    notes = (*unfolded.notes, *raised, *note_on_doubles(standard), *_notes(result.no_example))
     return _report(path, unfolded, ends, result, half, notes, files, _read(path, graph_path), start)
 
 

@@ -272,6 +272,8 @@ def _run(
     held = 0
 
     def fetch(value: ir.Value) -> _Array:
+        if value not in known and value.const_value is None:
+            raise ValueError(f"there is no result {value.name}: its node gives fewer for these inputs")
         return known[value] if value in known else _initial(value, dtype)
 
     for node in graph:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from exporter.decisions import Reason
-from exporter.errors import CorruptError
+from exporter.errors import CorruptError, UnsupportedError
 from exporter.inference.model import InferenceModel, Input
-from exporter.lower.tensorflow import lower_tensorflow
+from exporter.lower.first_axes import groups
+from exporter.lower.tensorflow import axis_symbol, lower_tensorflow
 from exporter.lower.tf.batch import Batch
 
 __all__ = ["Held", "lower_batched"]
@@ -32,7 +33,7 @@ def lower_batched(model: InferenceModel, *, name: str) -> tuple[ir.Model, Held |
     """
     sizes = {entry.written for entry in model.inputs if entry.written is not None}
     if not sizes:
-        return lower_tensorflow(model, name=name), None
+        return _with_own_axes(model, name), None
     if len(sizes) > 1:
         return lower_tensorflow(_at(model, None), name=name), (Reason.BATCHES_DIFFER, {})
     batch = Batch(sizes.pop())
@@ -47,6 +48,20 @@ def lower_batched(model: InferenceModel, *, name: str) -> tuple[ir.Model, Held |
             return lowered, None
         held = Reason.OUTPUT_OF_BATCH, {"output": fixed}
     return lower_tensorflow(_at(model, None), name=name), held
+
+
+def _with_own_axes(model: InferenceModel, name: str) -> ir.Model:
+    """The unfolded IR, in which inputs have the batch as their first axis only where something in it says so."""
+    own = {entry.name: axis_symbol(entry, 0) for entry in model.inputs if entry.shape and entry.shape[0] is None}
+    if len(own) < 2:
+        return lower_tensorflow(model, name=name)
+    symbols = list(own.values())
+    try:
+        shared = groups(lower_tensorflow(model, name=name, firsts=own), symbols)
+        firsts = {entry: shared[symbol] for entry, symbol in own.items() if shared[symbol] != symbols[0]}
+        return lower_tensorflow(model, name=name, firsts=firsts)
+    except (CorruptError, UnsupportedError):  # something needs them to be one, or is refused all the same
+        return lower_tensorflow(model, name=name)
 
 
 def _at(model: InferenceModel, size: int | None) -> InferenceModel:

@@ -29,7 +29,7 @@ from exporter.lower.tf.text import UNTRANSLATED
 from exporter.sources.graph import Node, Ref
 from exporter.sources.model import VARIABLE_OPS, Variable
 
-__all__ = ["TRANSLATED", "lower_tensorflow"]
+__all__ = ["TRANSLATED", "axis_symbol", "lower_tensorflow"]
 
 _INCONSISTENT = (ValueError, IndexError, OverflowError, ZeroDivisionError)
 """What shape inference and the evaluation of shape arithmetic raise for tensors that don't go together."""
@@ -42,7 +42,9 @@ _IGNORED = frozenset({"Assert", "NoOp"})
 TRANSLATED = frozenset({IF, LOOP, *COMPLEX_OPS, *LIST_OPS, *OPS, *SPECTRA})
 
 
-def lower_tensorflow(model: InferenceModel, *, name: str, batch: Batch | None = None) -> ir.Model:
+def lower_tensorflow(
+    model: InferenceModel, *, name: str, batch: Batch | None = None, firsts: Mapping[str, str] | None = None
+) -> ir.Model:
     """The unfolded IR of an inference function.
 
     Graph inputs and outputs have the names of the model's; weights those of their variables' checkpoint keys; the
@@ -52,6 +54,7 @@ def lower_tensorflow(model: InferenceModel, *, name: str, batch: Batch | None = 
         model: The inference function.
         name: The graph's name.
         batch: The batch that the graph was written for, where it is to be open.
+        firsts: For inputs whose first axis isn't the batch the symbol of that axis.
 
     Raises:
         UnsupportedError: Naming everything in the model that has no translation.
@@ -61,7 +64,7 @@ def lower_tensorflow(model: InferenceModel, *, name: str, batch: Batch | None = 
     wanted = [output.ref for output in model.outputs]
     forced: set[str] = set()
     while True:
-        lowering = _Lowering(model, name, batch)
+        lowering = _Lowering(model, name, batch, firsts or {})
         for node in nest_conditions(list(model.graph), wanted, forced=forced):
             lowering.lower(node)
         if not lowering.undecided - forced:
@@ -77,8 +80,9 @@ class _Lowering:
         undecided: Conditions that can't be selections, as their sides may be of different sizes.
     """
 
-    def __init__(self, model: InferenceModel, name: str, batch: Batch | None) -> None:
+    def __init__(self, model: InferenceModel, name: str, batch: Batch | None, firsts: Mapping[str, str]) -> None:
         self.model = model
+        self.firsts = firsts
         self.undecided: set[str] = set()
         self.builder = Builder(name)
         self.refusals = Refusals()
@@ -96,7 +100,9 @@ class _Lowering:
             self.refusals.add("Placeholder", entry.name, f"an input of TensorFlow's element type {entry.dtype}")
             self.failed.add(entry.ref.node)
             return
-        self.values[entry.ref] = self.builder.input(entry.name, dtype, _symbolic(entry))
+        self.values[entry.ref] = self.builder.input(
+            entry.name, dtype, _symbolic(entry, self.firsts.get(entry.name, BATCH))
+        )
 
     def lower(self, node: Node) -> None:
         """Lowers one node, or notes why it can't be; what needs a node that couldn't be is left out."""
@@ -289,10 +295,15 @@ def _is_complex(node: Node, operands: Sequence[ComplexOperand]) -> bool:
     return node.op == "Cast" and node.attribute("DstT") in _COMPLEX_TYPES
 
 
-def _symbolic(entry: Input) -> tuple[int | str, ...] | None:
-    """An input's shape with names for unknown sizes: N for the first axis, `<input>_dim<axis>` for others."""
+def axis_symbol(entry: Input, axis: int) -> str:
+    """The symbol of an axis of unknown size: `<input>_dim<axis>`."""
+    stem = re.sub(r"\W", "_", entry.name, flags=re.ASCII)
+    return f"{stem}_dim{axis}"
+
+
+def _symbolic(entry: Input, first: str) -> tuple[int | str, ...] | None:
+    """An input's shape with names for unknown sizes; `first` is that of the first axis."""
     if entry.shape is None:
         return None
-    stem = re.sub(r"\W", "_", entry.name, flags=re.ASCII)
-    names = [BATCH if axis == 0 else f"{stem}_dim{axis}" for axis in range(len(entry.shape))]
+    names = [first if axis == 0 else axis_symbol(entry, axis) for axis in range(len(entry.shape))]
     return tuple(name if size is None else size for name, size in zip(names, entry.shape, strict=True))

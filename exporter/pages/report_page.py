@@ -22,7 +22,7 @@ def report_page(report: Report, made: Provenance) -> Page:
         f"Export of {report.source}",
         _mark(report),
         f"{report.kind}; {norms}; {warnings}.",
-        (*report.warnings, *report.notes),
+        report.notes,
         tuple(_sections(report, made)),
     )
 

@@ -107,11 +107,12 @@ def _decisions(decisions: Sequence[Decision]) -> Table:
 def tensors_table(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> Table:
     """Inputs and outputs with types and shapes."""
     ends = [("input", spec) for spec in inputs] + [("output", spec) for spec in outputs]
-    rows = tuple(
-        (spec.name, role, spec.dtype, "any rank" if spec.shape is None else str([*spec.shape]), spec.reason)
-        for role, spec in ends
-    )
+    rows = tuple((spec.name, role, spec.dtype, _shape(spec.shape), spec.reason) for role, spec in ends)
     return Table("inputs and outputs", ("name", "role", "type", "shape", "why"), rows)
+
+
+def _shape(shape: Sequence[int | str] | None) -> str:
+    return "any rank" if shape is None else f"[{', '.join(str(size) for size in shape)}]"
 
 
 def file_sections(made: Provenance) -> Iterator[Section]:

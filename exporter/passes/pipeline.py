@@ -19,6 +19,8 @@ from exporter.passes.hard_sigmoids import merge_hard_sigmoids
 from exporter.passes.identities import remove_identities
 from exporter.passes.leaky_relus import merge_absolute_leaky_relus, merge_leaky_relus
 from exporter.passes.pads import merge_pads
+from exporter.passes.recurrent.directions import run_backwards
+from exporter.passes.recurrent.layers import find_recurrent_layers
 from exporter.passes.reshapes import join_reshapes
 from exporter.passes.slices import join_slices
 from exporter.passes.transposes import move_transposes
@@ -74,10 +76,10 @@ def run(model: ir.Model, *, fold: bool = True, keep: Collection[str] = ()) -> tu
     _each(model, BEFORE)
     outcomes: tuple[FoldOutcome, ...] = ()
     if fold:
-        _each(model, (merge_clips, merge_hard_sigmoids, merge_absolute_leaky_relus))
+        _each(model, (merge_clips, merge_hard_sigmoids, merge_absolute_leaky_relus, find_recurrent_layers))
         outcomes = fold_affine(model, keep)
         edit.check(model)
-        _each(model, (fold_constants,))
+        _each(model, (fold_constants, run_backwards))
     else:
         _each(model, (subtract_far_means,))
     _each(model, AFTER)

@@ -53,7 +53,7 @@ def build(model: str | os.PathLike[str]) -> Path:
     if target is None:
         raise InputError("there is no cache of this user's own on this system, and a library is kept nowhere else")
     files: Mapping[str, bytes] = _generator()(model, "net")
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_private(target.parent)
     unsafe = first_unsafe(target.parent)
     if unsafe is not None:
         raise InputError(f"others may write to {unsafe}, so that no library would be loaded from {target.parent}")
@@ -161,10 +161,19 @@ def _is_near(found: Array, expected: Array) -> bool:
     return bool(np.allclose(found, expected, rtol=0, atol=_NOISE * size, equal_nan=True))
 
 
+def _make_private(folder: Path) -> None:
+    """Make a folder, and those above it that aren't there, for this user alone, whatever the umask says."""
+    if not folder.is_dir():
+        _make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def _replace(room: Path, target: Path) -> None:
-    """Put a folder in the place of another, which is gone for a moment."""
+    """Put a folder in the place of another, which is gone for a moment; its files are for this user to write alone."""
     for name in ("net.c", "net.h"):
         (room / name).unlink()
+    for name in (CODE, WEIGHTS, FACTS):
+        (room / name).chmod(0o600)
     if target.exists():
         old = Path(tempfile.mkdtemp(dir=target.parent)) / "old"
         target.rename(old)

@@ -178,7 +178,11 @@ def _lists(x: Any) -> Any:
     _, backwards = tf.while_loop(
         lambda i, _: i < 3, lambda i, held: (i + 1, held.write(5 - 2 * i, x[i])), (0, backwards)
     )
-    return more.stack(), sums.stack()[-1], sums.size(), backwards.stack()
+    parts, joined = tf.TensorArray(tf.float32, 3).split(tf.concat([x, x], 0), [2, 2, 2]), tf.TensorArray(tf.float32, 3)
+    _, joined = tf.while_loop(
+        lambda i, _: i < 3, lambda i, held: (i + 1, held.write(i, parts.read(i) * 2)), (0, joined)
+    )
+    return more.stack(), sums.stack()[-1], sums.size(), backwards.stack(), joined.concat()
 
 
 _BEAM, _WORDS, _LONGEST = 3, 7, 6

@@ -57,6 +57,23 @@ def test_outputs_are_those_of_tensorflow(models: Path, tmp_path: Path, name: str
     assert all(deviation.good for deviation in runtime.load(tmp_path / "model.npz").check())
 
 
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("lstm", ["LSTM"]),
+        ("stacked", ["LSTM"] * 2),
+        ("gru", ["GRU"] * 2),
+        ("bidirectional", ["LSTM"] * 2 + ["GRU"] * 2),
+    ],
+)
+def test_recurrent_layers_are_ops(models: Path, tmp_path: Path, name: str, expected: list[str], version: int) -> None:
+    """Of Keras, whose loops hold one step each."""
+    exporter.export(models / f"{name}_keras{version}" / "model", tmp_path / "model.onnx")
+    ops = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
+    assert sorted(op for op in ops if op in ("GRU", "LSTM", "Loop", "RNN", "Scan")) == sorted(expected)
+
+
 @pytest.mark.parametrize("name", ["stacked_keras3", "nested"])
 def test_loops_agree_with_the_unfolded_model(models: Path, tmp_path: Path, name: str) -> None:
     """The reference in float64 runs loops too."""
@@ -67,6 +84,6 @@ def test_loops_agree_with_the_unfolded_model(models: Path, tmp_path: Path, name:
 @pytest.mark.parametrize("opset", [13, 17, 21])
 def test_every_opset_has_loops(models: Path, tmp_path: Path, opset: int) -> None:
     """In the oldest opset as in newer ones."""
-    exporter.export(models / "ranged" / "model", tmp_path / "model.onnx", opset=opset)
+    exporter.export(models / "nested" / "model", tmp_path / "model.onnx", opset=opset)
     assert "Loop" in {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}
-    assert exporter.verify_model(tmp_path / "model.onnx", data=models / "ranged" / "data.npz").ok
+    assert exporter.verify_model(tmp_path / "model.onnx", data=models / "nested" / "data.npz").ok

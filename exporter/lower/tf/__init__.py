@@ -29,6 +29,7 @@ from exporter.lower.tf import (
     patches,
     pooling,
     quantization,
+    ragged,
     reduction,
     resize,
     segments,
@@ -48,6 +49,7 @@ __all__ = ["OPS"]
 OPS: dict[str, OpFunction] = merge(
     activations.OPS,
     sparse.OPS,
+    ragged.OPS,
     detection.OPS,
     special.OPS,
     morphology.OPS,

@@ -20,6 +20,14 @@ def _plain(op_type: str, **attributes: Any) -> Activation:
     return lambda ctx, x: ctx.op(op_type, x, **attributes)
 
 
+def _relu(ctx: NodeContext, x: ir.Value) -> ir.Value:
+    """max(x, 0), for integers too."""
+    dtype = ctx.dtype(x)
+    if dtype.is_floating_point():
+        return ctx.op("Relu", x)
+    return ctx.op("Identity", x) if dtype.numpy().kind == "u" else ctx.op("Max", x, ctx.scalar(0, x))
+
+
 def _relu6(ctx: NodeContext, x: ir.Value) -> ir.Value:
     """min(max(x, 0), 6)."""
     return ctx.op("Clip", x, ctx.scalar(0, x), ctx.scalar(6, x))
@@ -53,7 +61,7 @@ def _of_input(activation: Activation) -> OpFunction:
 ACTIVATIONS: dict[str, Activation] = {
     "Elu": _plain("Elu"),
     "LogSoftmax": _plain("LogSoftmax", axis=-1),
-    "Relu": _plain("Relu"),
+    "Relu": _relu,
     "Relu6": _relu6,
     "Selu": _plain("Selu"),
     "Sigmoid": _plain("Sigmoid"),

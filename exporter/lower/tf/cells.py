@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction
+from exporter.lower.tf.lists import same_number
 from exporter.lower.tf.vectors import as_int64, scalar
 
 __all__ = ["OPS"]
@@ -92,7 +93,7 @@ def _lstm_layer(order: str) -> OpFunction:
             builder.body_outputs([going, found[1], found[6], *found])
         trips = scalar(ctx, ctx.op("Shape", x, start=0, end=1))
         results = builder.loop(trips, going, [c, h], body)[2:]
-        if ctx.ints_of(most) is not None and dims is not None and ctx.ints_of(most) == [dims[0]]:
+        if same_number(builder, trips, most):
             return tuple(results)
         steps = ctx.op("Range", ctx.int64(0), trips, ctx.int64(1))
         there = ctx.op("Unsqueeze", ctx.op("Less", steps, scalar(ctx, as_int64(ctx, most))), ctx.int64([1, 2]))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from exporter.ir.dims import UNKNOWN, to_shape
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
-from exporter.lower.tf.vectors import dim_value, join
+from exporter.lower.tf.vectors import as_int64, dim_value, join
 
 __all__ = ["OPS"]
 
@@ -61,10 +62,28 @@ def split(ctx: NodeContext) -> tuple[ir.Value, ...]:
     return ctx.builder.op_n("Split", count, x, join(ctx, [part] * count), axis=axis)
 
 
+def _split_computed(ctx: NodeContext, x: ir.Value, sizes: ir.Value, axis: int) -> tuple[ir.Value, ...]:
+    """Parts of sizes that the model computes: how many there are the node says; one may be -1."""
+    total = ctx.op("Gather", ctx.op("Shape", x), ctx.int64([axis % ctx.rank(x)]), axis=0)
+    taken = ctx.op("ReduceSum", sizes, ctx.int64([0]), keepdims=1)
+    rest = ctx.op("Sub", total, ctx.op("Add", taken, ctx.int64([1])))
+    parts = ctx.op("Where", ctx.op("Less", sizes, ctx.int64([0])), rest, sizes)
+    count, dims = ctx.count("num_split"), ctx.shape(x)
+    if count == 1:
+        return (x,)
+    results = ctx.builder.op_n("Split", count, x, parts, axis=axis)
+    for result in results:
+        if dims is not None:
+            result.shape = to_shape([UNKNOWN if i == axis % len(dims) else dim for i, dim in enumerate(dims)])
+    return tuple(results)
+
+
 def split_v(ctx: NodeContext) -> tuple[ir.Value, ...]:
     """`SplitV`: parts of given sizes, of which one may be -1, for what is left."""
-    x = ctx.inputs[0]
-    sizes, axis = ctx.fixed_ints(1, "the size of its parts"), ctx.fixed_int(2, "its axis")
+    x, axis = ctx.inputs[0], ctx.fixed_int(2, "its axis")
+    if ctx.ints_of(ctx.inputs[1]) is None:
+        return _split_computed(ctx, x, as_int64(ctx, ctx.inputs[1]), axis)
+    sizes = ctx.fixed_ints(1, "the size of its parts")
     if len(sizes) == 1:
         return (x,)
     if -1 not in sizes:

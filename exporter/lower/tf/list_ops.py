@@ -200,6 +200,15 @@ def _gather(ctx: NodeContext, held: TensorList, indices: ir.Value) -> ir.Value:
     return whole if _is_all(ctx, indices, held) else ctx.op("Gather", whole, indices, axis=0)
 
 
+def _split(ctx: NodeContext, value: Operand, lengths: Operand) -> TensorList:
+    """Parts of a tensor along its first axis, all of one length."""
+    whole, known = _tensor(value), ctx.builder.elements(_tensor(lengths))
+    if known is None or known.dtype == object or not known.size or np.any(known != known.flat[0]):
+        raise RefusalError("it splits a tensor into parts that may be of different sizes")
+    sizes = ctx.int64([known.size, int(known.flat[0])])
+    return _of(ctx, ctx.op("Reshape", whole, ctx.op("Concat", sizes, ctx.op("Shape", whole, start=1), axis=0)))
+
+
 def _push(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:
     """`TensorListPushBack`."""
     held, item = _list(inputs[0]), _tensor(inputs[1])
@@ -261,6 +270,7 @@ LIST_OPS: dict[str, ListFunction] = {
     "TensorArrayReadV3": lambda ctx, inputs: _get(ctx, _list(inputs[2]), _tensor(inputs[1])),
     "TensorArrayScatterV3": lambda ctx, inputs: _scatter(ctx, _list(inputs[3]), _tensor(inputs[1]), _tensor(inputs[2])),
     "TensorArraySizeV3": lambda ctx, inputs: _length(ctx, _list(inputs[1])),
+    "TensorArraySplitV3": lambda ctx, inputs: _split(ctx, inputs[1], inputs[2]),
     "TensorArrayV3": _array,
     "TensorArrayWriteV3": lambda ctx, inputs: _set(ctx, _list(inputs[3]), _tensor(inputs[1]), _tensor(inputs[2])),
     "TensorListConcatV2": lambda ctx, inputs: _concat(ctx, _list(inputs[0])),
@@ -276,6 +286,7 @@ LIST_OPS: dict[str, ListFunction] = {
         ctx, _list(inputs[0]), _tensor(inputs[2]), _tensor(inputs[1])
     ),
     "TensorListSetItem": lambda ctx, inputs: _set(ctx, _list(inputs[0]), _tensor(inputs[1]), _tensor(inputs[2])),
+    "TensorListSplit": lambda ctx, inputs: _split(ctx, inputs[0], inputs[2]),
     "TensorListStack": _stack,
 }
 """Every op on lists that has a translation."""

@@ -13,6 +13,7 @@ from exporter.ir.dims import Dim
 from exporter.ir.ops import ML, domain_of
 from exporter.targets.call import Call, Spec
 from exporter.targets.layout.axes import Order, identity, moves_only_ones, sizes_of
+from exporter.targets.narrow_types import widened
 from exporter.targets.older_opsets import rule_for
 
 __all__ = ["Emitter", "new_value", "stored_dims"]
@@ -122,6 +123,9 @@ class Emitter:
     ) -> Sequence[ir.Value]:
         """Adds an op of the standard domain, in the way of the graph's opset, with outputs of these names and types."""
         call = Call(op_type, inputs, attributes, outputs, name or f"{outputs[0][0]}/{op_type}")
+        found = widened(self, call)
+        if found is not None:
+            return found
         rule = rule_for(op_type, self.opset)
         return self.append(call) if rule is None else rule(self, call)
 
@@ -139,9 +143,10 @@ class Emitter:
         return values
 
     def step(self, call: Call, op_type: str, *inputs: ir.Value | None, **attributes: Any) -> ir.Value:
-        """Adds an op on the way to the outputs of `call`, of the dtype of its first input."""
+        """Adds an op on the way to the outputs of `call`, of the dtype of its first input, or what a Where chooses."""
         name = self.unique(f"{call.outputs[0][0]}/{op_type.lower()}")
-        first = next((value for value in inputs if value is not None), None)
+        data = inputs[1:] if op_type == "Where" else inputs
+        first = next((value for value in data if value is not None), None)
         dtype = ir.DataType(attributes["to"]) if op_type == "Cast" else None if first is None else first.dtype
         dtype = ir.DataType.INT64 if op_type == "Shape" else dtype
         return self.emit(op_type, inputs, attributes, [(name, dtype, None)])[0]

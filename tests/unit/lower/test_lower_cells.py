@@ -71,3 +71,20 @@ CASES = [
 def test_cells(case: Case, shapes: str) -> None:
     """All of their results, at every step."""
     check_everywhere(case, shapes)
+
+
+@pytest.mark.parametrize("op", ["BlockLSTM", "BlockLSTMV2"])
+@pytest.mark.parametrize("shapes", ["static", "none"])
+def test_whole_layers_are_lstms(op: str, shapes: str) -> None:
+    """Where only outputs and the last state are read, of zero states or given ones, with peepholes."""
+
+    def build(tf: Any, x: Any, c: Any, h: Any) -> Any:
+        length = tf.cast(tf.shape(x)[0], tf.int64)
+        found = getattr(tf.raw_ops, op)(
+            seq_len_max=length, x=x, cs_prev=c, h_prev=h, w=MATRIX, b=BIAS, **PEEPHOLES, use_peephole=True, cell_clip=-1
+        )
+        return [found.h, found.cs[-1]]
+
+    proto = check_everywhere(Case("layer", build, [SEQUENCE, *STATES], 16, ("static", "none")), shapes)
+    assert [node.op_type for node in proto.graph.node].count("LSTM") == 1
+    assert "Loop" not in {node.op_type for node in proto.graph.node}

@@ -136,11 +136,23 @@ def test_a_library_beside_the_model_is_not_looked_at(model: Path, library: Path)
 def test_owners(tmp_path: Path) -> None:
     """A file of another user is unsafe, in whichever folder; one's own under /tmp isn't."""
     (tmp_path / "f").write_bytes(b"")
+    (tmp_path / "f").chmod(0o600)
     assert first_unsafe(tmp_path / "f") is None
     if os.getuid() == 0:
         os.chown(tmp_path / "f", 12345, -1)
         assert first_unsafe(tmp_path / "f") == tmp_path / "f"
     assert first_unsafe(tmp_path / "missing") == tmp_path / "missing"
+
+
+def test_where_groups_may_write_by_default(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lax umask doesn't make the cache unsafe: what is built is used."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(model.parent / "cache" / "more"))
+    before = os.umask(0)
+    try:
+        build(model)
+    finally:
+        os.umask(before)
+    assert is_native(model)
 
 
 def test_without_a_compiler(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

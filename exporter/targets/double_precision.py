@@ -1,0 +1,34 @@
+"""What onnxruntime can't compute in double precision: TensorFlow models of float64 may be right, and yet be refused."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+__all__ = ["note_on_doubles"]
+
+_NO_KERNEL = frozenset(
+    {
+        *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "AveragePool", "Celu", "Conv", "ConvTranspose", "Cosh"),
+        *("Det", "Elu", "Erf", "GlobalAveragePool", "GridSample", "HardSigmoid", "HardSwish", "InstanceNormalization"),
+        *("LRN", "Mish", "RNN", "Resize", "Selu", "Sinh", "Softplus", "Softsign", "Tan", "ThresholdedRelu"),
+    }
+)
+"""Ops that onnxruntime 1.31's CPU kernels have for float32, and not for float64."""
+
+
+def note_on_doubles(model: ir.Model) -> tuple[str, ...]:
+    """A sentence for the report on those ops of a standard ONNX model; nothing if there are none."""
+    found = {
+        node.op_type
+        for node in model.graph.all_nodes()
+        if node.op_type in _NO_KERNEL and node.inputs and _is_double(node.inputs[0])
+    }
+    if not found:
+        return ()
+    ops = ", ".join(sorted(found))
+    refused = f"onnxruntime's CPU kernels have no {ops} of float64, so it refuses the ONNX file"
+    return (f"{refused}; the bundle computes it with NumPy",)
+
+
+def _is_double(value: ir.Value | None) -> bool:
+    return value is not None and value.dtype == ir.DataType.DOUBLE
