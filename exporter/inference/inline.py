@@ -19,7 +19,7 @@ STEPWISE_OPS = ASSIGN_OPS | DATA_SOURCES | RANDOM_OPS
 """Ops that do something else at each step of a loop, whatever they are given."""
 
 _DEEPEST = 64
-_FREE_NODES, _PER_NODE = 200_000, 20
+_FREE_NODES, _PER_NODE = 20_000, 20
 """How many nodes calls may make: some anyway, and more for each node of the graph and of what it calls."""
 
 _CALLED = ("f", "then_branch", "else_branch", "cond", "body", "branches")

@@ -73,6 +73,9 @@ def evaluate(
     }
 
 
+_STEP = 1 << 19
+"""Operations that running a subgraph once counts as, whatever is in it: setting it up takes some time."""
+
 _PER_BYTE_FED = 4
 """Operations that making a byte of input and looking at it counts as."""
 
@@ -363,6 +366,7 @@ def _body(
 ) -> Callable[..., tuple[_Array, ...]]:
     def body(*inputs: _Array) -> tuple[_Array, ...]:
         budget.step()
+        budget.meter.spend(_STEP)
         return tuple(_run(graph, {**around, **dict(zip(graph.inputs, inputs, strict=True))}, dtype, budget))
 
     return body
