@@ -18,7 +18,11 @@ _WITHOUT_KERNEL |= {"RandomNormalLike", "RandomUniform", "RandomUniformLike", "R
 """They are in ONNX files of others, which `verify` judges, or in what a target makes of an op."""
 
 
-@pytest.mark.parametrize("record", OPS.values(), ids=str)
+def _name(record: Op) -> str:
+    return f"{record.domain}.{record.name}" if record.domain else record.name
+
+
+@pytest.mark.parametrize("record", OPS.values(), ids=_name)
 def test_an_op_is_known_to_onnx_or_is_ours(record: Op) -> None:
     """A standard op has a schema of our opset, or of a younger one; the private domain has kernels of its own."""
     if record.domain == CHANNELS_LAST:
@@ -50,7 +54,7 @@ def test_what_works_in_any_layout_can_be_written_so() -> None:
     assert RULES.keys() == ANY_LAYOUT.keys()
 
 
-@pytest.mark.parametrize("record", OPS.values(), ids=str)
+@pytest.mark.parametrize("record", OPS.values(), ids=_name)
 def test_facts_go_together(record: Op) -> None:
     """Nothing that only moves elements rounds or computes; another form is a way of moving."""
     assert record.exact or not record.moves
