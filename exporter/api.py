@@ -19,6 +19,7 @@ from exporter.errors import UsageError
 from exporter.frontend import Unfolded, unfold
 from exporter.inference.options import STORED_AS, TAKEN_BACK, Options
 from exporter.inspection import Inspection, inspect_source
+from exporter.output_ranks import give_output_ranks
 from exporter.report import FileUsed, FileWritten, HalfWeights, Report, TensorSpec
 from exporter.rounded import with_half_weights
 from exporter.sources.detect import source_files
@@ -125,6 +126,7 @@ def export(
     again = partial(unfold, path, graph=graph_path, options=options)
     unfolded = again()
     result, half = _rounded(fold_checked(unfolded.model, lambda: again().model, fold=fold, check=check), weights)
+    ranks = give_output_ranks(result.model, result.probes)
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata, **_taken_back(result)}
     settings = {"opset": opset or DEFAULT_OPSET, "layout": input_layout}
     metadata[EXPORT_ID] = content_id(result.model, result.probes, metadata | settings)
@@ -133,7 +135,7 @@ def export(
     write_files(writers, inputs=protected, superseded=_superseded(onnx_path, wanted), folders=folders)
     files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
     ends = _ends(standard, unfolded)
-    notes = (*unfolded.notes, *raised, *note_on_doubles(standard), *_notes(result.no_example))
+    notes = (*unfolded.notes, *raised, *ranks, *note_on_doubles(standard), *_notes(result.no_example))
     return _report(path, unfolded, ends, result, half, notes, files, _read(path, graph_path), start)
 
 
