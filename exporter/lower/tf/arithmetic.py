@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 from exporter.lower.tf.layout import Layout
-from exporter.lower.tf.simple import same
+from exporter.lower.tf.simple import in_int32, same
 
 __all__ = ["OPS"]
 
@@ -155,7 +155,7 @@ OPS: dict[str, OpFunction] = {
     "Minimum": same("Min"),
     "Mul": same("Mul"),
     "MulNoNan": mul_no_nan,
-    "Pow": same("Pow"),
+    "Pow": in_int32("Pow"),
     "RealDiv": same("Div"),
     "SquaredDifference": squared_difference,
     "Sub": same("Sub"),

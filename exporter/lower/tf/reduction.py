@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction
+from exporter.lower.tf.simple import in_int32
 from exporter.lower.tf.vectors import as_int64, cast, vector
 
 __all__ = ["OPS", "reduce"]
@@ -83,9 +84,8 @@ def top_k_old(ctx: NodeContext) -> tuple[ir.Value, ...]:
 
 def cumulative_sum(ctx: NodeContext) -> ir.Value:
     """`Cumsum`."""
-    x, axis = ctx.inputs
     exclusive, reverse = int(ctx.flag("exclusive", False)), int(ctx.flag("reverse", False))
-    return ctx.op("CumSum", x, axis, exclusive=exclusive, reverse=reverse)
+    return in_int32("CumSum", exclusive=exclusive, reverse=reverse)(ctx)
 
 
 def cumulative_product(ctx: NodeContext) -> ir.Value:
