@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.lower.tf.context import Lowered, NodeContext, OpFunction
-from exporter.lower.tf.vectors import as_int64, cast, vector
+from exporter.lower.tf.vectors import as_int64, vector
 
 __all__ = ["OPS"]
 
@@ -119,16 +119,7 @@ def dynamic_stitch(ctx: NodeContext) -> ir.Value:
     return ctx.op("ScatterND", empty, ctx.op("Unsqueeze", places, ctx.int64([-1])), together)
 
 
-def bucketize(ctx: NodeContext) -> ir.Value:
-    """`Bucketize`: how many boundaries are not above an element."""
-    x = cast(ctx, ctx.inputs[0], ir.DataType.FLOAT)
-    column = ctx.op("Unsqueeze", x, ctx.int64([-1]))
-    reached = ctx.op("GreaterOrEqual", column, ctx.const(np.array(ctx.attribute("boundaries"), np.float32)))
-    return ctx.op("ReduceSum", cast(ctx, reached, ir.DataType.INT32), ctx.int64([-1]), keepdims=0)
-
-
 OPS: dict[str, OpFunction] = {
-    "Bucketize": bucketize,
     "DynamicPartition": dynamic_partition,
     "DynamicStitch": dynamic_stitch,
     "ParallelDynamicStitch": dynamic_stitch,

@@ -141,6 +141,22 @@ SEGMENTS = [
         0,
     ),
     Case("bucketize", lambda tf, x: tf.raw_ops.Bucketize(input=x, boundaries=[-1.0, 0.0, 0.5]), [M]),
+    Case(
+        "bucketize_float64",
+        lambda tf, x: tf.raw_ops.Bucketize(input=x, boundaries=[0.5]),
+        [np.array([0.5, 0.5 - 1e-9])],
+    ),
+    Case(
+        "bounds",
+        lambda tf, rows, x: [tf.searchsorted(rows, x, side) for side in ("left", "right")],
+        [np.sort(M), np.concatenate([M[:, :2], np.sort(M)[:, 1:2]], 1)],
+    ),
+    Case(
+        "bounds_int64",
+        lambda tf, x: tf.searchsorted(tf.constant([1, 2, 2, 5], x.dtype), x, "right", tf.int64),
+        [np.array([2, 0, 7, 5])],
+    ),
+    Case("cross", lambda tf, a, b: tf.linalg.cross(a, b), [ROWS, ROWS[::-1].copy()]),
 ]
 
 DIAGONALS = [
