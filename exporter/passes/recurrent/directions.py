@@ -94,7 +94,9 @@ def _reverses(node: ir.Node, axis: int, layer: ir.Node) -> bool:
 
 
 def _length(value: ir.Value | None) -> ir.Value | None:
-    """Lengths as they are given, without the end of the sequence that bounds them."""
+    """Lengths as they are given, without the bounds of the sequence."""
     value = source(value)
-    node = None if value is None else value.producer()
-    return source(node.inputs[0]) if is_op(node, "Min") and node is not None else value
+    for bound in ("Min", "Max"):
+        node = None if value is None else value.producer()
+        value = source(node.inputs[0]) if node is not None and is_op(node, bound) else value
+    return value

@@ -240,8 +240,10 @@ class _Layer:
             most = self._make("Cast", [size], {"to": ir.DataType.INT32.value}, dtype=ir.DataType.INT32).outputs[0]
             size.shape = most.shape = ir.Shape([1])
         shape = value.shape
-        value = self._make("Min", [value, most], {}, dtype=ir.DataType.INT32).outputs[0]
-        value.shape = shape
+        least = self.namer.constant(f"{self.node.name}/none", np.array(0, np.int32))
+        for op_type, bound in (("Max", least), ("Min", most)):  # a sequence of no steps, or less, has no end
+            value = self._make(op_type, [value, bound], {}, dtype=ir.DataType.INT32).outputs[0]
+            value.shape = shape
         return value
 
     def _weight(self, name: str, array: np.ndarray[Any, Any], dtype: ir.DataType) -> ir.Value:
