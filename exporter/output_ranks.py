@@ -23,8 +23,9 @@ def give_output_ranks(model: ir.Model, probes: Sequence[Probe]) -> tuple[str, ..
     """
     notes = []
     for value in model.graph.outputs:
-        if value.shape is None and probes and value.name in probes[0].outputs:
-            rank = probes[0].outputs[value.name].ndim
+        name = value.name or ""
+        if value.shape is None and probes and name in probes[0].outputs:
+            rank = probes[0].outputs[name].ndim
             value.shape = ir.Shape([None] * rank)
-            notes.append(f"the rank of {value.name} depends on data; it is declared as {rank}, as on the example")
+            notes.append(f"the rank of {name} depends on data; it is declared as {rank}, as on the example")
     return tuple(notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import onnx_ir as ir
@@ -22,7 +23,7 @@ def same(op_type: str, **attributes: Any) -> OpFunction:
     return lower
 
 
-def in_int32(op_type: str, **attributes: Any) -> OpFunction:
+def in_int32(op_type: str, **attributes: Any) -> Callable[[NodeContext], ir.Value]:
     """The same, where ONNX has no integers of 8 and 16 bits: int32's last bits are those of their sums and products."""
 
     def lower(ctx: NodeContext) -> ir.Value:
