@@ -19,7 +19,6 @@ from exporter.errors import UsageError
 from exporter.frontend import Unfolded, unfold
 from exporter.inference.options import STORED_AS, TAKEN_BACK, Options
 from exporter.inspection import Inspection, inspect_source
-from exporter.output_ranks import give_output_ranks
 from exporter.report import FileUsed, FileWritten, HalfWeights, Report, TensorSpec
 from exporter.rounded import with_half_weights
 from exporter.sources.detect import source_files
@@ -30,6 +29,7 @@ from exporter.targets.lowest_opset import at_lowest_opset
 from exporter.targets.npz_bundle import content_id
 from exporter.targets.onnx_file import data_files
 from exporter.targets.opsets import DEFAULT_OPSET
+from exporter.targets.output_ranks import give_output_ranks
 from exporter.targets.outputs import chosen, output_folders, output_paths, output_writers
 from exporter.targets.ownership import check_ownership
 from exporter.verify.probes import NoExample
@@ -126,17 +126,20 @@ def export(
     again = partial(unfold, path, graph=graph_path, options=options)
     unfolded = again()
     result, half = _rounded(fold_checked(unfolded.model, lambda: again().model, fold=fold, check=check), weights)
-    ranks = give_output_ranks(result.model, result.probes)
     metadata = {STORED_AS: options.to_json(), **unfolded.metadata, **_taken_back(result)}
+    ranks = give_output_ranks(result.model, result.probes)
     settings = {"opset": opset or DEFAULT_OPSET, "layout": input_layout}
     metadata[EXPORT_ID] = content_id(result.model, result.probes, metadata | settings)
     standard, raised = at_lowest_opset(result.model, opset, input_layout, metadata)
     writers = output_writers(wanted, onnx_path, result.model, standard, result.probes, metadata, embed=embed)
     write_files(writers, inputs=protected, superseded=_superseded(onnx_path, wanted), folders=folders)
-    files = tuple(FileWritten(str(file), file.stat().st_size) for file in writers)
     ends = _ends(standard, unfolded)
     notes = (*unfolded.notes, *raised, *ranks, *note_on_doubles(standard), *_notes(result.no_example))
-    return _report(path, unfolded, ends, result, half, notes, files, _read(path, graph_path), start)
+    return _report(path, unfolded, ends, result, half, notes, _written(writers), _read(path, graph_path), start)
+
+
+def _written(paths: Iterable[Path]) -> tuple[FileWritten, ...]:
+    return tuple(FileWritten(str(path), path.stat().st_size) for path in paths)
 
 
 def _rounded(result: Checked, weights: str) -> tuple[Checked, HalfWeights | None]:

@@ -24,6 +24,8 @@ def non_max_suppression(
     its score is above the threshold; it overlaps another if the area in both is more than the IoU threshold's share
     of the area in either. Boxes are y1, x1, y2, x2, any two opposite corners, or x, y, width, height around a centre.
     """
+    if boxes.ndim != 3 or boxes.shape[2] != 4 or scores.ndim != 3:
+        raise ValueError(f"boxes {boxes.shape} and scores {scores.shape}, expected [b, n, 4] and [b, c, n]")
     most = 0 if max_output_boxes_per_class is None else int(max_output_boxes_per_class.reshape(-1)[0])
     limit = np.float32(0 if iou_threshold is None else iou_threshold.reshape(-1)[0])
     lowest = None if score_threshold is None else score_threshold.reshape(-1)[0]

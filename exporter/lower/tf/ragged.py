@@ -84,7 +84,8 @@ def _places(ctx: NodeContext, nested: Sequence[ir.Value]) -> ir.Value:
             rows, places = (ctx.op("Gather", each, parents, axis=0) for each in (rows, places))
         columns.append(places)
         parents = rows
-    assert parents is not None
+    if parents is None:
+        raise RefusalError("it has no rows")
     return ctx.op("Concat", *(_column(ctx, each) for each in (parents, *reversed(columns))), axis=1)
 
 
