@@ -178,15 +178,24 @@ def _is_after(search: EndSearch, ref: Ref) -> bool:
 
 def _copied_weights(search: EndSearch, trained: Set[str]) -> set[str]:
     """Variables that no gradient gets to, and that are assigned from ones that gradients get to."""
-    rewriter, found = search.rewriter, set[str]()
+    copied = _downstream(search, trained) - _downstream(search, search.gradients | search.forward)
+    found = set[str]()
     for node in search.nodes:
-        inputs = rewriter.inputs(node) if node.op in ASSIGN_OPS else ()
-        name = variable_behind(rewriter, inputs[0]) if len(inputs) > 1 else None
-        if name is None or name in trained or name in found:
-            continue
-        made = {other.name for other in rewriter.order([inputs[1]])}
-        if made & trained and not made & (search.gradients | search.forward):
+        inputs = search.rewriter.inputs(node) if node.op in ASSIGN_OPS else ()
+        name = variable_behind(search.rewriter, inputs[0]) if len(inputs) > 1 else None
+        if name is not None and name not in trained and inputs[1].node in copied:
             found.add(name)
+    return found
+
+
+def _downstream(search: EndSearch, names: Iterable[str]) -> set[str]:
+    """These nodes, and all that is computed from them."""
+    found, pending = set[str](), list(names)
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += (user.name for user in search.by_node.get(name, ()))
     return found
 
 
@@ -228,7 +237,8 @@ def _trained_weights(search: EndSearch) -> set[str]:
         for ref in rewriter.inputs(rewriter.node(name))
         if rewriter.node(ref.node).op in VARIABLE_READS | VARIABLE_OPS
     }
-    return found | {name for name, values in steps if slots & {node.name for node in rewriter.order(values)}}
+    of_slots = _downstream(search, slots)
+    return found | {name for name, values in steps if any(ref.node in of_slots for ref in values)}
 
 
 def joined_pieces(search: EndSearch, ends: list[End]) -> dict[End, Ref]:
