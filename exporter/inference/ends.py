@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from exporter.inference.conditions import IFS
 from exporter.inference.forward import Forward
@@ -44,6 +48,9 @@ _PREPARING = frozenset({"Add", "AddV2", "Cast", "Div", "Mul", "RealDiv", "Sub"})
 """What an input is prepared with: shifts and scales."""
 
 CHOICES = frozenset({"ArgMax", "ArgMin", "TopK", "TopKV2"})
+
+_COMPARED = 64
+"""Numbers of constants that are compared before all of them are."""
 
 _PARTS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}
 """Ops that part a tensor, and the attribute that says into how many."""
@@ -86,6 +93,7 @@ class EndSearch(Forward):
         weighted = [node for node in self.nodes if node.name in self.weighted]
         self.ranks = ranks(rewriter, rewriter.order(Ref(node.name) for node in weighted))
         self.loss = LossArithmetic(rewriter, self.weighted, self.of_labels, self.by_node, self.ranks)
+        self._constants: dict[tuple[object, bytes], list[tuple[str, npt.NDArray[Any]]]] = {}
         self.scores = {self.loss.whole(ref) for refs in self.picked.values() for ref in refs}
         self.watching = Watching(rewriter, weighted, self.by_node, self.gradients)
 
@@ -239,11 +247,18 @@ class EndSearch(Forward):
         inputs = self.rewriter.inputs(node)
         return [behind(self.rewriter, other) for other in (inputs[1:] if node.op == "Concat" else inputs[:-1])]
 
-    def _frozen(self, ref: Ref) -> tuple[object, ...] | None:
-        """Constant weights: a network that is built twice from arrays has each of them twice."""
+    def _frozen(self, ref: Ref) -> str | None:
+        """Constant weights, by the first constant that holds them: a network built twice from arrays has them twice."""
         node = self.rewriter.producer(behind(self.rewriter, ref))
         value = node.attribute("value") if node.op == "Const" else None
-        return None if value is None else (value.shape, hash(value.tobytes()))
+        if value is None:
+            return None
+        alike = self._constants.setdefault((value.shape, value.reshape(-1)[:_COMPARED].tobytes()), [])
+        for name, other in alike:
+            if other is value or np.array_equal(other, value):
+                return name
+        alike.append((node.name, value))
+        return node.name
 
     def _prepared(self, ref: Ref) -> list[str] | None:
         """What is done to an input before layers see it, by op types from the last on; None if it is no input."""

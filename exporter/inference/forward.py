@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Set
+from functools import cached_property
 
 from exporter.inference.groups import (
     CANDIDATE_SAMPLERS,
@@ -43,6 +44,7 @@ _OF_ANY_SIZE = frozenset(
 """Ops of which the values that they are given say how large the result is."""
 
 
+_STEPS = frozenset({"AssignSub", "AssignSubVariableOp"})
 _TABLES = frozenset({"Gather", "GatherV2", "ResourceGather"})
 _UPDATES = re.compile(r"^(Resource|Sparse)?(Resource)?(Apply|SparseApply|Scatter)")
 _GRADIENT_SCOPE = re.compile(r"(^|/)gradients(_\d+)?/")
@@ -213,6 +215,42 @@ class Forward:
         """Whether backpropagation uses something of what a tensor is computed from, but for weights."""
         needed = [node for node in self.rewriter.order([ref]) if node.name in self.weighted]
         return any(user.name in self.gradients for node in needed for user in self.by_node.get(node.name, ()))
+
+    @cached_property
+    def trained_weights(self) -> set[str]:
+        """Variables that a gradient gets to: what an optimiser assigns to, along with a result of backpropagation.
+
+        For the rows of a table it first puts the gradient into variables of its own, and then assigns from those.
+        """
+        found: set[str] = set()
+        steps: list[tuple[str, tuple[Ref, ...]]] = []
+        for node in self.nodes:
+            inputs = self.rewriter.inputs(node)
+            updates = "Apply" in node.op or "Scatter" in node.op or "Assign" in node.op
+            name = variable_behind(self.rewriter, inputs[0]) if updates and len(inputs) > 1 else None
+            if name is None:
+                continue
+            if any(ref.node in self.gradients for ref in inputs[1:]):
+                found.add(name)
+            elif node.op in _STEPS:
+                steps.append((name, inputs[1:]))
+        of_slots = self.downstream(found - self._variables_read())
+        return found | {name for name, values in steps if any(ref.node in of_slots for ref in values)}
+
+    def _variables_read(self) -> set[str]:
+        """The variables that the forward computation reads, which an optimiser's own are not among."""
+        refs = (ref for name in self.forward for ref in self.rewriter.inputs(self.rewriter.node(name)))
+        return {name for ref in refs if (name := variable_behind(self.rewriter, ref)) is not None}
+
+    def downstream(self, names: Iterable[str]) -> set[str]:
+        """These nodes, and all that is computed from them."""
+        found, pending = set[str](), list(names)
+        while pending:
+            name = pending.pop()
+            if name not in found:
+                found.add(name)
+                pending += (user.name for user in self.by_node.get(name, ()))
+        return found
 
     def weights_before(self, ref: Ref) -> set[str]:
         """The variables that a tensor needs."""

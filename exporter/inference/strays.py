@@ -17,7 +17,6 @@ from exporter.inference.markers import (
     MERGES,
     MOMENTS,
     SWITCHES,
-    VARIABLE_READS,
     behind,
     over_batch,
     variable_behind,
@@ -42,8 +41,6 @@ _SCREENS = (4, 17)
 """TensorFlow's type numbers of uint8 and uint16."""
 
 _KERNEL_OPS = LAYER_OPS - FUSED_BATCH_NORMS - {"BiasAdd", "BiasAddV1"}
-
-_STEPS = frozenset({"AssignSub", "AssignSubVariableOp"})
 
 _VIEWS = COSMETIC - {"Identity", "Cast", "StopGradient", "Snapshot"}
 
@@ -126,7 +123,7 @@ def dead_ends(search: EndSearch, ends: Iterable[End]) -> list[End]:
 
     Either their last layers aren't trained, or none of those that they alone have.
     """
-    found, trained = list(ends), _trained_weights(search)
+    found, trained = list(ends), search.trained_weights
     weights = {end: search.weights_before(end.ref) for end in found}
     counts = Counter(name for end in found for name in weights[end])
     dead = []
@@ -144,7 +141,7 @@ def judged_by(search: EndSearch, ends: Iterable[End]) -> list[End]:
     made = [end for end in found if end.is_fed]
     if not made:
         return []
-    trained = _trained_weights(search)
+    trained = search.trained_weights
     own = set[str]().union(*(search.weights_before(end.ref) for end in made))
     judges = []
     for end in found:
@@ -160,7 +157,7 @@ def copies(search: EndSearch, ends: Iterable[End]) -> list[End]:
 
     Averages of weights are copies too, but what they compute is no end of a loss alone.
     """
-    trained = _trained_weights(search)
+    trained = search.trained_weights
     copied = _copied_weights(search, trained)
     return [end for end in ends if end.only_loss and not end.is_fed and search.weights_before(end.ref) & copied]
 
@@ -178,24 +175,13 @@ def _is_after(search: EndSearch, ref: Ref) -> bool:
 
 def _copied_weights(search: EndSearch, trained: Set[str]) -> set[str]:
     """Variables that no gradient gets to, and that are assigned from ones that gradients get to."""
-    copied = _downstream(search, trained) - _downstream(search, search.gradients | search.forward)
+    copied = search.downstream(trained) - search.downstream(search.gradients | search.forward)
     found = set[str]()
     for node in search.nodes:
         inputs = search.rewriter.inputs(node) if node.op in ASSIGN_OPS else ()
         name = variable_behind(search.rewriter, inputs[0]) if len(inputs) > 1 else None
         if name is not None and name not in trained and inputs[1].node in copied:
             found.add(name)
-    return found
-
-
-def _downstream(search: EndSearch, names: Iterable[str]) -> set[str]:
-    """These nodes, and all that is computed from them."""
-    found, pending = set[str](), list(names)
-    while pending:
-        name = pending.pop()
-        if name not in found:
-            found.add(name)
-            pending += (user.name for user in search.by_node.get(name, ()))
     return found
 
 
@@ -211,34 +197,6 @@ def _last_weights(search: EndSearch, ref: Ref) -> set[str]:
         if node.op not in _KERNEL_OPS:
             pending += rewriter.inputs(node)
     return found
-
-
-def _trained_weights(search: EndSearch) -> set[str]:
-    """Variables that a gradient gets to: what an optimiser assigns to, along with a result of backpropagation.
-
-    For the rows of a table it first puts the gradient into variables of its own, and then assigns from those.
-    """
-    rewriter = search.rewriter
-    found: set[str] = set()
-    steps: list[tuple[str, tuple[Ref, ...]]] = []
-    for node in search.nodes:
-        inputs = rewriter.inputs(node)
-        updates = "Apply" in node.op or "Scatter" in node.op or "Assign" in node.op
-        name = variable_behind(rewriter, inputs[0]) if updates and len(inputs) > 1 else None
-        if name is None:
-            continue
-        if any(ref.node in search.gradients for ref in inputs[1:]):
-            found.add(name)
-        elif node.op in _STEPS:
-            steps.append((name, inputs[1:]))
-    slots = found - {
-        variable_behind(rewriter, ref)
-        for name in search.forward
-        for ref in rewriter.inputs(rewriter.node(name))
-        if rewriter.node(ref.node).op in VARIABLE_READS | VARIABLE_OPS
-    }
-    of_slots = _downstream(search, slots)
-    return found | {name for name, values in steps if any(ref.node in of_slots for ref in values)}
 
 
 def joined_pieces(search: EndSearch, ends: list[End]) -> dict[End, Ref]:

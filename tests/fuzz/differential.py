@@ -19,11 +19,11 @@ from exporter.api import export
 from exporter.formats.checkpoint_v1 import open_v1
 from exporter.formats.tensor_bundle import open_bundle
 from exporter.formats.tf_protos import GraphDef, parse
+from tests.fuzz.formats import mutated_v1
 from tests.fuzz.mutators import mutate_bytes, mutate_message
 from tests.hostile.edits import good
 from tests.hostile.graph_edits import damage
 from tests.hostile.table_writer import table
-from tests.hostile.v1_writer import V1File
 
 __all__ = ["DIFFERENTIAL", "OtherNumbersError", "compare_tensors"]
 
@@ -57,14 +57,7 @@ def _v2(rng: random.Random, folder: Path) -> None:
 
 
 def _v1(rng: random.Random, folder: Path) -> None:
-    file = V1File()
-    file.add("w", np.arange(6, dtype=np.float32).reshape(2, 3))
-    file.add("b", np.arange(4, dtype=np.int64), [((0, 2),), ((2, 2),)])
-    values = file.values()
-    key = rng.choice(sorted(values))
-    values[key] = mutate_bytes(rng, values[key])
-    path = folder / "m.ckpt"
-    path.write_bytes(table(sorted(values.items())))
+    path = mutated_v1(rng, folder)
     compare_tensors(path, open_v1(path))
 
 

@@ -27,7 +27,7 @@ from tests.hostile.graph_edits import damage
 from tests.hostile.table_writer import table
 from tests.hostile.v1_writer import V1File
 
-__all__ = ["FORMATS"]
+__all__ = ["FORMATS", "mutated_v1"]
 
 Case = Callable[[random.Random, Path], None]
 """Makes a mutant in a folder and reads it; what it raises is judged by the caller."""
@@ -60,7 +60,8 @@ def _sstable(rng: random.Random, folder: Path) -> None:
     _read(open_bundle(prefix))
 
 
-def _v1(rng: random.Random, folder: Path) -> None:
+def mutated_v1(rng: random.Random, folder: Path) -> Path:
+    """Write a V1 checkpoint of which one entry's bytes are mutated."""
     file = V1File()
     file.add("w", np.arange(6, dtype=np.float32).reshape(2, 3))
     file.add("b", np.arange(4, dtype=np.int64), [((0, 2),), ((2, 2),)])
@@ -69,7 +70,11 @@ def _v1(rng: random.Random, folder: Path) -> None:
     values[key] = mutate_bytes(rng, values[key])
     path = folder / "m.ckpt"
     path.write_bytes(table(sorted(values.items())))
-    _read(open_v1(path))
+    return path
+
+
+def _v1(rng: random.Random, folder: Path) -> None:
+    _read(open_v1(mutated_v1(rng, folder)))
 
 
 def _snappy(rng: random.Random, folder: Path) -> None:

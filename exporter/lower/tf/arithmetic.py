@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 from exporter.lower.tf.layout import Layout
-from exporter.lower.tf.simple import in_int32, same
+from exporter.lower.tf.simple import same
 
 __all__ = ["OPS"]
 
@@ -137,6 +137,13 @@ def _is_negative(ctx: NodeContext, x: ir.Value) -> ir.Value:
     return ctx.op("Or", ctx.op("Less", x, zero), ctx.op("Less", ctx.op("Reciprocal", x), zero))
 
 
+def power(ctx: NodeContext) -> ir.Value:
+    """`Pow`; not of 8 and 16 bits, whose powers wrap around in TensorFlow, where onnxruntime computes in doubles."""
+    if ctx.dtype(ctx.inputs[0]) in (ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT16, ir.DataType.UINT16):
+        raise RefusalError("it takes powers of integers of 8 or 16 bits, which wrap around")
+    return ctx.op("Pow", *ctx.inputs)
+
+
 OPS: dict[str, OpFunction] = {
     "AccumulateNV2": add_n,
     "Add": same("Add"),
@@ -155,7 +162,7 @@ OPS: dict[str, OpFunction] = {
     "Minimum": same("Min"),
     "Mul": same("Mul"),
     "MulNoNan": mul_no_nan,
-    "Pow": in_int32("Pow"),
+    "Pow": power,
     "RealDiv": same("Div"),
     "SquaredDifference": squared_difference,
     "Sub": same("Sub"),

@@ -8,7 +8,6 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction
-from exporter.lower.tf.simple import in_int32
 from exporter.lower.tf.vectors import as_int64, cast, vector
 
 __all__ = ["OPS", "reduce"]
@@ -83,9 +82,14 @@ def top_k_old(ctx: NodeContext) -> tuple[ir.Value, ...]:
 
 
 def cumulative_sum(ctx: NodeContext) -> ir.Value:
-    """`Cumsum`."""
+    """`Cumsum`; of 8 and 16 bits in int32, whose last bits are those of the sum that has wrapped around."""
+    x, axis = ctx.inputs
     exclusive, reverse = int(ctx.flag("exclusive", False)), int(ctx.flag("reverse", False))
-    return in_int32("CumSum", exclusive=exclusive, reverse=reverse)(ctx)
+    kind = ctx.dtype(x)
+    wide = kind in (ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT16, ir.DataType.UINT16)
+    x = cast(ctx, x, ir.DataType.INT32) if wide else x
+    summed = ctx.op("CumSum", x, axis, exclusive=exclusive, reverse=reverse)
+    return cast(ctx, summed, kind) if wide else summed
 
 
 def cumulative_product(ctx: NodeContext) -> ir.Value:

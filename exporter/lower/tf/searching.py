@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import onnx_ir as ir
 
@@ -18,18 +16,34 @@ def bucketize(ctx: NodeContext) -> ir.Value:
     x = ctx.inputs[0]
     kind = ir.DataType.DOUBLE if ctx.dtype(x) == ir.DataType.DOUBLE else ir.DataType.FLOAT
     column = ctx.op("Unsqueeze", cast(ctx, x, kind), ctx.int64([-1]))
-    boundaries = np.array(ctx.attribute("boundaries"), np.float32).astype(kind.numpy())
-    reached = ctx.op("GreaterOrEqual", column, ctx.const(boundaries))
-    return ctx.op("ReduceSum", cast(ctx, reached, ir.DataType.INT32), ctx.int64([-1]), keepdims=0)
+    boundaries = ctx.const(np.array(ctx.attribute("boundaries"), np.float32).astype(kind.numpy()))
+    return _count(ctx, _not_above(ctx, boundaries, column), ir.DataType.INT32)
 
 
-def _bound(comparison: str, ctx: NodeContext) -> ir.Value:
-    """`LowerBound`, `UpperBound`: for rows [B, N] in order and values [B, M] how many are below, or not above, each."""
+def lower_bound(ctx: NodeContext) -> ir.Value:
+    """`LowerBound`: of rows [B, N] in order how many numbers are below each value [B, M]."""
+    row, column = _row_and_column(ctx)
+    return _count(ctx, ctx.op("Less", row, column), ctx.element_type("out_type", 3))
+
+
+def upper_bound(ctx: NodeContext) -> ir.Value:
+    """`UpperBound`: how many are not above it."""
+    row, column = _row_and_column(ctx)
+    return _count(ctx, _not_above(ctx, row, column), ctx.element_type("out_type", 3))
+
+
+def _row_and_column(ctx: NodeContext) -> tuple[ir.Value, ir.Value]:
     rows, values = ctx.inputs
-    row, column = ctx.op("Unsqueeze", rows, ctx.int64([1])), ctx.op("Unsqueeze", values, ctx.int64([2]))
-    passed = ctx.op(comparison, row, column)
-    kind = ctx.element_type("out_type", 3)
-    return ctx.op("ReduceSum", cast(ctx, passed, kind), ctx.int64([2]), keepdims=0)
+    return ctx.op("Unsqueeze", rows, ctx.int64([1])), ctx.op("Unsqueeze", values, ctx.int64([2]))
+
+
+def _not_above(ctx: NodeContext, numbers: ir.Value, value: ir.Value) -> ir.Value:
+    """As a binary search has it: nothing is above NaN."""
+    return ctx.op("Not", ctx.op("Less", value, numbers))
+
+
+def _count(ctx: NodeContext, true: ir.Value, kind: ir.DataType) -> ir.Value:
+    return ctx.op("ReduceSum", cast(ctx, true, kind), ctx.int64([-1]), keepdims=0)
 
 
 def cross(ctx: NodeContext) -> ir.Value:
@@ -47,6 +61,6 @@ def cross(ctx: NodeContext) -> ir.Value:
 OPS: dict[str, OpFunction] = {
     "Bucketize": bucketize,
     "Cross": cross,
-    "LowerBound": partial(_bound, "Less"),
-    "UpperBound": partial(_bound, "LessOrEqual"),
+    "LowerBound": lower_bound,
+    "UpperBound": upper_bound,
 }

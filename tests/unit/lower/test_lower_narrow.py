@@ -33,9 +33,7 @@ CASES = [
         for kind in ("int8", "int16", "int32", "int64", "uint8")
     ),
     *(
-        Case(
-            f"sums_{kind}", lambda tf, x: [tf.cumsum(x, 1), tf.pow(x, x // x + x // x)], [NUMBERS.astype(kind)], 0, ONCE
-        )
+        Case(f"sums_{kind}", lambda tf, x: tf.cumsum(x * 40, 1), [NUMBERS.astype(kind)], 0, ONCE)
         for kind in ("int8", "int16")
     ),
     Case("sums_uint8", lambda tf, x: tf.cumsum(x * 60, 0, reverse=True), [NUMBERS.astype("uint8")], 0, ONCE),

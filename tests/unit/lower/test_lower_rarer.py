@@ -21,6 +21,7 @@ def _floats(*shape: int) -> Any:
 X = _floats(2, 6, 5, 3)
 M = _floats(4, 6)
 ROWS = _floats(6, 3)
+NOT_FINITE = np.array([np.nan, np.inf, -np.inf, 0.5, -0.0], np.float32)
 SQUARES = _floats(2, 4, 4)
 IDS = np.array([0, 0, 2, 2, 2, 3], np.int32)
 LOOSE = np.array([3, 0, -1, 3, 1, 0], np.int32)
@@ -155,6 +156,12 @@ SEGMENTS = [
         "bounds_int64",
         lambda tf, x: tf.searchsorted(tf.constant([1, 2, 2, 5], x.dtype), x, "right", tf.int64),
         [np.array([2, 0, 7, 5])],
+    ),
+    Case("bucketize_nan", lambda tf, x: tf.raw_ops.Bucketize(input=x, boundaries=[-1.0, 0.5]), [NOT_FINITE]),
+    Case(
+        "bounds_nan",
+        lambda tf, x: [tf.searchsorted(tf.constant([-1.0, 0.5, 2.0]), x, side) for side in ("left", "right")],
+        [NOT_FINITE],
     ),
     Case("cross", lambda tf, a, b: tf.linalg.cross(a, b), [ROWS, ROWS[::-1].copy()]),
 ]
