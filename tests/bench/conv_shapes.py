@@ -1,0 +1,107 @@
+"""The convolutions of well-known networks: which there are, and what a program does for each.
+
+    python -m tests.bench.conv_shapes > tests/unit/runtime/recorded_choices.json
+
+records what the engine does with the profile of one processor, AMD's Zen 4, which it was tuned on; a test compares.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from runtime.engine import Policy, Prepacked, Spec, compile_program
+from runtime.engine.epilogue import Step
+from runtime.engine.work_items import Shares
+from runtime.plan import Graph, Node
+
+__all__ = ["Shape", "done"]
+
+
+class Shape(NamedTuple):
+    """A convolution of one image.
+
+    Attributes:
+        x: [1, h, w, C].
+        kernel: [kh, kw, C / group, M].
+        strides, pads: As in the plan.
+        group: 1, or C.
+    """
+
+    x: tuple[int, ...]
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    pads: tuple[int, ...]
+    group: int
+
+
+class _Unfilled(Prepacked):
+    """Weights that nobody multiplies with needn't be transformed."""
+
+    def later(self, step: Step) -> None:
+        """Forget the step."""
+
+
+def done(shape: Shape, policy: Policy) -> str:
+    """The kernel, and a digest of what is called, with the shapes and strides of the arrays."""
+    weights = {"w": np.broadcast_to(np.float32(0), shape.kernel), "b": np.zeros(shape.kernel[-1], np.float32)}
+    fields = {"strides": list(shape.strides), "pads": list(shape.pads), "group": shape.group}
+    nodes = (Node("Conv", "c", ("x", "w", "b"), ("c",), fields), Node("Relu", "r", ("c",), ("y",)))
+    specs = {"x": Spec(shape.x, np.dtype(np.float32))}
+    program = compile_program(Graph(("x",), ("y",), nodes), weights, specs, _Unfilled(), policy)
+    calls = "\n".join(line for _, step in program.steps for line in _lines(step))
+    return f"{program.layers['c'].kernel} {blake2b(calls.encode(), digest_size=6).hexdigest()}"
+
+
+def _lines(step: Step) -> Iterator[str]:
+    if isinstance(step, Shares):
+        for number, steps in enumerate(step.lists):
+            yield f"share {number}"
+            for each in steps:
+                yield from _lines(each)
+    elif isinstance(step, partial):
+        arrays = [*step.args, *step.keywords.values()]
+        seen = [f"{a.shape}{a.strides}" for a in arrays if isinstance(a, np.ndarray)]
+        yield f"{getattr(step.func, '__name__', '')} {' '.join(seen)}"
+
+
+def _shapes(name: str) -> Iterator[Shape]:
+    from tests.bench.nets import build
+
+    model, _ = build(name)
+    for node in model.graph:
+        if node.op_type == "Conv":
+            x, kernel = (_sizes(value) for value in node.inputs[:2])
+            fields: dict[str, Sequence[int]] = {key: node.attributes[key].value for key in ("strides", "pads")}
+            group: Any = node.attributes["group"].value
+            yield Shape((1, *x[1:]), kernel, tuple(fields["strides"]), tuple(fields["pads"]), int(group))
+
+
+def _sizes(value: Any) -> tuple[int, ...]:
+    return tuple(1 if axis == 0 and not isinstance(size, int) else int(size) for axis, size in enumerate(value.shape))
+
+
+_NETS = ("resnet50", "vgg16", "mobilenet_v2", "inception_v3", "densenet121", "efficientnet_b0")
+
+
+def main() -> None:
+    """Prints the record."""
+    shapes = sorted({shape for name in _NETS for shape in _shapes(name)})
+    record = [
+        {**shape._asdict(), "done": {str(threads): done(shape, _policy(threads)) for threads in (1, 2)}}
+        for shape in shapes
+    ]
+    print("[\n" + ",\n".join(json.dumps(entry) for entry in record) + "\n]")
+
+
+def _policy(threads: int) -> Policy:
+    return Policy("standard", threads)
+
+
+if __name__ == "__main__":
+    main()
