@@ -199,7 +199,11 @@ def _tune(options: argparse.Namespace) -> int:
     from runtime.engine import tuning
 
     found = load(
-        options.model, accuracy=options.accuracy, threads=options.threads, tune=True, calibrate=not options.no_calibration
+        options.model,
+        accuracy=options.accuracy,
+        threads=options.threads,
+        tune=True,
+        calibrate=not options.no_calibration,
     )
     tuned = getattr(found.executor, "tuned", {})
     choices = tuning.saved(options.model)
@@ -207,7 +211,9 @@ def _tune(options: argparse.Namespace) -> int:
         new = tuned.get(case)
         gain = "" if new is None else f" {1000 * new.seconds:.3f} ms, {1000 * new.before:.3f} by {new.usual}"
         print(f"{kernel:8} {case}{gain}")
-    after, before = (1000 * sum(times) for times in ([m.seconds for m in tuned.values()], [m.before for m in tuned.values()]))
+    after, before = (
+        1000 * sum(times) for times in ([m.seconds for m in tuned.values()], [m.before for m in tuned.values()])
+    )
     print(f"measured now: {len(tuned)}, {after:.3f} ms for each of them once, {before:.3f} before")
     print(f"choices for this machine: {len(choices)}")
     return 0

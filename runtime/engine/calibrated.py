@@ -1,8 +1,8 @@
 """What was measured of this machine, once for all models of a user, kept in the user's cache.
 
 `~/.cache/ckpt2onnx/machine/DIGEST.json` is {"version": 1, "machine": {"cpu", "numpy", "blas"}, "times": {...}}, with
-the fields of `Machine`; the digest is that of the version and the machine. It is written once: of several processes that
-measure at the same time the first wins, and all use its numbers, so that choices don't change afterwards.
+the fields of `Machine`; the digest is that of the version and the machine. It is written once: of several processes
+that measure at the same time the first wins, and all use its numbers, so that choices don't change afterwards.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 The cost model is linear in the times of a machine: a convolution takes so many multiply-adds, so many numbers of its
 weights, and so on. So some small layers are run in all ways that there are, and the times are those that give what was
 measured with the least squares of relative errors, held near those of the profile that the measuring began with, all of
-them by the same factor slower or faster. For what isn't a time, whole layers decide that differ in it: another choice than the profile's is taken if it is clearly faster.
+them by the same factor slower or faster. For what isn't a time, whole layers decide that differ in it: another choice
+than the profile's is taken if it is clearly faster.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ _ROUNDS, _ENOUGH = 10, 3
 """How often everything is measured, and how often it has to be for the results to count."""
 _CACHE = 1 << 22
 """Numbers that are written before each round, so that weights come from memory as they do in a whole network."""
-_CLEARLY = 0.92
-"""Another choice than the profile's is taken if it needs less than this part of its time."""
+_CLEARLY = 0.9
+"""Another choice than the profile's is taken if it needs less than this part of its time, two times."""
 _TIMES = Machine._fields[:5]
 """The fields that are times."""
-_TRUST = 0.5
-"""A time that is wrong by this part of the profile's counts like a measurement that is all wrong."""
+_TRUST = 3.0
+"""A time that is wrong by this multiple of the profile's counts like one measurement that is all wrong."""
 _LIMITS = 0.4, 2.5
 """Between which parts of the profile's times, all of them slower or faster, the measured ones are kept."""
 
@@ -70,12 +71,19 @@ class _Layer(NamedTuple):
         return window((self.size,) * 2, self.kernel[:2], None, None, self.pads)
 
 
-_FITTED = (_Layer(14, 64, 256), _Layer(7, 512, 256), _Layer(28, 32, 32, 3), _Layer(14, 64, 96, 3), _Layer(7, 128, 96, 3))
+_FITTED = (
+    _Layer(28, 64, 64),
+    _Layer(4, 512, 256),
+    _Layer(7, 512, 256),
+    _Layer(28, 32, 32, 3),
+    _Layer(14, 64, 96, 3),
+    _Layer(7, 128, 96, 3),
+)
 _FEW_ROWS, _LONG_SUM = _Layer(7, 256, 512), _Layer(7, 2048, 128)
 _DEPTHWISE, _MANY_ROWS = _Layer(28, 144, 144, 3, grouped=True), _Layer(56, 32, 128)
 
 
-def measured(usual: Machine, clock: Callable[[], float] = time.perf_counter) -> Machine:
+def measured(usual: Machine, clock: Callable[[], float] = _used) -> Machine:
     """Return what this machine is like, beginning with a profile; only what there was time for differs from it.
 
     Args:
@@ -87,12 +95,23 @@ def measured(usual: Machine, clock: Callable[[], float] = time.perf_counter) -> 
     with ONE_THREAD:
         machine = usual
         for number, (layer, others) in enumerate(_CONTESTS, 1):
-            rivals = [machine, *(other for other in others(machine) if other != machine)]
-            runs = [_calls(layer, None, rival) for rival in rivals]
-            least = _least(runs, flush, clock, start + number * _SECONDS / 10)
-            if least and min(least) < _CLEARLY * least[0]:
-                machine = rivals[least.index(min(least))]
+            end = start + number * _SECONDS / 8
+            machine = _winner(layer, [machine, *others(machine)], flush[: _CACHE // 4], clock, end)
         return _fitted(machine, flush, clock, start + _SECONDS)
+
+
+def _winner(layer: _Layer, machines: Sequence[Machine], flush: Any, clock: Callable[[], float], end: float) -> Machine:
+    """Return the first machine, or another whose choices are clearly faster for the layer, twice."""
+    rivals = list(dict.fromkeys(machines))
+    while len(rivals) > 1:
+        least = _least([_calls(layer, None, rival) for rival in rivals], flush, clock, end)
+        if not least or min(least) > _CLEARLY * least[0]:
+            return rivals[0]
+        best = rivals[least.index(min(least))]
+        if len(rivals) == 2:
+            return best
+        rivals = [rivals[0], best]
+    return rivals[0]
 
 
 def _widths(machine: Machine) -> list[Machine]:
@@ -138,7 +157,7 @@ def _fitted(usual: Machine, flush: Any, clock: Callable[[], float], end: float) 
     goal = np.concatenate([np.ones(len(least)), np.full(len(_TIMES), 1 / _TRUST)])
     factors = np.clip(np.linalg.lstsq(matrix, goal, rcond=None)[0], *_LIMITS)
     times = (float(f"{each:.3g}") for each in before * factors)
-    return usual._replace(**dict(zip(_TIMES, times)))
+    return Machine(*times, *usual[len(_TIMES) :])
 
 
 def _calls(layer: _Layer, tiles: Tiles | None, machine: Machine) -> list[Step]:
@@ -157,7 +176,7 @@ def _calls(layer: _Layer, tiles: Tiles | None, machine: Machine) -> list[Step]:
 def _least(runs: Sequence[Sequence[Step]], flush: Any, clock: Callable[[], float], end: float) -> list[float]:
     """Return the least seconds of each in rounds in which they take turns; nothing if there was time for too few."""
     least = [float("inf")] * len(runs)
-    for number in range(_ROUNDS if len(runs) > 1 else 0):
+    for number in range(_ROUNDS):
         if clock() > end:
             return least if number >= _ENOUGH else []
         flush += 1
@@ -166,4 +185,4 @@ def _least(runs: Sequence[Sequence[Step]], flush: Any, clock: Callable[[], float
             for call in calls:
                 call()
             least[which] = min(least[which], _used() - start)
-    return least if len(runs) > 1 else []
+    return least

@@ -1,9 +1,9 @@
 """Depthwise convolutions: one contraction over a window view, without copying a patch.
 
 A row of the output [ow * C] is the sum over taps of a stretch of a row of the padded input times the tap's weights,
-repeated for every pixel: Y[r, k] = sum over i, j of X[r * s + i * d, j * d * C + k] W[i, j, k]. The weights are repeated
-for as many pixels as stay in the nearest cache, and such stretches of a row are an axis of their own. With a horizontal
-stride, or in a part of a concatenation, all pixels are. The error is that of kh * kw products.
+repeated for every pixel: Y[r, k] = sum over i, j of X[r * s + i * d, j * d * C + k] W[i, j, k]. That is for as many
+pixels as `Machine.repeated` allows, and such stretches of a row are an axis of their own. With a horizontal stride, or
+in a part of a concatenation, all pixels are. The error is that of kh * kw products.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def _stretches(x: Array, win: Window, pixels: int) -> Iterator[tuple[slice, Arra
     What is left over at the end of the rows comes as one shorter stretch.
     """
     image, row, pixel, element = x.strides
-    strides = (image, row * win.strides[0], pixel * win.strides[1] * pixels)
-    strides += (row * win.dilations[0], pixel * win.dilations[1], element)
+    taps = (row * win.dilations[0], pixel * win.dilations[1])
+    strides = (image, row * win.strides[0], pixel * win.strides[1] * pixels, *taps, element)
     whole = win.out[1] // pixels
     for first, count, size in ((0, whole, pixels), (whole * pixels, 1, win.out[1] - whole * pixels)):
         if size:

@@ -56,18 +56,20 @@ ZEN_4 = Machine(0.019, 0.08, 0.21, 0.047, 0.49, small=10**6)
 """AMD with AVX-512; fitted to what all candidates took for the layers of three networks."""
 XEON = Machine(0.0133, 0.38, 0.21, 0.047, 0.49, small=10**6, depth=128, tiles=64, repeated=1 << 13)
 """Intel with two units for AVX-512. Of the times only the first two were measured."""
-AVX2 = Machine(0.0244, 0.36, 0.21, 0.047, 0.49)
+AVX2 = Machine(0.031, 0.36, 0.28, 0.105, 1.05)
 """OpenBLAS's kernels Haswell and Zen, on AMD's Zen 3."""
 ARM = Machine(0.05, 0.6, 0.3, 0.1, 0.8)
 """OpenBLAS's NEOVERSE and ARMV8: from the width of the vectors (two of 128 bits at 2.6 GHz), not measured."""
 ACCELERATE = Machine(0.012, 0.3, 0.15, 0.04, 0.4)
 """Apple's Accelerate: from what is said of its matrix units, not measured."""
-PLAIN = Machine(0.08, 0.5, 0.4, 0.12, 1.0)
+PLAIN = Machine(0.09, 0.5, 0.47, 0.185, 1.25)
 """OpenBLAS for processors without wide vectors, such as Prescott."""
 
 _WIDE = frozenset({b"skylakex", b"cooperlake", b"sapphirerapids"})
 """OpenBLAS's names of the processors for which it has kernels for small products of float32 that copy no factor."""
-_NARROW = frozenset({b"katmai", b"prescott", b"core2", b"penryn", b"dunnington", b"nehalem", b"atom", b"barcelona", b"bobcat"})
+_NARROW = frozenset(
+    {b"katmai", b"prescott", b"core2", b"penryn", b"dunnington", b"nehalem", b"atom", b"barcelona", b"bobcat"}
+)
 _ARM_NAMES = (b"armv8", b"neoverse", b"cortex", b"thunderx", b"falkor", b"tsv110", b"emag", b"vortex", b"a64fx")
 
 

@@ -67,7 +67,7 @@ class Packed(NamedTuple):
     def whole(self) -> bool:
         """Whether BLAS copies them before it multiplies."""
         _, blocks = self.parts[0]
-        return blocks.shape[-2] * blocks.shape[-1] > self.small
+        return bool(blocks.shape[-2] * blocks.shape[-1] > self.small)
 
     def points(self, which: slice) -> Packed:
         """Those of some of the products, along the first axis."""
@@ -96,9 +96,7 @@ def pack(matrix: Array, packed: Packed) -> None:
             np.copyto(block, matrix[:, begin : begin + block.shape[-1]])
 
 
-def width_for(
-    depth: int, columns: int, rows: int, dtype: np.dtype[Any], machine: Machine, threads: int = 1
-) -> int:
+def width_for(depth: int, columns: int, rows: int, dtype: np.dtype[Any], machine: Machine, threads: int = 1) -> int:
     """How many columns a block has, for products of that many rows, and threads that share columns if several."""
     limit = 0 if rows == 1 else machine.small_product(dtype) // depth
     fitting = [width for width in machine.widths if width * min(rows, _ROWS) <= limit]

@@ -12,7 +12,18 @@ from runtime.engine.resolve import Spec
 from runtime.engine.tasks import Task
 from runtime.kernels.window import Window, window
 
-__all__ = ["ACCURACIES", "Policy", "Tiles", "candidates", "conv_pads", "conv_tiles", "conv_window", "name", "parts", "tiles_for"]
+__all__ = [
+    "ACCURACIES",
+    "Policy",
+    "Tiles",
+    "candidates",
+    "conv_pads",
+    "conv_tiles",
+    "conv_window",
+    "name",
+    "parts",
+    "tiles_for",
+]
 
 _TILES: dict[str, dict[int, tuple[int, ...]]] = {
     "standard": {3: (2, 4), 5: (2, 4), 7: (2,)},

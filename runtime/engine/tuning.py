@@ -39,7 +39,11 @@ _CLEARLY = 0.93
 
 def machine() -> dict[str, str]:
     """What choices depend on."""
-    return {"cpu": f"{_cpu()}, {os.cpu_count()} processors", "numpy": np.__version__, "blas": f"{blas.describe()} {blas.core().decode(errors='replace')}".strip()}
+    return {
+        "cpu": f"{_cpu()}, {os.cpu_count()} processors",
+        "numpy": np.__version__,
+        "blas": f"{blas.describe()} {blas.core().decode(errors='replace')}".strip(),
+    }
 
 
 def _cpu() -> str:
