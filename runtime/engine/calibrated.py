@@ -104,7 +104,7 @@ def _read(place: Path) -> Machine | None:
 
 def _checked(times: Mapping[str, Any]) -> Machine | None:
     machine = Machine(**{**times, "widths": tuple(times["widths"])})
-    seconds, sizes = machine[:5], [*machine.widths, *machine[5:6], *machine[7:]]
+    seconds, sizes = machine.times, [*machine.widths, *machine[5:6], *machine[7:]]
     good = all(type(each) is float and isfinite(each) and 0 < each < 1e3 for each in seconds)
     whole = all(type(each) is int and 0 <= each <= _LARGEST for each in sizes)
     return machine if good and whole and machine.widths and min(machine.widths) > 0 and machine.block > 0 else None

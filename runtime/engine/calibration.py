@@ -35,8 +35,6 @@ _CACHE = 1 << 22
 """Numbers that are written before each round, so that weights come from memory as they do in a whole network."""
 _CLEARLY = 0.9
 """Another choice than the profile's is taken if it needs less than this part of its time, two times."""
-_TIMES = Machine._fields[:5]
-"""The fields that are times."""
 _TRUST = 3.0
 """A time that is wrong by this multiple of the profile's counts like one measurement that is all wrong."""
 _LIMITS = 0.4, 2.5
@@ -150,14 +148,15 @@ def _fitted(usual: Machine, flush: Any, clock: Callable[[], float], end: float) 
     least = _least(runs, flush, clock, end)
     if not least:
         return usual
-    before = np.array([getattr(usual, field) for field in _TIMES])
+    before = np.array(usual.times)
     shares = np.array(counts) * before / (1e9 * np.array(least))[:, None]
     before, shares = before / np.median(shares.sum(axis=1)), shares / np.median(shares.sum(axis=1))
-    matrix = np.vstack([shares, np.eye(len(_TIMES)) / _TRUST])
-    goal = np.concatenate([np.ones(len(least)), np.full(len(_TIMES), 1 / _TRUST)])
+    matrix = np.vstack([shares, np.eye(len(before)) / _TRUST])
+    goal = np.concatenate([np.ones(len(least)), np.full(len(before), 1 / _TRUST)])
     factors = np.clip(np.linalg.lstsq(matrix, goal, rcond=None)[0], *_LIMITS)
     times = (float(f"{each:.3g}") for each in before * factors)
-    return Machine(*times, *usual[len(_TIMES) :])
+    product, weight, copy, inwards, output = times
+    return usual._replace(product=product, weight=weight, copy=copy, inwards=inwards, output=output)
 
 
 def _calls(layer: _Layer, tiles: Tiles | None, machine: Machine) -> list[Step]:

@@ -47,6 +47,11 @@ class Machine(NamedTuple):
     block: int = 1 << 18
     repeated: int = 0
 
+    @property
+    def times(self) -> tuple[float, float, float, float, float]:
+        """Those of its fields that are times, in order."""
+        return self[:5]
+
     def small_product(self, dtype: np.dtype[Any]) -> int:
         """`small` for products of that type: there are such kernels for float32 alone."""
         return self.small if dtype == np.float32 else 0

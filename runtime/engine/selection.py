@@ -144,7 +144,7 @@ def parts(tiles: Tiles | None, win: Window, batch: int, kernel: Sequence[int]) -
 
 
 def _cost(machine: Machine, counts: Sequence[float]) -> float:
-    return sum(time * count for time, count in zip(machine[: len(counts)], counts))
+    return sum(time * count for time, count in zip(machine.times, counts))
 
 
 def conv_window(task: Task, specs: Mapping[str, Spec]) -> Window:
