@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 else:
     Array = np.ndarray
 
-__all__ = ["Array", "Function", "Kernel", "Signature", "exact", "in_float", "mean", "number", "signature"]
+__all__ = ["Array", "Function", "Kernel", "Signature", "exact", "in_float", "mean_over", "number", "signature"]
 
 Kernel = Callable[[Sequence[Optional[Array]], Mapping[str, Any]], "tuple[Array, ...]"]
 Function = Callable[..., Union[Array, "tuple[Array, ...]"]]
@@ -71,7 +71,7 @@ def in_float(function: Function) -> Kernel:
     return kernel
 
 
-def mean(x: Array, **where: Any) -> Any:
+def mean_over(x: Array, **where: Any) -> Any:
     """The mean over some axes; over no elements it is NaN, of which NumPy's would warn."""
     return np.mean(x, **where) if x.size else np.divide(np.sum(x, **where), number(x, 0))
 
