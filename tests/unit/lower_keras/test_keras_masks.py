@@ -137,7 +137,7 @@ CASES = [
     Case("attention", _beside_attention, [(None, 3)], feeds=[_SERIES]),
     Case("model", _inside, [(None,)], feeds=[_WORDS]),
     Case("given", _given, _OPEN, feeds=_BOTH),
-    *(Case(name, _handed_on(name), [(None, 3)], feeds=[_SERIES]) for name in ("Identity", "Rescaling", "Softmax")),
+    *(Case(name, _handed_on(name), [(None, 3)], feeds=[_SERIES]) for name in ("Identity", "Rescaling")),
     Case("zeros-last", _recurrent("LSTM"), [(None,)], feeds=[_WORDS]),
     Case("zeros-last-backwards", _recurrent("GRU", go_backwards=True), [(None,)], feeds=[_WORDS]),
     Case("zeros-unrolled", _recurrent("SimpleRNN", **_UNROLLED), [(5,)], feeds=[_WORDS]),
