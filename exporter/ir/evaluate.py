@@ -283,7 +283,10 @@ def _run(
         for name, value in attributes.items():
             if isinstance(value, ir.Graph):
                 attributes[name] = _body(value, known, dtype, budget)
-        inputs = [None if v is None else fetch(v) for v in node.inputs]
+        if call is None and _is_large_product(node, dtype, known):
+            inputs = [fetch(node.inputs[0]), array_of(node.inputs[1].const_value), *map(fetch, node.inputs[2:])]
+        else:
+            inputs = [None if v is None else fetch(v) for v in node.inputs]
         compute = partial(_results, node, attributes, dtype, budget, held)
         results = compute(inputs) if call is None else call(node, inputs, compute)
         if node.op_type == "Loop":
@@ -311,7 +314,39 @@ def _results(
     inputs: list[_Array | None],
 ) -> tuple[_Array, ...]:
     budget.check(node.op_type, inputs, attributes, held)
+    if node.op_type == "Dense" and inputs[0] is not None and inputs[1] is not None and inputs[1].dtype != dtype:
+        return (_dense_in_blocks(inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else None),)
     return _as_written(node, inputs, dtype) if is_as_written(node) else KERNELS[node.op_type](inputs, attributes)
+
+
+def _is_large_product(node: ir.Node, dtype: np.dtype[Any], known: Mapping[ir.Value, _Array]) -> bool:
+    """Whether a node multiplies by a large matrix of another type than the run's, to be converted block by block."""
+    if node.op_type != "Dense" or len(node.inputs) < 2 or None in node.inputs:
+        return False
+    kernel = node.inputs[1]
+    tensor = None if kernel is None or kernel in known else kernel.const_value
+    return (
+        tensor is not None
+        and tensor.dtype == ir.DataType.FLOAT
+        and dtype == np.float64
+        and tensor.size >= _LARGE
+        and not is_as_written(node)
+    )
+
+
+_LARGE, _BLOCK = 1 << 22, 1 << 20
+
+
+def _dense_in_blocks(x: _Array, kernel: _Array, bias: _Array | None) -> _Array:
+    """The kernel `Dense` where the matrix is of a narrower type: a wide copy of all of it would take longer."""
+    rows = x.reshape(-1, x.shape[-1])
+    step = max(_BLOCK // kernel.shape[1], 1)
+    y = np.zeros((len(rows), kernel.shape[1]), x.dtype)
+    for start in range(0, len(kernel), step):
+        y += rows[:, start : start + step] @ kernel[start : start + step].astype(x.dtype)
+    if bias is not None:
+        y += bias
+    return y.reshape(*x.shape[:-1], kernel.shape[1])
 
 
 def _as_written(node: ir.Node, inputs: list[_Array | None], dtype: np.dtype[Any]) -> tuple[_Array, ...]:
