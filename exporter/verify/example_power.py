@@ -18,7 +18,7 @@ import numpy as np
 import runtime
 from exporter.verify.compare import Array, disagreement, error
 from exporter.verify.power import SCALED
-from exporter.verify.reference import Reference
+from exporter.verify.references.unfolded_model import Reference
 from exporter.verify.verdict import Verdict, WeightPower
 from runtime.budget import Budget, Meter
 from runtime.bundle import Bundle, read

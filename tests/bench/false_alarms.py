@@ -22,7 +22,7 @@ from pathlib import Path
 import exporter
 import runtime
 from exporter.errors import ExportError
-from exporter.parity import verify_model
+from exporter.verify.model_files import verify_model
 from exporter.verify.verdict import Verdict
 from tests.bench.right_exports import GROUPS, Source
 

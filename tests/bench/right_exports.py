@@ -14,7 +14,7 @@ import numpy as np
 import sample_ckpts
 from exporter.errors import UsageError
 from exporter.frontend import unfold
-from exporter.inference.options import Options
+from exporter.options import Options
 from sample_ckpts.recording import PREFIX
 from tests.bench.applications import SIZES, network
 from tests.corpus.build import MODULES, cases, make_all
