@@ -66,7 +66,9 @@ def judge(source: Source, folder: Path) -> Iterator[Judged]:
         if runtime.load(path.with_suffix(".npz")).probes:
             yield _judged(source, path, fold=fold, against=False)
         else:
-            yield Judged(source.name, fold, False, "no example", str(report.self_check.left_out))
+            yield Judged(
+                source.name, fold, False, "no example", str("" if report.check is None else report.check.left_out)
+            )
         yield _judged(source, path, fold=fold, against=True)
 
 

@@ -42,12 +42,12 @@ class Source:
 
 
 def sample_sources() -> Iterator[Source]:
-    """The committed samples that can be exported; the outputs are named where there are several to choose from."""
+    """The committed samples that have a graph and can be exported, the outputs named where there are several."""
     root = Path(sample_ckpts.__file__).parent
     for path in sorted(root.glob("*/sample.json")):
         facts = json.loads(path.read_text(encoding="utf-8"))
-        if facts["refused"] is None:
-            options = {"outputs": facts["outputs"]} if facts["several"] and facts["meta"] else {}
+        if facts["refused"] is None and facts["meta"]:
+            options = {"outputs": facts["outputs"]} if facts["several"] else {}
             yield Source(path.parent.name, path.parent / facts["checkpoint"], options)
 
 
