@@ -48,7 +48,8 @@ def evaluate(
         feeds: An array for each input.
         dtype: The float type.
         see: Called with every result of a node outside of subgraphs, in the order of the nodes.
-        meter: What operations are counted by, if not by what the model stores and is fed.
+        meter: What operations are counted by, those of several runs on inputs that were made up, if not by what the
+            model stores and is fed.
         call: Called for every node outside of subgraphs with its inputs and with what computes its results of such, and
             returns its results.
 
@@ -65,7 +66,7 @@ def evaluate(
             raise UsageError(f"no value for input {value.name}")
         known[value] = _fed(value, feeds[value.name], dtype)
     fed = sum(array.nbytes for array in known.values())
-    budget = Budget(stored + fed, meter=meter)
+    budget = Budget(stored + (fed if meter is None else min(fed, _MOST_FED)), meter=meter)
     budget.meter.spend(_PER_BYTE_FED * fed)
     return {
         str(output.name): array
@@ -73,11 +74,14 @@ def evaluate(
     }
 
 
+_MOST_FED = 1 << 23
+"""Bytes of inputs that count for the memory of runs that share a meter: they are made up, as large as it takes."""
+
 _STEP = 1 << 19
 """Operations that running a subgraph once counts as, whatever is in it: setting it up takes some time."""
 
-_PER_BYTE_FED = 4
-"""Operations that making a byte of input and looking at it counts as."""
+_PER_BYTE_FED = 32
+"""Operations that making up a byte of input and looking at it counts as."""
 
 
 def _fed(value: ir.Value, array: npt.ArrayLike, dtype: _DType) -> _Array:
@@ -119,6 +123,7 @@ class Constants:
         self._constant: dict[ir.Value, bool] = {}
         self._arrays: dict[ir.Value, _Array] = {}
         self._largest: dict[ir.Value, int] = {}
+        self._made: dict[ir.Node, tuple[int, bool]] = {}
         self._meter = Meter(_FREE_OPERATIONS)
 
     def is_constant(self, value: ir.Value | None) -> bool:
@@ -183,14 +188,21 @@ class Constants:
             self._largest[value] = value.meta.get(MADE_OF, stored)
             self._meter.left += _OPERATIONS_PER_BYTE * self._largest[value]
             return value.is_initializer() and not value.is_graph_input() and value.const_value is not None
-        self._largest[value] = max((self._largest[v] for v in node.inputs if v is not None), default=0)
-        if node.op_type not in KERNELS:
-            return False
-        if any(attribute.type in _SUBGRAPHS for attribute in node.attributes.values()):
-            return False
-        if _bytes_made(node) > _FREE + _PER_BYTE * self._largest[value]:
-            return False
-        return all(v is None or self._constant[v] for v in node.inputs)
+        if node not in self._made:
+            self._made[node] = self._makes(node)
+        self._largest[value], constant = self._made[node]
+        return constant
+
+    def _makes(self, node: ir.Node) -> tuple[int, bool]:
+        """The bytes of the largest tensor that a node's results are made of, and whether they are constants."""
+        largest = max((self._largest[v] for v in node.inputs if v is not None), default=0)
+        constant = (
+            node.op_type in KERNELS
+            and all(v is None or self._constant[v] for v in node.inputs)
+            and not any(attribute.type in _SUBGRAPHS for attribute in node.attributes.values())
+            and _bytes_made(node) <= _FREE + _PER_BYTE * largest
+        )
+        return largest, constant
 
 
 MADE_OF = "made_of"
