@@ -295,10 +295,8 @@ def _run(
         for name, value in attributes.items():
             if isinstance(value, ir.Graph):
                 attributes[name] = _body(value, known, dtype, budget)
-        if call is None and _is_large_product(node, dtype, known):
-            inputs = [fetch(node.inputs[0]), array_of(node.inputs[1].const_value), *map(fetch, node.inputs[2:])]
-        else:
-            inputs = [None if v is None else fetch(v) for v in node.inputs]
+        matrix = _large_matrix(node, dtype, known) if call is None else None
+        inputs = [None if v is None else fetch(v) if v is not matrix else _initial(v, None) for v in node.inputs]
         compute = partial(_results, node, attributes, dtype, budget, held)
         results = compute(inputs) if call is None else call(node, inputs, compute)
         if node.op_type == "Loop":
@@ -331,19 +329,13 @@ def _results(
     return _as_written(node, inputs, dtype) if is_as_written(node) else KERNELS[node.op_type](inputs, attributes)
 
 
-def _is_large_product(node: ir.Node, dtype: np.dtype[Any], known: Mapping[ir.Value, _Array]) -> bool:
-    """Whether a node multiplies by a large matrix of another type than the run's, to be converted block by block."""
-    if node.op_type != "Dense" or len(node.inputs) < 2 or None in node.inputs:
-        return False
-    kernel = node.inputs[1]
-    tensor = None if kernel is None or kernel in known else kernel.const_value
-    return (
-        tensor is not None
-        and tensor.dtype == ir.DataType.FLOAT
-        and dtype == np.float64
-        and tensor.size >= _LARGE
-        and not is_as_written(node)
-    )
+def _large_matrix(node: ir.Node, dtype: np.dtype[Any], known: Mapping[ir.Value, _Array]) -> ir.Value | None:
+    """The large matrix that a node multiplies by, if it is of a narrower type than the run's: it isn't widened then."""
+    matrix = node.inputs[1] if node.op_type == "Dense" and len(node.inputs) > 1 else None
+    tensor = None if matrix is None or matrix in known else matrix.const_value
+    if tensor is None or tensor.dtype != ir.DataType.FLOAT or dtype != np.float64 or tensor.size < _LARGE:
+        return None
+    return None if is_as_written(node) else matrix
 
 
 _LARGE, _BLOCK = 1 << 22, 1 << 20

@@ -151,8 +151,8 @@ def _is_kernel_for(node: ir.Node, array: np.ndarray[Any, Any], fault: str) -> bo
         x = node.inputs[0]
         return node.op_type == "Conv" and array.shape[-2] == 3 and x is not None and _is_image(x)
     if fault == "turned":
-        return array.shape[0] == array.shape[1] > 1
-    return array.shape[-1] > 1
+        return bool(array.shape[0] == array.shape[1] > 1)
+    return bool(array.shape[-1] > 1)
 
 
 def _is_image(value: ir.Value) -> bool:
@@ -175,7 +175,7 @@ def _is_place(node: ir.Node, fault: str) -> bool:
     if fault == "axis":
         return node.op_type == "Softmax"
     if fault == "slope":
-        return node.op_type in _SLOPES
+        return str(node.op_type) in _SLOPES
     if fault == "order":
         return node.op_type == "Concat" and _are_alike(node.inputs[:2])
     return node.op_type == "Conv" and (node.attributes.get_ints("pads") or [0])[-1] > 0
