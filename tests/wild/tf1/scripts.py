@@ -124,7 +124,7 @@ def _train(spec: Spec, logits: Any, result: Any, labels: Any, x: Any) -> Any:
         tf.summary.scalar("accuracy", tf.reduce_mean(tf.cast(right, tf.float32)))
     if "summaries" in beside:
         tf.summary.scalar("loss", loss)
-        tf.summary.histogram("result", result if spec["head"] != "linear" else logits)
+        tf.summary.histogram("result", result)
         if spec["kind"] == "images":
             tf.summary.image("x", tf.cast(x, tf.float32))
     if "print" in beside:
