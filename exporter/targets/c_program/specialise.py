@@ -101,7 +101,7 @@ def specialise(plan: ModelPlan, feeds: Mapping[str, _Array]) -> Fixed:
             constants.update(results)
         else:
             op = Op(node["op"], node["name"], tuple(node["inputs"]), tuple(node["outputs"]), attributes)
-            ops += _plainer(op, constants, shapes)
+            ops += _plainer(op, constants, shapes, types)
         _forget(node["inputs"], reads, scope, constants)
     found = {name: scope[name] for name in outputs}
     inputs = tuple(value["name"] for value in plan.inputs)
@@ -119,12 +119,18 @@ def _halves(ops: Sequence[Op], constants: Mapping[str, _Array]) -> Iterator[str]
                     yield name
 
 
-def _plainer(op: Op, constants: dict[str, _Array], shapes: dict[str, tuple[int, ...]]) -> list[Op]:
-    """A Split as slices, a Gemm with constant weights as a dense layer; anything else as it is."""
+def _plainer(
+    op: Op, constants: dict[str, _Array], shapes: dict[str, tuple[int, ...]], types: dict[str, str]
+) -> list[Op]:
+    """A Split as slices, a Gemm with constant weights as a dense layer, a Clip to bounds that aren't constant as Max
+    and Min; anything else as it is."""
 
     def held(name: str, array: _Array) -> str:
-        constants[name], shapes[name] = array, array.shape
+        constants[name], shapes[name], types[name] = array, array.shape, array.dtype.name
         return name
+
+    if op.op == "Clip" and any(name and name not in constants for name in op.inputs[1:]):
+        return _bounded(op, shapes, types)
 
     if op.op == "Split":
         axis, at, slices = int(op.attributes.get("axis", 0)), 0, []
@@ -135,6 +141,7 @@ def _plainer(op: Op, constants: dict[str, _Array], shapes: dict[str, tuple[int, 
             at = end
         return slices
     constant = op.op == "Gemm" and all(name in constants for name in op.inputs[1:] if name)
+    constant = constant and types[op.inputs[0]] == "float32"
     if constant and not op.attributes.get("transA") and len(op.inputs) > 1:
         w = constants[op.inputs[1]] * np.float32(op.attributes.get("alpha", 1.0))
         weights = held(f"{op.name}/kernel", w.T if op.attributes.get("transB") else w)
@@ -145,6 +152,17 @@ def _plainer(op: Op, constants: dict[str, _Array], shapes: dict[str, tuple[int, 
             bias = held(f"{op.name}/bias", np.broadcast_to(c.reshape(-1), shapes[op.outputs[0]][-1:]).copy())
             return [Op("Dense", op.name, (op.inputs[0], weights, bias), op.outputs, {})]
     return [op]
+
+
+def _bounded(op: Op, shapes: dict[str, tuple[int, ...]], types: dict[str, str]) -> list[Op]:
+    bounds = [(kind, name) for kind, name in zip(("Max", "Min"), op.inputs[1:], strict=False) if name]
+    made, value = [], op.inputs[0]
+    for number, (kind, name) in enumerate(bounds):
+        output = op.outputs[0] if number == len(bounds) - 1 else f"{op.outputs[0]}/{kind}"
+        shapes[output], types[output] = shapes[op.outputs[0]], types[op.outputs[0]]
+        made.append(Op(kind, op.name, (value, name), (output,), {}))
+        value = output
+    return made
 
 
 def _decoded(value: Any, plan: ModelPlan) -> Any:
