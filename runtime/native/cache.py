@@ -13,7 +13,7 @@ from pathlib import Path
 
 __all__ = ["first_unsafe", "folder_for", "root"]
 
-_VERSION = 1
+_VERSION = 2
 """Of what is in a folder of the cache."""
 
 

@@ -83,21 +83,34 @@ def _example(fixed: Fixed, probes: Sequence[Probe]) -> tuple[bytes, dict[str, fl
     inputs, outputs = fixed.example
     floats = [name for name in fixed.outputs if outputs[name].dtype.kind == "f"]
     limits = dict.fromkeys(fixed.outputs, 0.0)
-    limits |= {name: _NOISE * float(np.max(np.abs(outputs[name]), initial=0)) for name in floats}
+    limits |= {name: _NOISE * _largest(outputs[name]) for name in floats}
     if probes:
+        whole = all(array.shape == inputs[name].shape for name, array in probes[0].inputs.items())
         recorded = {name: array[: outputs[name].shape[0]] for name, array in probes[0].outputs.items() if array.ndim}
-        alike = {name: array for name, array in recorded.items() if array.shape == outputs[name].shape}
+        alike = {
+            name: array
+            for name, array in recorded.items()
+            if array.shape == outputs[name].shape and (whole or _is_near(array, outputs[name]))
+        }
         outputs = {**outputs, **alike}
-        limits |= {name: probes[0].tolerances[name] for name in alike}
+        limits |= {name: probes[0].tolerances[name] for name in alike if name in floats}
     arrays = [*(inputs[name] for name in fixed.inputs), *(outputs[name] for name in fixed.outputs)]
-    content = [np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes() for array in arrays]
-    head = b"ckpt2onnx C example".ljust(HEADER, b"\0")
-    return b"".join([head, *(each.ljust(_room(len(each)), b"\0") for each in content)]), limits
+    content = bytearray(b"ckpt2onnx C example".ljust(HEADER, b"\0"))
+    for array in arrays:
+        content += b"\0" * (-len(content) % array.itemsize)
+        content += np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+    return bytes(content), limits
 
 
-def _room(size: int) -> int:
-    """Bytes that an array of the example takes: the next one begins where any number may."""
-    return -(-size // 8) * 8
+def _is_near(recorded: _Array, computed: _Array) -> bool:
+    """Whether one example of a batch is computed by itself as among the others: batch statistics aren't."""
+    if computed.dtype.kind != "f":
+        return np.array_equal(recorded, computed)
+    return np.allclose(computed, recorded, rtol=0, atol=_NOISE * _largest(recorded), equal_nan=True)
+
+
+def _largest(array: _Array) -> float:
+    return float(np.max(np.abs(array), initial=0.0, where=np.isfinite(array)))
 
 
 class _Words:
@@ -131,12 +144,14 @@ class _Words:
         """The header: sizes, and what may be called."""
         values = "\n".join(f" *   {v.key}: {v.told}" for v in self._values())
         sizes = "\n".join(
-            f"#define @U@_{v.key.upper()}_{'FLOATS' if v.element is FLOAT else 'COUNT'} {v.count}" for v in self._values()
+            f"#define @U@_{v.key.upper()}_{'FLOATS' if v.element is FLOAT else 'COUNT'} {v.count}"
+            for v in self._values()
         )
+        aligned = "a float" if self._is_narrow() else "an int64_t"
         layers = "\n".join(f" *   {f.name}: {f.macs}, {f.floats * 4}" for f in self._made.functions)
         return self.filled(
             f"""\
-/* Written by ckpt2onnx {__version__}. Inputs and outputs, float32 unless another type is told, row by row, channels last:
+/* Written by ckpt2onnx {__version__}. Inputs and outputs, row by row, channels last, float32 where no type is told:
 {values}
  * Multiply-adds and bytes of weights of each layer:
 {layers}
@@ -151,7 +166,7 @@ class _Words:
 extern "C" {{
 #endif
 
-/* Working memory, aligned like {"a float" if self._is_narrow() else "an int64_t"}; nothing in it is kept from call to call. */
+/* Working memory, aligned like {aligned}; nothing in it is kept from call to call. */
 #define @U@_ARENA_BYTES {self._made.arena * 4}u
 #define @U@_WEIGHTS_BYTES {self._bytes}u
 #define @U@_CHECKSUM {self._checksum:#010x}u
@@ -232,8 +247,9 @@ void @P@_trace(const char *name, const float *y, int rank, const int *sizes, con
         values, at = self._values(), 0
         places: dict[str, str] = {}
         for v in values:
+            at += -at % v.element.size
             places[v.key] = f"(const {v.element.c} *)(const void *)(example{f' + {at}' if at else ''})"
-            at += _room(v.count * v.element.size)
+            at += v.count * v.element.size
         made = [v for v in values if not v.is_input]
         buffers = "\n".join(f"static {v.element.c} {v.key}[{max(v.count, 1)}];" for v in made)
         given = [places[v.key] if v.is_input else v.key for v in values]
@@ -260,7 +276,8 @@ void @P@_trace(const char *name, const float *y, int rank, const int *sizes, con
         values = self._values()
         buffers = "\n".join(f"static {v.element.c} {v.key}[{max(v.count, 1)}];" for v in values)
         described = {
-            v.key: f'{{"{_safe(v.name)}", "{v.shape}", "{v.descr}", {v.count}, {v.element.size}, {v.key}}}' for v in values
+            v.key: f'{{"{_safe(v.name)}", "{v.shape}", "{v.descr}", {v.count}, {v.element.size}, {v.key}}}'
+            for v in values
         }
         return self.filled(
             templates.MAIN,

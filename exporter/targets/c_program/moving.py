@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.targets.c_program.call import Call
-from exporter.targets.c_program.joins import is_part
 from exporter.targets.c_program.elements import literal
+from exporter.targets.c_program.joins import is_part
 from exporter.targets.c_program.loops import collapsed, index, nest
 from runtime.kernels import KERNELS
 

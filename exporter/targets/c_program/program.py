@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -12,8 +13,8 @@ import numpy.typing as npt
 
 from exporter.errors import UnsupportedError
 from exporter.targets.c_program.call import Call
-from exporter.targets.c_program.elementwise import is_elementwise
 from exporter.targets.c_program.elements import ELEMENTS, FLOAT, Element
+from exporter.targets.c_program.elementwise import is_elementwise
 from exporter.targets.c_program.generic import (
     GENERIC,
     PARTS,
@@ -218,10 +219,9 @@ def _with_outputs(fixed: Fixed, layers: list[Layer]) -> list[Layer]:
     """A copy for each output that no layer makes, or that has zeros around it in the arena."""
     framed = {layer.inputs[0] for layer in layers if frame_of(layer, fixed)}
     made = {name for layer in layers for name in layer.outputs} - framed
-    for name in fixed.outputs:
-        if name not in made:
-            layers.append(Layer(Op("Copy", name, (name,), (name,), {}), (name,), name, names=(name,)))
-    return layers
+    copied = [name for name in fixed.outputs if name not in made]
+    copies = [Layer(Op("Copy", name, (name,), (name,), {}), (name,), name, names=(name,)) for name in copied]
+    return [*layers, *copies]
 
 
 def _with_frames(fixed: Fixed, layers: list[Layer]) -> list[Layer]:
@@ -236,7 +236,7 @@ def _with_frames(fixed: Fixed, layers: list[Layer]) -> list[Layer]:
         object.__setattr__(fixed, "types", types)
         copies.append(Layer(Op("Identity", new, (name,), (new,), {}), (name,), new, names=(new,)))
         layers = [
-            replace(each, inputs=(new,), op=replace(each.op, inputs=(new, *each.op.inputs[1:])))
+            replace(each, inputs=(new,), op=each.op._replace(inputs=(new, *each.op.inputs[1:])))
             if frame_of(each, fixed) and each.inputs[0] == name
             else each
             for each in layers
@@ -407,6 +407,8 @@ def _function(
     for key, tensor in results.items():
         lines += _frame_lines(tensor, key) if tensor.frame else []
     scratch = homes.scratch.get(layer.output)
+    body = "\n".join(lines)
+    lines = [*(f"    (void){key};" for key in (*parameters, *results) if not re.search(rf"\b{key}\b", body)), *lines]
     given = [*(["const float *w"] if reads else [])]
     given += [f"const {_pointed(tensor, prefix)} *{key}" for key, tensor in parameters.items()]
     given += [f"{_pointed(tensor, prefix)} *{key}" for key, tensor in results.items()]
@@ -432,7 +434,7 @@ def _generic(
     store: Callable[[_Array], str],
     prefix: str,
 ) -> list[str]:
-    op = layer.op if layer.op.op != "Copy" else replace(layer.op, op="Identity")
+    op = layer.op if layer.op.op != "Copy" else layer.op._replace(op="Identity")
     positions = [i for i, value in enumerate(op.inputs) if value]
     x = {i: (f"x{k}", parameters[f"x{k}"]) for k, i in enumerate(positions) if f"x{k}" in parameters}
     made = {op.outputs.index(name): each for name, each in zip(layer.outputs, results.items(), strict=True)}

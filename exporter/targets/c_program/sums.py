@@ -70,9 +70,8 @@ def _reduce(call: Call) -> list[str]:
     start, step, end = _code(op, x)
     kept, gone = axes.kept, axes.gone
     count = prod(x.shape[axis] for axis in gone)
-    if op in _ADDED and t.is_float and kept and kept[-1] == len(x.shape) - 1 and gone:
-        if x.strides[-1] == axes.strides[-1] == 1 and x.shape[-1] >= 4:
-            return _by_channels(call, axes, (step, end.format(n=number(count))))
+    if op in _ADDED and t.is_float and _keeps_channels(x, axes):
+        return _by_channels(call, axes, (step, end.format(n=number(count))))
     names = [f"i{i}" for i in range(len(kept) + len(gone))]
     where = index([x.strides[axis] for axis in (*kept, *gone)], 0, names)
     begin = index([x.strides[axis] for axis in kept], 0, names[: len(kept)])
@@ -84,7 +83,11 @@ def _reduce(call: Call) -> list[str]:
     else:
         summed = nest(sizes, [step.format(**filled)], 0, len(kept))
     done = end.format(n=number(count) if t.is_float else count)
-    body = [f"{t.c} s = {start.format(**filled)};", *summed, f"y[{index(axes.strides, 0, names[: len(kept)])}] = {done};"]
+    body = [
+        f"{t.c} s = {start.format(**filled)};",
+        *summed,
+        f"y[{index(axes.strides, 0, names[: len(kept)])}] = {done};",
+    ]
     return nest([x.shape[axis] for axis in kept], body)
 
 
@@ -99,13 +102,21 @@ def _code(op: str, x: Tensor) -> tuple[str, str, str]:
     return _WHOLE[op]
 
 
+def _keeps_channels(x: Tensor, axes: _Axes) -> bool:
+    """Whether the last axis is kept, and is one of numbers that lie one after another."""
+    last = len(x.shape) - 1
+    if not axes.gone or last not in axes.kept:
+        return False
+    return x.strides[last] == axes.strides[-1] == 1 and x.shape[last] >= _CHANNELS // 4
+
+
 def _by_channels(call: Call, axes: _Axes, code: tuple[str, str]) -> list[str]:
     """The last axis is kept: its elements are summed side by side, sums of rows after rows."""
     name, x = call.x[0]
     step, end = code
     *outer, _ = axes.kept
     names = [f"i{i}" for i in range(len(outer) + len(axes.gone))]
-    inside = f"{name}[{index([x.strides[axis] for axis in (*outer, *axes.gone)], 0, names)} + c + j]"
+    inside = f"{name}[{index([*(x.strides[axis] for axis in (*outer, *axes.gone)), 1, 1], 0, [*names, 'c', 'j'])}]"
     sizes = [x.shape[axis] for axis in axes.gone]
     lane = f"for (int j = 0; j < n; j++) {step.format(x=inside).replace('s +=', 'part[j] +=')}"
     inner = nest(sizes[-1:], [lane], 0, len(names) - 1)
@@ -117,7 +128,7 @@ def _by_channels(call: Call, axes: _Axes, code: tuple[str, str]) -> list[str]:
         *("    " + line for line in nest(sizes[:-1], rows, 0, len(outer))),
         "    for (int j = 0; j < n; j++) {",
         "        const float s = sum[j];",
-        f"        y[{index(axes.strides[:-1], 0, names[: len(outer)])} + c + j] = {end};",
+        f"        y[{index([*axes.strides[:-1], 1, 1], 0, [*names[: len(outer)], 'c', 'j'])}] = {end};",
         "    }",
         "}",
     ]

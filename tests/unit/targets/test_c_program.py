@@ -195,8 +195,10 @@ def test_the_same_model_gives_the_same_bytes() -> None:
 def test_what_has_no_kernel_is_listed_in_one_error() -> None:
     """Two ops without a kernel: one error names both. An open size that isn't the batch's is asked for."""
     plan = chain()
-    odd = one_node("ArgMax", [X], {"axis": 1}, 1)
-    with pytest.raises(UnsupportedError, match=r"ArgMax.*int64"):
+    odd = plan._replace(nodes=[*plan.nodes, *one_node("NonZero", [X], {}, 1).nodes, *one_node("Det", [X], {}, 1).nodes])
+    for node in odd.nodes[-2:]:
+        node.update(inputs=["y10"], outputs=[f"z{node['op']}"])
+    with pytest.raises(UnsupportedError, match=r"Det, NonZero"):
         c_files(odd, "net")
     open_size = plan._replace(inputs=[{**plan.inputs[0], "shape": ["N", None, 12, 3]}])
     with pytest.raises(UsageError, match="--input x="):
