@@ -28,8 +28,8 @@ _BACKWARDS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, 
 def recurrent_scratch(op: Op, fixed: Fixed) -> int:
     """Floats for the states, the gates and, of a GRU, for what its reset gate is applied to."""
     gates, states = _CELLS[op.op]
-    units = fixed.shapes[op.inputs[2]][-1]
-    return units * (gates + states + (op.op == "GRU"))
+    units: int = fixed.shapes[op.inputs[2]][-1]
+    return units * (gates + states + int(op.op == "GRU"))
 
 
 @dataclass(frozen=True)
