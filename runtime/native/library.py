@@ -78,5 +78,7 @@ def open_library(folder: Path) -> Library:
     inputs, outputs = (tuple(tuple(map(int, shape)) for shape in facts[key]) for key in ("inputs", "outputs"))
     code.net_run.argtypes = [ctypes.c_void_p] * (len(inputs) + len(outputs) + 2)
     code.net_run.restype = ctypes.c_int
-    types = [[np.dtype(name) for name in facts[key]] for key in ("input_types", "output_types")]
-    return Library(inputs, outputs, *types, int(facts["arena"]), bool(facts["batched"]), weights, bytes_, code.net_run)
+    given, made = ([np.dtype(name) for name in facts[key]] for key in ("input_types", "output_types"))
+    return Library(
+        inputs, outputs, given, made, int(facts["arena"]), bool(facts["batched"]), weights, bytes_, code.net_run
+    )

@@ -34,12 +34,13 @@ _UNARY = {
     "Reciprocal": "1.0f / {x}",
     "Relu": "{x} < 0.0f ? 0.0f : {x}",
     "Round": "rintf({x})",
-    "Sigmoid": "1.0f / (1.0f + expf(-{x}))",
+    "Sigmoid": "1.0f / (1.0f + @EXP@(-{x}))",
     "Sign": "{x} != {x} ? {x} : (float)(({x} > 0.0f) - ({x} < 0.0f))",
     "Sin": "sinf({x})",
     "Sinh": "sinhf({x})",
     "Softplus": "fmaxf({x}, 0.0f) + log1pf(expf(-fabsf({x})))",
     "Softsign": "{x} / (1.0f + fabsf({x}))",
+    "Swish": "{x} / (1.0f + @EXP@(-{x}))",
     "Sqrt": "sqrtf({x})",
     "Tan": "tanf({x})",
     "Tanh": "tanhf({x})",
@@ -153,8 +154,17 @@ def _unary(call: Call) -> list[str]:
     sizes, (a, b) = collapsed(x_shape, x_strides, call.y.strides)
     value = f"{name}[{index(a)}]"
     if expression.count("{x}") == 1:
-        return nest(sizes, [f"y[{index(b)}] = {expression.format(x=value)};"])
-    return nest(sizes, [f"const {element.c} v = {value};", f"y[{index(b)}] = {expression.format(x='v')};"])
+        return _apart(sizes, [f"y[{index(b)}] = {expression.format(x=value)};"])
+    return _apart(sizes, [f"const {element.c} v = {value};", f"y[{index(b)}] = {expression.format(x='v')};"])
+
+
+def _apart(sizes: list[int], body: list[str]) -> list[str]:
+    """Loops whose innermost one may be done in any order, also where the result takes the place of an operand."""
+    lines = nest(sizes, body)
+    if not sizes:
+        return lines
+    last = len(sizes) - 1
+    return [*lines[:last], "    " * len(sizes) + "@ANY_ORDER@", *lines[last:]]
 
 
 def _expression(call: Call, element: Element) -> str:
@@ -210,10 +220,10 @@ def _binary(call: Call) -> list[str]:
     sizes, out, texts = _operands(call)
     element = call.element(0)
     if call.op.op == "Mean" and element.is_float:
-        return nest(sizes, [f"y[{index(out)}] = ({' + '.join(texts)}) / {number(len(texts))};"])
+        return _apart(sizes, [f"y[{index(out)}] = ({' + '.join(texts)}) / {number(len(texts))};"])
     pattern = _pattern(call, element)
     if len(texts) == 1 and "{b}" in pattern:
-        return nest(sizes, [f"y[{index(out)}] = {texts[0]};"])
+        return _apart(sizes, [f"y[{index(out)}] = {texts[0]};"])
     lines = [f"const {call.element(i).c} a{i} = {text};" for i, text in enumerate(texts)]
     total = "a0"
     for i in range(1, len(texts) - 1):
@@ -221,12 +231,12 @@ def _binary(call: Call) -> list[str]:
         total = f"t{i}"
     if call.op.op == "Mod" and element.is_float and not call.op.attributes.get("fmod", 0):
         lines += ["float m = fmodf(a0, a1);", "if (m != 0.0f && (m < 0.0f) != (a1 < 0.0f)) m += a1;"]
-        return nest(sizes, [*lines, f"y[{index(out)}] = m == 0.0f ? copysignf(0.0f, a1) : m;"])
+        return _apart(sizes, [*lines, f"y[{index(out)}] = m == 0.0f ? copysignf(0.0f, a1) : m;"])
     if call.op.op == "Mod" and not element.is_float and not call.op.attributes.get("fmod", 0):
         lines.append(f"const {element.c} m = {pattern.format(a='a0', b='a1')};")
         text = "m" if element.name.startswith("u") else f"m != 0 && (m < 0) != (a1 < 0) ? ({element.c})(m + a1) : m"
-        return nest(sizes, [*lines, f"y[{index(out)}] = {text};"])
-    return nest(sizes, [*lines, f"y[{index(out)}] = {pattern.format(a=total, b=f'a{len(texts) - 1}')};"])
+        return _apart(sizes, [*lines, f"y[{index(out)}] = {text};"])
+    return _apart(sizes, [*lines, f"y[{index(out)}] = {pattern.format(a=total, b=f'a{len(texts) - 1}')};"])
 
 
 def _pattern(call: Call, element: Element) -> str:
@@ -258,7 +268,7 @@ def _shift(call: Call, element: Element) -> str:
 def _where(call: Call) -> list[str]:
     """One of two operands."""
     sizes, out, (condition, a, b) = _operands(call)
-    return nest(sizes, [f"y[{index(out)}] = {condition} ? {a} : {b};"])
+    return _apart(sizes, [f"y[{index(out)}] = {condition} ? {a} : {b};"])
 
 
 ELEMENTWISE: dict[str, Callable[[Call], list[str]]] = {

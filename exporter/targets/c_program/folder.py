@@ -217,10 +217,13 @@ void @P@_trace(const char *name, const float *y, int rank, const int *sizes, con
             *(["    int bad = 0;"] if checked else []),
         ]
         texts = "\n\n".join(f.text for f in functions).replace("@FRAME@", self._prefix)
+        order = [self.filled(templates.ANY_ORDER)] if "@ANY_ORDER@" in texts else []
+        texts = texts.replace("@ANY_ORDER@", f"{self._prefix.upper()}_ANY_ORDER")
+        order += [self.filled(templates.EXP)] if f"{self._prefix}_exp(" in texts else []
         frame = [self.filled(templates.FRAME)] if "_frame(" in texts else []
         end = f"    return {'bad' if checked else '0'};"
         run = "\n".join([f"int {self._prefix}_run({self._parameters()})", "{", *head, calls, end, "}"])
-        parts = [self.filled(templates.BASICS), *self._types(), *frame, self._made.kernels, texts, ""]
+        parts = [self.filled(templates.BASICS), *self._types(), *order, *frame, self._made.kernels, texts, ""]
         return "\n".join([*parts, self.filled(templates.LAYER), run, ""])
 
     def _types(self) -> list[str]:

@@ -66,7 +66,9 @@ def generic_code(call: Call) -> list[str]:
     if op.op not in _OF_ANY_TYPE and call.y.element.name not in ("float32", "float64"):
         raise NotImplementedError
     lines = GENERIC[op.op](call)
-    return [_in_double(line) for line in lines] if floats == {"float64"} else lines
+    if floats == {"float64"}:
+        return [_in_double(line).replace("@EXP@", "exp") for line in lines]
+    return [line.replace("@EXP@", f"{call.prefix}_exp") for line in lines]
 
 
 _FUNCTION = re.compile(r"\b([a-z]+[a-z0-9]*)f\(")

@@ -90,7 +90,13 @@ class _Follow:
     taken: set[int]
 
     def alone(self, number: int, op: Op) -> tuple[int, Layer]:
-        """An op by itself."""
+        """An op by itself; a value times its sigmoid is one."""
+        if op.op == "Sigmoid" and (after := self._only_reader(op.outputs[0])) is not None:
+            last = self.fixed.ops[after]
+            if last.op == "Mul" and sorted(last.inputs) == sorted((op.inputs[0], op.outputs[0])):
+                self.taken.add(after)
+                swish = Op("Swish", last.name, op.inputs, last.outputs, {})
+                return after, Layer(swish, op.inputs, last.outputs[0], names=(op.name, last.name))
         inputs = tuple(name for name in op.inputs if name)
         read = [name for name in op.outputs if name in self.readers or name in self.fixed.outputs] or op.outputs[:1]
         return number, Layer(op, inputs, read[0], names=(op.name,), more=tuple(read[1:]))

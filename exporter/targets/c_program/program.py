@@ -85,6 +85,7 @@ _KERNELS = frozenset(
         "depth_row",
         "depthwise",
         "example_bin",
+        "exp",
         "frame",
         "inside",
         "load",

@@ -56,7 +56,7 @@ class _Way:
     @property
     def units(self) -> int:
         """How many there are."""
-        return self.r.shape[0]
+        return int(self.r.shape[0])
 
     def function(self, number: int, name: str, value: str) -> list[str]:
         """A variable with an activation's result."""

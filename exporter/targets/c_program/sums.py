@@ -170,9 +170,9 @@ def _softmax(call: Call) -> list[str]:
         f"for (int c = 0; c < {n}; c++) if (!(from[c * {xs}] <= most)) most = from[c * {xs}];",
         f"for (int c = 0; c < {n}; c++) {{",
         f"    to[c * {ys}] = from[c * {xs}] - most;",
-        *([f"    sum += expf(to[c * {ys}]);"] if log else [f"    to[c * {ys}] = expf(to[c * {ys}]);"]),
-        *([] if log else [f"    sum += to[c * {ys}];"]),
+        *([f"    sum += expf(to[c * {ys}]);"] if log else [f"    to[c * {ys}] = @EXP@(to[c * {ys}]);"]),
         "}",
+        *([] if log else [f"for (int c = 0; c < {n}; c++) sum += to[c * {ys}];"]),
         f"for (int c = 0; c < {n}; c++) to[c * {ys}] {'-= logf(sum)' if log else '/= sum'};",
     ]
     return nest([x.shape[i] for i in others], body)

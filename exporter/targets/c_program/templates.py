@@ -4,10 +4,12 @@ from __future__ import annotations
 
 __all__ = [
     "ALIAS",
+    "ANY_ORDER",
     "BASICS",
     "CMAKE",
     "COMPARE",
     "EQUAL",
+    "EXP",
     "FRAME",
     "LAYER",
     "MAIN",
@@ -62,6 +64,39 @@ ALIAS = """\
 #else
 #define @U@_ALIAS
 #endif"""
+
+ANY_ORDER = """\
+/* Before a loop whose rounds don't depend on one another, though its result may take the place of an operand. */
+#if defined(__clang__)
+#define @U@_ANY_ORDER _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define @U@_ANY_ORDER _Pragma("GCC ivdep")
+#else
+#define @U@_ANY_ORDER
+#endif
+"""
+
+EXP = """\
+/* e to the power of x, within 2 units of the last place, without a call: 2^n times a polynomial of what is left of x.
+ * What is below -87 or above 88 counts as that. */
+static float @P@_exp(float x)
+{
+    const float within = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
+    const float shifted = within * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
+    const float r = within - n * 0.693359375f + n * 2.12194440e-4f;
+    float p = 0.00019899287f, scale;
+    uint32_t bits;
+    p = p * r + 0.0013933652f;
+    p = p * r + 0.0083332984f;
+    p = p * r + 0.041666467f;
+    p = p * r + 0.16666667f;
+    p = p * r + 0.5f;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + 127u) << 23;
+    memcpy(&scale, &bits, sizeof scale);
+    return (p * r * r + r + 1.0f) * scale;
+}
+"""
 
 FRAME = """\
 /* Zeros around an image of `rows` rows of `row` floats. */
