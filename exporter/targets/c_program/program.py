@@ -179,13 +179,13 @@ def program(fixed: Fixed, prefix: str) -> Program:
     found = {fixed.types[name] for name in (*fixed.inputs, *(name for each in layers for name in each.outputs))}
     found |= {fixed.types[name] for each in layers for name in each.inputs}
     made.elements = [element for name, element in ELEMENTS.items() if name in found and element is not FLOAT]
-    names = Names(_RESERVED | _KERNELS | {f"half_{name}" for name in _KERNELS}, [layer.output for layer in layers])
+    names = Names(_RESERVED | _KERNELS | {f"half_{name}" for name in _KERNELS}, [_key(layer) for layer in layers])
     used: set[str] = set()
     problems: list[str] = []
     for number, layer in enumerate(layers):
         if number in homes.views:
             continue
-        name = f"{prefix}_{names.variable(layer.output)}"
+        name = f"{prefix}_{names.variable(_key(layer))}"
         try:
             made.functions.append(_function(fixed, homes, made.weights, layer, name, used, prefix))
         except NotImplementedError:
@@ -200,6 +200,11 @@ def program(fixed: Fixed, prefix: str) -> Program:
     ]
     made.kernels = "\n".join(_kernel(name, prefix) for name in wanted)
     return made
+
+
+def _key(layer: Layer) -> str:
+    """What a layer's function is named after: the copy of a value isn't the layer that makes it."""
+    return f"{layer.output}/copy" if layer.op.op == "Copy" else layer.output
 
 
 def _kernel(name: str, prefix: str) -> str:

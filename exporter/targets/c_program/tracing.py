@@ -82,11 +82,8 @@ class Trace:
             self.constants.update(results)
             return
         self.steps.append(step)
-        if self._depth and len(self.steps) > _MOST_STEPS:
-            raise UnsupportedError(
-                f"a C program can't hold this model: its loops have more than {_MOST_STEPS} steps in all",
-                hint="Use --to numpy or --to pyz",
-            )
+        if self._depth:
+            _check_steps(len(self.steps))
 
     def _decoded(self, value: Any) -> Any:
         if isinstance(value, dict) and "array" in value:
@@ -126,6 +123,7 @@ class Trace:
         scans: list[list[str]] = []
         number = 0
         while (limit is None or number < limit) and self._goes_on(node, condition):
+            _check_steps(number)
             suffix = f"@{number}" + (place[place.index("@") :] if "@" in place else "")
             step = self._held(f"{place}/step{suffix}", np.array(number, np.int64))
             going = self._held(f"{place}/going", np.array(True))
@@ -181,3 +179,11 @@ class Trace:
                     hint="Use --to numpy or --to pyz",
                 )
             self._step(Step("Where", node["name"], (scalar, a, b), (output,), {}))
+
+
+def _check_steps(count: int) -> None:
+    if count > _MOST_STEPS:
+        raise UnsupportedError(
+            f"a C program can't hold this model: it has a Loop that would be more than {_MOST_STEPS} operations",
+            hint="Use --to numpy or --to pyz",
+        )
