@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from exporter.api import inspect as inspect
     from exporter.errors import ExportError as ExportError
     from exporter.pages.writing import write_report as write_report
-    from exporter.parity import verify_model as verify_model
-    from exporter.report import Report as Report
-    from exporter.running import run as run
+    from exporter.report.records import Report as Report
+    from exporter.run_files import run as run
+    from exporter.verify.model_files import verify_model as verify_model
 
 __all__ = ["ExportError", "Report", "__version__", "export", "inspect", "run", "verify_model", "write_report"]
 
 _HOMES = {
     "ExportError": "exporter.errors",
-    "Report": "exporter.report",
-    "run": "exporter.running",
-    "verify_model": "exporter.parity",
+    "Report": "exporter.report.records",
+    "run": "exporter.run_files",
+    "verify_model": "exporter.verify.model_files",
     "write_report": "exporter.pages.writing",
 }
 

@@ -1,5 +1,5 @@
 """`python -m exporter`, the same as `ckpt2onnx`."""
 
-from exporter.cli import main
+from exporter.command_line.cli import main
 
 main(prog_name="ckpt2onnx")

@@ -17,12 +17,12 @@ import onnx_ir as ir
 from exporter.checked import Checked, fold_checked
 from exporter.errors import UsageError
 from exporter.frontend import Unfolded, unfold
-from exporter.inference.options import STORED_AS, TAKEN_BACK, Options
 from exporter.inspection import Inspection, inspect_source
-from exporter.report import FileUsed, FileWritten, HalfWeights, Report, TensorSpec
+from exporter.options import STORED_AS, TAKEN_BACK, Options
+from exporter.report.records import FileUsed, FileWritten, HalfWeights, Report, TensorSpec
+from exporter.report.specs import tensor_specs
 from exporter.rounded import with_half_weights
 from exporter.sources.detect import source_files
-from exporter.specs import tensor_specs
 from exporter.targets.atomic import check_targets, write_files
 from exporter.targets.double_precision import note_on_doubles
 from exporter.targets.lowest_opset import at_lowest_opset

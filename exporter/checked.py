@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from exporter.errors import ParityError
-from exporter.passes.fold_affine import affine_sources
+from exporter.passes.affine.fold_affine import affine_sources
 from exporter.passes.pipeline import run
-from exporter.report import FoldOutcome, SelfCheck
+from exporter.report.records import FoldOutcome, SelfCheck
 from exporter.verify.probes import NoExample, as_probe, example
-from exporter.verify.reference import Reference
+from exporter.verify.references.unfolded_model import Reference
 from exporter.verify.self_check import Finding, compare_with
 from exporter.verify.smaller import evaluate_smaller, smaller_reference
 from runtime import Probe

@@ -14,14 +14,14 @@ from tempfile import TemporaryDirectory
 
 import onnx_ir as ir
 
-from exporter.decisions import Decision
 from exporter.errors import MissingError, SourceError, UsageError
 from exporter.foreign import on_foreign_data
-from exporter.inference.options import Options
 from exporter.ir import edit
 from exporter.ir.roots import check_roots
+from exporter.options import Options
 from exporter.passes.widen import widen
-from exporter.report import BatchNorm
+from exporter.report.decisions import Decision
+from exporter.report.records import BatchNorm
 from exporter.sources import KerasSource, open_source
 from exporter.sources.keras_custom import Custom
 from exporter.sources.model import SourceModel
@@ -196,7 +196,7 @@ def _keep_outputs(model: ir.Model, names: tuple[str, ...]) -> None:
 
 
 def _from_graph(source: SourceModel, options: Options) -> Unfolded:
-    from exporter.inference.infer import to_inference
+    from exporter.inference.pipeline import to_inference
     from exporter.lower.batches import lower_batched
 
     model, batch_norms, findings = to_inference(source, options)

@@ -8,16 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from exporter.decisions import Decision
 from exporter.errors import ExportError
 from exporter.foreign import on_foreign_data
 from exporter.formats.records import TensorStore
 from exporter.frontend import Unfolded, custom_names_of, unfold
-from exporter.inference.options import Options
-from exporter.report import BatchNorm, TensorSpec
+from exporter.options import Options
+from exporter.report.decisions import Decision
+from exporter.report.records import BatchNorm, TensorSpec
+from exporter.report.specs import tensor_specs
 from exporter.sources import open_source
 from exporter.sources.model import SourceModel
-from exporter.specs import tensor_specs
 from exporter.zoo.leftovers import AVERAGED, is_slot
 
 __all__ = ["Inspection", "StoredBatchNorm", "StoredTensor", "inspect_source"]

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import onnx_ir as ir
 
 from exporter.passes.round_weights import round_weights
-from exporter.report import HalfWeights
+from exporter.report.records import HalfWeights
 from exporter.verify.compare import disagreement, error
-from exporter.verify.exercise import FAILURES
+from exporter.verify.inputs.exercise import FAILURES
 from exporter.verify.probes import as_probe
-from exporter.verify.reference import reference_run
+from exporter.verify.references.unfolded_model import reference_run
 from runtime import Probe
 
 __all__ = ["with_half_weights"]

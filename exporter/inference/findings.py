@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from exporter.decisions import Decision, Detail, Kind, Reason, Value
+from exporter.report.decisions import Decision, Detail, Kind, Reason, Value
 
 __all__ = ["Findings"]
 

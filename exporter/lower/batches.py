@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
-from exporter.decisions import Reason
 from exporter.errors import CorruptError, UnsupportedError
 from exporter.inference.model import InferenceModel, Input
 from exporter.lower.first_axes import groups
 from exporter.lower.tensorflow import axis_symbol, lower_tensorflow
 from exporter.lower.tf.batch import Batch
+from exporter.report.decisions import Reason
 
 __all__ = ["Held", "lower_batched"]
 

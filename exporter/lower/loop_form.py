@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 import onnx_ir as ir
 
+from exporter.inference.control_flow.nest_loops import all_nodes
 from exporter.inference.model import LoopBody, read_inside
-from exporter.inference.nesting import all_nodes
 from exporter.ir.builder import Builder
 from exporter.lower.tf.context import RefusalError
 from exporter.lower.tf.lists import Operand, TensorList, same_number

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
+from exporter.inference.control_flow.nest_loops import all_nodes
 from exporter.inference.model import read_inside
-from exporter.inference.nesting import all_nodes
 from exporter.ir.dims import UNKNOWN, Dims, same_dim, to_shape
 from exporter.lower.loop_form import Driver, LoopForm
 from exporter.lower.tf.context import RefusalError

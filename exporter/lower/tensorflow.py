@@ -9,10 +9,10 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import CorruptError, LimitError, MissingError
-from exporter.inference.branches import nest_conditions
-from exporter.inference.markers import CONDITION, STEPWISE
+from exporter.inference.control_flow.nest_loops import all_nodes
+from exporter.inference.control_flow.one_sided import nest_conditions
+from exporter.inference.graph.queries import CONDITION, STEPWISE
 from exporter.inference.model import IF, LOOP, InferenceModel, Input, Output
-from exporter.inference.nesting import all_nodes
 from exporter.ir.builder import Builder
 from exporter.lower.conditions import lower_condition, same_dims
 from exporter.lower.loops import lower_loop

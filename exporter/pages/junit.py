@@ -9,7 +9,7 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from exporter.pages.page import MADE_BY
-from exporter.report import Report
+from exporter.report.records import Report
 from exporter.verify.verdict import Verdict
 
 __all__ = ["junit"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter._version import __version__
-from exporter.report import FileUsed
+from exporter.report.records import FileUsed
 
 __all__ = ["HashedFile", "Provenance", "provenance_of"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from exporter.pages.page import Fact, Mark, Page, Section
 from exporter.pages.provenance import Provenance
 from exporter.pages.source_sections import file_sections, source_sections, tensors_table
-from exporter.report import Report, SelfCheck
+from exporter.report.records import Report, SelfCheck
 
 __all__ = ["report_page"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from exporter.decisions import Decision
 from exporter.pages.page import Cell, Chart, Fact, Mark, Section, Series, Table
 from exporter.pages.provenance import Provenance
-from exporter.report import BatchNorm, FoldOutcome, Report, TensorSpec
+from exporter.report.decisions import Decision
+from exporter.report.records import BatchNorm, FoldOutcome, Report, TensorSpec
 
 __all__ = ["file_sections", "source_sections", "tensors_table"]
 

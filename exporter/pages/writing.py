@@ -16,7 +16,7 @@ from exporter.pages.page import MADE_BY, Page
 from exporter.pages.provenance import Provenance, provenance_of
 from exporter.pages.report_page import report_page
 from exporter.pages.verdict_page import verdict_page
-from exporter.report import FileUsed, Report
+from exporter.report.records import FileUsed, Report
 from exporter.targets.atomic import check_targets, write_files
 from exporter.verify.verdict import Verdict
 

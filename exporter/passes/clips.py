@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from exporter.ir import edit
 from exporter.ir.ops import is_op
-from exporter.passes.affine import Array
+from exporter.passes.affine.affine_map import Array
 from exporter.passes.naming import Namer
 from exporter.passes.rewrite import put_instead, with_number
 

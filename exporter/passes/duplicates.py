@@ -16,7 +16,7 @@ import onnx_ir as ir
 from exporter.ir import edit
 from exporter.ir.edit import constant_array
 from exporter.ir.opset import record_of
-from exporter.passes.affine import Array
+from exporter.passes.affine.affine_map import Array
 
 __all__ = ["share_constants", "share_results"]
 

@@ -8,7 +8,7 @@ import onnx_ir as ir
 from exporter.ir.edit import constant_array, remove_dead
 from exporter.ir.ops import is_op
 from exporter.ir.signs import is_not_negative
-from exporter.passes.affine import Array
+from exporter.passes.affine.affine_map import Array
 
 __all__ = ["merge_pads"]
 

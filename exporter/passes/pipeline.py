@@ -8,12 +8,12 @@ import onnx_ir as ir
 
 from exporter.foreign import on_foreign_data
 from exporter.ir import edit
+from exporter.passes.affine.far_means import subtract_far_means
+from exporter.passes.affine.fold_affine import fold_affine
 from exporter.passes.clips import merge_clips
 from exporter.passes.concats import join_concats
 from exporter.passes.dense import matmul_to_dense
 from exporter.passes.duplicates import share_constants, share_results
-from exporter.passes.far_means import subtract_far_means
-from exporter.passes.fold_affine import fold_affine
 from exporter.passes.fold_constants import fold_constants
 from exporter.passes.hard_sigmoids import merge_hard_sigmoids
 from exporter.passes.identities import remove_identities
@@ -24,7 +24,7 @@ from exporter.passes.recurrent.layers import find_recurrent_layers
 from exporter.passes.reshapes import join_reshapes
 from exporter.passes.slices import join_slices
 from exporter.passes.transposes import move_transposes
-from exporter.report import FoldOutcome
+from exporter.report.records import FoldOutcome
 
 __all__ = ["run"]
 

@@ -9,7 +9,7 @@ from exporter.ir import edit
 from exporter.ir.dims import Dims, same_dim
 from exporter.ir.edit import constant_array
 from exporter.ir.opset import record_of
-from exporter.passes.affine import Array
+from exporter.passes.affine.affine_map import Array
 from exporter.passes.naming import Namer
 from exporter.passes.rewrite import put_instead
 

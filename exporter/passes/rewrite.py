@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from exporter.ir.edit import constant_array
 from exporter.ir.ops import domain_of
-from exporter.passes.affine import Array
+from exporter.passes.affine.affine_map import Array
 from exporter.passes.naming import Namer
 
 __all__ = ["put_instead", "with_number"]

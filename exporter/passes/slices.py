@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from exporter.ir.edit import constant_array, remove_dead
 from exporter.ir.ops import is_op
-from exporter.passes.affine import Array
+from exporter.passes.affine.affine_map import Array
 from exporter.passes.naming import Namer
 
 __all__ = ["join_slices"]

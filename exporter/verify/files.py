@@ -12,12 +12,12 @@ import numpy as np
 from exporter.errors import UsageError
 from exporter.verify.allowance import Allowance, stage
 from exporter.verify.compare import FLOOR, Array, disagreement, error, limit
-from exporter.verify.data import nudged
 from exporter.verify.engines import Engine, EngineError, Feeds, bundle_engine, onnx_engine
+from exporter.verify.inputs.data import nudged
 from exporter.verify.layers import Layer, check_layers
 from exporter.verify.pairing import paired
-from exporter.verify.reference import Reference
-from exporter.verify.truth import Truth
+from exporter.verify.references.truth import Truth
+from exporter.verify.references.unfolded_model import Reference
 from exporter.verify.verdict import LayerCheck, OutputCheck, Verdict
 from exporter.verify.yardstick import LOOSE
 

@@ -17,7 +17,7 @@ import onnx_ir as ir
 from exporter.ir.evaluate import Constants, evaluate
 from exporter.verify.compare import Array
 from exporter.verify.engines import Engine, Feeds
-from exporter.verify.reference import Reference, sampled
+from exporter.verify.references.unfolded_model import Reference, sampled
 from exporter.verify.verdict import LayerCheck
 from exporter.verify.yardstick import LOOSE, Deviation, Yardstick
 

@@ -17,7 +17,7 @@ from exporter.ir.evaluate import evaluate, evaluate_node
 from exporter.verify.compare import Array
 from exporter.verify.cost import operations, sizes_in
 from exporter.verify.layers import Layer
-from exporter.verify.reference import Reference, sampled
+from exporter.verify.references.unfolded_model import Reference, sampled
 from exporter.verify.verdict import WeightPower
 from exporter.verify.yardstick import Yardstick
 

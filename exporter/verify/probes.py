@@ -14,10 +14,10 @@ from exporter.errors import LimitError, UsageError
 from exporter.foreign import on_foreign_data
 from exporter.verify.compare import limit, scale
 from exporter.verify.cost import operations, sizes_in
-from exporter.verify.exercise import FAILURES, exercise
-from exporter.verify.open_sizes import shapes_of
-from exporter.verify.reference import Reference, reference_run
-from exporter.verify.roles import InputSpec, specs_of
+from exporter.verify.inputs.exercise import FAILURES, exercise
+from exporter.verify.inputs.open_sizes import shapes_of
+from exporter.verify.inputs.roles import InputSpec, specs_of
+from exporter.verify.references.unfolded_model import Reference, reference_run
 from runtime import Probe
 from runtime.budget import Meter
 

@@ -15,8 +15,8 @@ import onnx_ir as ir
 
 from exporter.ir.evaluate import evaluate
 from exporter.verify.compare import disagreement, error, limit
-from exporter.verify.exercise import FAILURES
-from exporter.verify.reference import Reference, Run, float_type
+from exporter.verify.inputs.exercise import FAILURES
+from exporter.verify.references.unfolded_model import Reference, Run, float_type
 
 __all__ = ["Finding", "compare_with"]
 

@@ -19,7 +19,7 @@ import onnx_ir as ir
 from exporter.ir.evaluate import evaluate
 from exporter.verify.compare import Array, error, limit
 from exporter.verify.engines import Engine, Feeds, bundle_engine, onnx_engine
-from exporter.verify.reference import float_type
+from exporter.verify.references.unfolded_model import float_type
 from exporter.verify.verdict import SiteCheck
 
 __all__ = ["Site", "Truths", "check_sites", "locate", "truths"]

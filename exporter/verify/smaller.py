@@ -21,13 +21,13 @@ from exporter.errors import LimitError, UsageError
 from exporter.ir.evaluate import evaluate
 from exporter.verify.compare import Array
 from exporter.verify.cost import operations, sizes_in
-from exporter.verify.draws import Levels, draw
-from exporter.verify.exercise import FAILURES
-from exporter.verify.open_sizes import shapes_of
+from exporter.verify.inputs.draws import Levels, draw
+from exporter.verify.inputs.exercise import FAILURES
+from exporter.verify.inputs.open_sizes import shapes_of
+from exporter.verify.inputs.roles import InputSpec, specs_of
+from exporter.verify.inputs.statistics import fit
 from exporter.verify.probes import MOST_DRAWN, MOST_OPERATIONS
-from exporter.verify.reference import Reference, reference_run
-from exporter.verify.roles import InputSpec, specs_of
-from exporter.verify.statistics import fit
+from exporter.verify.references.unfolded_model import Reference, reference_run
 from runtime.budget import Meter
 
 __all__ = ["evaluate_smaller", "smaller_reference"]

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any, Literal
 
-from exporter.html_table import html_table
-from exporter.report import FileUsed, Report
+from exporter.report.html_table import html_table
+from exporter.report.records import FileUsed, Report
 
 __all__ = ["STRONG", "WEAK", "LayerCheck", "OutputCheck", "SiteCheck", "Verdict", "WeightPower"]
 

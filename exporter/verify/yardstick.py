@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from exporter.diagnosis import median
+from exporter.report.diagnosis import median
 from exporter.verify.compare import FACTOR, FLOOR, Array
 
 __all__ = ["LOOSE", "Deviation", "Yardstick"]

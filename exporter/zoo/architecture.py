@@ -8,9 +8,9 @@ from math import ceil
 
 import numpy as np
 
-from exporter.decisions import Details, Reason
 from exporter.errors import ExportError, UsageError
 from exporter.formats.records import Array
+from exporter.report.decisions import Details, Reason
 from exporter.zoo.net import Net
 from exporter.zoo.program import Program, Shape
 from exporter.zoo.style import Style

@@ -8,10 +8,10 @@ from typing import Any
 
 import onnx_ir as ir
 
-from exporter.diagnosis import NormValues, diagnose, with_statistics
 from exporter.errors import ValueInputError
 from exporter.ir.builder import Builder
-from exporter.report import BatchNorm
+from exporter.report.diagnosis import NormValues, diagnose, with_statistics
+from exporter.report.records import BatchNorm
 from exporter.zoo.architecture import Preprocessing
 from exporter.zoo.fit import Candidate
 from exporter.zoo.program import Input, Operation, Tensor, Weight

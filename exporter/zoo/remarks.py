@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from exporter.decisions import Choice, Decision, Detail, Reason
-from exporter.inference.options import Options
+from exporter.options import Options
+from exporter.report.decisions import Choice, Decision, Detail, Reason
 from exporter.zoo.build import InputSpec
 from exporter.zoo.fit import Fit
 from exporter.zoo.leftovers import summary

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from exporter.decisions import Decision
 from exporter.errors import UsageError
 from exporter.formats.records import TensorStore
-from exporter.inference.options import Options
-from exporter.report import BatchNorm
+from exporter.options import Options
+from exporter.report.decisions import Decision
+from exporter.report.records import BatchNorm
 from exporter.zoo.architecture import Architecture, Shapes
 from exporter.zoo.build import Built, InputSpec, build
 from exporter.zoo.fit import Fit

@@ -34,17 +34,17 @@ import onnx_ir as ir
 
 from exporter.errors import ExportError
 from exporter.frontend import unfold
-from exporter.inference.options import STORED_AS, Options
 from exporter.ir.edit import constant_array, remove_dead, replace
 from exporter.ir.evaluate import evaluate
-from exporter.parity import verify_model
+from exporter.options import STORED_AS, Options
 from exporter.passes.pipeline import run as run_passes
 from exporter.targets.atomic import write_files
 from exporter.targets.npz_bundle import write_bundle
 from exporter.targets.onnx_file import onnx_model, onnx_writers
-from exporter.verify.exercise import exercise
+from exporter.verify.inputs.exercise import exercise
+from exporter.verify.model_files import verify_model
 from exporter.verify.probes import probes
-from exporter.verify.reference import reference_run
+from exporter.verify.references.unfolded_model import reference_run
 from exporter.verify.verdict import WeightPower
 
 __all__ = ["FAULTS", "Outcome", "main", "options_of", "plant", "report", "try_faults"]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from exporter.errors import UsageError
-from exporter.parity import verify_model
 from exporter.targets.c_program.folder import c_files
 from exporter.targets.npz_bundle import ModelPlan
 from exporter.verify.boards import BOARDS, run_on
+from exporter.verify.model_files import verify_model
 from tests.unit.runtime.test_kernels_onnxruntime import f32, i64
 from tests.unit.targets.c_builds import needs, written
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from exporter.cli import main
+from exporter.command_line.cli import main
 
 __all__ = ["SAMPLES", "Ended", "Terminal", "contents"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.parity import verify_model
 from exporter.verify.allowance import listening
+from exporter.verify.model_files import verify_model
 from tests.cli.terminal import SAMPLES, Terminal
 
 _SAMPLE = SAMPLES / "handmade_v2"

@@ -75,7 +75,7 @@ def test_the_range_of_pixels_is_told_by_the_statistics(scale: float, shift: floa
     """Of three networks that differ in nothing but what their first batch norm has seen."""
     import onnx_ir as ir
 
-    from exporter.images import read_images
+    from exporter.data.images import read_images
     from exporter.ir.builder import Builder
 
     _write_images(tmp_path / "photos", 3)

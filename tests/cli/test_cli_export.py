@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from exporter.inspection import Inspection
-from exporter.report import Report
+from exporter.report.records import Report
 from tests.cli.checkpoints import PREFIX, copied
 from tests.cli.terminal import SAMPLES, Terminal, contents
 

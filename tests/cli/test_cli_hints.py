@@ -131,7 +131,7 @@ def test_the_runtime_says_what_inputs_are(terminal: Terminal) -> None:
 
 def test_without_onnxruntime(tmp_path: Path) -> None:
     """An export doesn't need it; what does says so, and what to install."""
-    code = "import sys; sys.modules['onnxruntime'] = None; from exporter.cli import main; main()"
+    code = "import sys; sys.modules['onnxruntime'] = None; from exporter.command_line.cli import main; main()"
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", code, *arguments]

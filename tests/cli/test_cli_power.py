@@ -13,12 +13,12 @@ import onnx_ir as ir
 import pytest
 
 from exporter.ir.builder import Builder
-from exporter.layerwise import verify_layers
 from exporter.passes.pipeline import run as run_passes
 from exporter.targets.npz_bundle import write_bundle
 from exporter.targets.onnx_file import onnx_model, onnx_writers
+from exporter.verify.layerwise import verify_layers
 from exporter.verify.probes import probes
-from exporter.verify.truth import UnfoldedModel
+from exporter.verify.references.truth import UnfoldedModel
 from exporter.verify.verdict import Verdict
 from tests.bench.planted_faults import FAULTS, try_faults
 from tests.cli.terminal import Terminal

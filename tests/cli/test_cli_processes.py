@@ -22,7 +22,7 @@ class Blocked:
             raise ImportError(f"{{name}} is blocked")
 
 sys.meta_path.insert(0, Blocked())
-from exporter.cli import main
+from exporter.command_line.cli import main
 
 statuses = []
 for command in json.loads(sys.argv[1]):
@@ -97,7 +97,7 @@ def test_a_command_imports_no_more_than_it_needs(command: list[str], needless: s
     assert not set(modules) & needless
 
 
-@pytest.mark.parametrize("start", [["-m", "exporter"], ["-c", "from exporter.cli import main; main()"]])
+@pytest.mark.parametrize("start", [["-m", "exporter"], ["-c", "from exporter.command_line.cli import main; main()"]])
 def test_the_module_is_the_command(start: list[str], tmp_path: Path) -> None:
     """`python -m exporter` and the installed command say the same and end with the same status."""
     environment = {"PYTHONPATH": str(SAMPLES.parent), "PATH": ""}

@@ -12,7 +12,7 @@ import click
 import numpy as np
 import pytest
 
-from exporter.cli import main
+from exporter.command_line.cli import main
 from exporter.targets.opsets import DEFAULT_OPSET
 from tests.cli.terminal import SAMPLES, Terminal
 

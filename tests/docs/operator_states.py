@@ -12,8 +12,10 @@ from importlib import resources
 from pathlib import Path
 
 import exporter
-from exporter.inference.conditions import CASES, IFS
-from exporter.inference.groups import (
+from exporter.inference.control_flow.conditions import CASES, IFS
+from exporter.inference.control_flow.open_loops import WHILES
+from exporter.inference.graph.inline import CALLS
+from exporter.inference.graph.op_types import (
     CANDIDATE_SAMPLERS,
     DATA_SOURCES,
     DECODERS,
@@ -21,9 +23,7 @@ from exporter.inference.groups import (
     NO_VALUE,
     PLACEHOLDERS,
 )
-from exporter.inference.inline import CALLS
-from exporter.inference.loops import WHILES
-from exporter.inference.markers import ASSIGN_OPS, MERGES, RANDOM_OPS, SWITCHES
+from exporter.inference.graph.queries import ASSIGN_OPS, MERGES, RANDOM_OPS, SWITCHES
 from exporter.lower.tensorflow import TRANSLATED
 from exporter.lower.tf.text import UNTRANSLATED
 from exporter.sources.model import VARIABLE_OPS

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from exporter import errors
-from exporter.cli import main
+from exporter.command_line.cli import main
 from tests.docs.pages import PAGES, README, ROOT, blocks, commands, links
 
 _COMMANDS = [words for page in PAGES for words in commands(page)]

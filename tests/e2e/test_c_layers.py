@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import exporter
-from exporter.parity import verify_model
+from exporter.verify.model_files import verify_model
 from tests.unit.targets.c_builds import built, needs
 
 _SAMPLE = Path(__file__).parents[2] / "sample_ckpts" / "inception"

@@ -20,7 +20,7 @@ _BLOCKED = """
 import sys
 for name in ("tensorflow", "keras", "tf_keras", "tf_slim", "tensorboard"):
     sys.modules[name] = None
-from exporter.cli import main
+from exporter.command_line.cli import main
 main()
 """
 

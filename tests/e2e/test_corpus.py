@@ -14,7 +14,7 @@ import pytest
 
 import exporter
 from exporter import errors
-from exporter.report import Report
+from exporter.report.records import Report
 from sample_ckpts.recording import PREFIX
 from tests.corpus.build import MODULES, cases
 from tests.corpus.case import Case

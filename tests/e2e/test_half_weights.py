@@ -11,10 +11,10 @@ import pytest
 
 import exporter
 import runtime
+from exporter.command_line.render import report_lines
 from exporter.errors import UsageError
-from exporter.parity import verify_model
-from exporter.render import report_lines
 from exporter.verify.compare import error
+from exporter.verify.model_files import verify_model
 from tests.e2e.written_reader import Model
 from tests.unit.targets.c_builds import built, needs
 

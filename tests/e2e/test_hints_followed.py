@@ -14,7 +14,7 @@ pytest.importorskip("tensorflow")
 
 import tensorflow as tf
 
-from exporter.cli import main
+from exporter.command_line.cli import main
 
 pytestmark = pytest.mark.tensorflow
 

@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 import exporter
-from exporter.report import Report
+from exporter.report.records import Report
 from tests.bench.inception_v3 import BATCH_NORMS, INPUT, OUTPUT
 from tests.e2e.engines import ENGINES
 from tests.e2e.recorded import Recorded, distance

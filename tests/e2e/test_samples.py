@@ -15,7 +15,7 @@ import exporter
 import runtime
 import sample_ckpts
 from exporter.errors import ExportError, MissingError, UsageError
-from exporter.report import Report
+from exporter.report.records import Report
 from tests.e2e.engines import ENGINES
 from tests.e2e.recorded import Recorded, distance
 

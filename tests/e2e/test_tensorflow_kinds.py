@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import exporter
-from exporter.report import Report
+from exporter.report.records import Report
 from tests.e2e.blocked import exported_alike
 from tests.e2e.recorded import Array
 from tests.e2e.tensorflow_kinds import KINDS, save_arrays

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import runtime
-from exporter.cli import main
+from exporter.command_line.cli import main
 from tests.e2e.blocked import exported_alike
 from tests.e2e.engines import ENGINES
 from tests.e2e.recorded import Recorded

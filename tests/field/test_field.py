@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from exporter.cli import main
+from exporter.command_line.cli import main
 from tests.e2e.engines import ENGINES
 from tests.field.case import CASES, FieldCase, relative_error
 

@@ -33,7 +33,7 @@ RUN = """
 import contextlib, io, json, resource, sys
 from pathlib import Path
 
-from exporter.cli import main
+from exporter.command_line.cli import main
 from tests.hostile import test_bundle_bad, test_v1_bad
 from tests.hostile.edits import good
 from tests.hostile.test_bundle_commands import GRAPH

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.ir.evaluate import evaluate
-from exporter.passes import collect, fold_affine, plan
-from exporter.passes.collect import Site
+from exporter.passes.affine import collect, fold_affine, plan
+from exporter.passes.affine.collect import Site
 from exporter.passes.pipeline import run
 from tests.unit.passes.nets import Array, Layer, Net
 

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.ir.evaluate import evaluate
-from exporter.passes import carriers, collect, linear
-from exporter.passes.affine import Affine, Array
-from exporter.passes.linear import Linear
+from exporter.passes.affine import carriers, collect, linear
+from exporter.passes.affine.affine_map import Affine, Array
+from exporter.passes.affine.linear import Linear
+from exporter.passes.affine.weighted import Weighted
 from exporter.passes.pipeline import run
-from exporter.passes.weighted import Weighted
 from tests.unit.passes.nets import Layer, Net, difference, feed, network
 
 SHAPE = ("N", 6, 6, 4)

@@ -7,7 +7,7 @@ import string
 
 import pytest
 
-from exporter.decisions import Choice, Decision, Details, Reason, Value
+from exporter.report.decisions import Choice, Decision, Details, Reason, Value
 
 _DETAILS: Details = {
     "architecture": "resnet_v1_50",

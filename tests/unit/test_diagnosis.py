@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exporter.diagnosis import NormValues, diagnose
+from exporter.report.diagnosis import NormValues, diagnose
 
 
 def _norm(name: str = "bn", *, gamma: float = 1.0, mean: float = 0.3, variance: float = 0.8) -> NormValues:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from exporter.decisions import Choice, Decision, Reason
+from exporter.command_line.render import inspection_lines, report_lines
 from exporter.inspection import Inspection
-from exporter.render import inspection_lines, report_lines
-from exporter.report import BatchNorm, FoldOutcome, Report, TensorSpec
+from exporter.report.decisions import Choice, Decision, Reason
+from exporter.report.records import BatchNorm, FoldOutcome, Report, TensorSpec
 
 _STATISTICS = Decision("statistics", "bn", ("moving_mean", "moving_variance"), Reason.UPDATED_BY_GRAPH)
 _DROPOUT = Decision("dropout", "drop", Choice.IDENTITY, Reason.DROPOUT)

@@ -15,10 +15,11 @@ import exporter
 import runtime
 from exporter.errors import ParityError
 from exporter.ir.evaluate import Constants
-from exporter.parity import verify_model
-from exporter.passes import collect, linear, pipeline
-from exporter.passes.affine import Affine, Array
-from exporter.passes.weighted import Weighted
+from exporter.passes import pipeline
+from exporter.passes.affine import collect, linear
+from exporter.passes.affine.affine_map import Affine, Array
+from exporter.passes.affine.weighted import Weighted
+from exporter.verify.model_files import verify_model
 
 SAMPLES = Path(__file__).parents[2] / "sample_ckpts"
 SAMPLE = SAMPLES / "autoencoder"

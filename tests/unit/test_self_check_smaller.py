@@ -9,7 +9,7 @@ import onnx_ir as ir
 import pytest
 
 from exporter.checked import fold_checked
-from exporter.passes.fold_affine import affine_sources
+from exporter.passes.affine.fold_affine import affine_sources
 from tests.unit.passes.nets import Build, Net, network
 from tests.unit.test_self_check import FAULTS
 

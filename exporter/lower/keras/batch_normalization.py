@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from exporter.diagnosis import NormValues
 from exporter.errors import ValueInputError
 from exporter.lower.keras.context import LayerContext, Lower
-from exporter.report import BatchNorm
+from exporter.report.diagnosis import NormValues
+from exporter.report.records import BatchNorm
 
 __all__ = ["LAYERS"]
 

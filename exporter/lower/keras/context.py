@@ -8,12 +8,12 @@ from typing import Any, NoReturn
 
 import onnx_ir as ir
 
-from exporter.diagnosis import NormValues
 from exporter.errors import CorruptError, UnsupportedError
 from exporter.lower.keras.dtypes import variable_dtype
 from exporter.lower.keras.ops import Ops
 from exporter.lower.keras.weights import WeightTable
-from exporter.report import BatchNorm
+from exporter.report.diagnosis import NormValues
+from exporter.report.records import BatchNorm
 from exporter.sources.keras_model import KerasLayer, flatten
 from exporter.sources.keras_settings import Settings
 

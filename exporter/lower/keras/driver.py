@@ -8,7 +8,6 @@ from typing import Any
 
 import onnx_ir as ir
 
-from exporter.diagnosis import diagnose, with_statistics
 from exporter.errors import CorruptError, UnsupportedError
 from exporter.ir.builder import Builder
 from exporter.ir.known import ShapeError
@@ -21,7 +20,8 @@ from exporter.lower.keras.order import call_order
 from exporter.lower.keras.refusals import REFUSED
 from exporter.lower.keras.table import KEEP_MASK, LAYERS
 from exporter.lower.keras.weights import WeightTable
-from exporter.report import BatchNorm
+from exporter.report.diagnosis import diagnose, with_statistics
+from exporter.report.records import BatchNorm
 from exporter.sources.keras_model import KerasLayer, KerasModel, TensorRef, flatten
 from exporter.sources.keras_weights import KerasWeights
 

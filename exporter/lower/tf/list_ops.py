@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
-from exporter.inference.conditions import GUARDED
+from exporter.inference.control_flow.conditions import GUARDED
 from exporter.ir.builder import Builder
 from exporter.ir.dims import UNKNOWN, Dims, to_shape
 from exporter.lower.tf.context import NodeContext, RefusalError

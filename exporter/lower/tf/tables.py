@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from exporter.inference.tables import TABLE, TABLE_OPS, Table
+from exporter.inference.inputs.lookup_tables import TABLE, TABLE_OPS, Table
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 from exporter.lower.tf.texts import texts
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from exporter.formats.records import Array
 from exporter.inference.findings import Findings
-from exporter.inference.infer import to_inference
-from exporter.inference.inline import Inliner
+from exporter.inference.graph.inline import Inliner
+from exporter.inference.graph.rewriter import Rewriter
 from exporter.inference.model import InferenceModel
-from exporter.inference.options import Options
-from exporter.inference.rewriter import Rewriter
-from exporter.report import BatchNorm
+from exporter.inference.pipeline import to_inference
+from exporter.options import Options
+from exporter.report.records import BatchNorm
 from exporter.sources.graph import FunctionBody, FunctionCall, Graph, Node, Ref
 from exporter.sources.model import Signature, SourceModel, Variable
 from tests.unit.stores import MemoryStore

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from exporter.errors import LimitError, MissingError
-from exporter.inference.branches import nest_conditions
-from exporter.inference.conditions import find_conditions, original, take
+from exporter.inference.control_flow.conditions import find_conditions, original, take
+from exporter.inference.control_flow.nest_loops import all_nodes
+from exporter.inference.control_flow.one_sided import nest_conditions
 from exporter.inference.findings import Findings
-from exporter.inference.flags import resolve_flags
 from exporter.inference.model import IF, LOOP
-from exporter.inference.nesting import all_nodes
+from exporter.inference.training.flags import resolve_flags
 from exporter.sources.graph import FunctionCall, Ref
 from tests.unit.inference.graphs import FLOAT, INT32, Draft
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from exporter.errors import UnsupportedError
-from exporter.inference.dropout import drop_noise
 from exporter.inference.findings import Findings
+from exporter.inference.training.dropout import drop_noise
 from exporter.sources.graph import Ref
 from tests.unit.inference.graphs import BOOL, FLOAT, Draft
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from exporter.errors import UsageError
-from exporter.inference.markers import STEPWISE
+from exporter.inference.graph.queries import STEPWISE
 from exporter.sources.graph import Ref
 from tests.unit.inference.graphs import BOOL, FLOAT, INT32, STRING, Draft
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from exporter.errors import CorruptError
-from exporter.inference.loops import with_open_loops
-from exporter.inference.markers import LOOP_RESULT, LOOP_STATE
+from exporter.inference.control_flow.nest_loops import all_nodes, nest_loops
+from exporter.inference.control_flow.open_loops import with_open_loops
+from exporter.inference.graph.queries import LOOP_RESULT, LOOP_STATE
 from exporter.inference.model import LOOP
-from exporter.inference.nesting import all_nodes, nest_loops
 from exporter.sources.graph import FunctionCall, Graph, Node, Ref
 from tests.unit.inference.graphs import INT32, Draft
 

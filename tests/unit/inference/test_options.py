@@ -7,7 +7,7 @@ import json
 import pytest
 
 from exporter.errors import CorruptError
-from exporter.inference.options import Options
+from exporter.options import Options
 
 _ALL = Options(
     inputs={"x": (None, 8), "y": None},

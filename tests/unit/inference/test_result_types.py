@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from exporter.inference.result_types import result_type
-from exporter.inference.rewriter import Rewriter
+from exporter.inference.graph.result_types import result_type
+from exporter.inference.graph.rewriter import Rewriter
 from exporter.sources.graph import Graph, Node
 from tests.unit.inference.graphs import BOOL, FLOAT, INT32, Draft
 

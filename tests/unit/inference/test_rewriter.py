@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.inference.rewriter import Rewriter
+from exporter.inference.graph.rewriter import Rewriter
 from exporter.sources.graph import Graph, Node, Ref
 
 

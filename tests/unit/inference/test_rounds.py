@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from exporter.errors import LimitError
-from exporter.inference.rewriter import Rewriter
-from exporter.inference.rounds import rounds
+from exporter.inference.graph.rewriter import Rewriter
+from exporter.inference.graph.rounds import rounds
 from exporter.sources.graph import Graph, Node, Ref
 from tests.unit.inference.graphs import BOOL, FLOAT, Draft
 

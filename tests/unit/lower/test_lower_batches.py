@@ -8,11 +8,11 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from exporter.decisions import Reason
 from exporter.inference.model import InferenceModel, Input, Output
 from exporter.ir.evaluate import evaluate
 from exporter.lower.batches import lower_batched
 from exporter.lower.tf.batch import Batch
+from exporter.report.decisions import Reason
 from exporter.sources.graph import Graph, Node, Ref
 
 _N = ir.SymbolicDim("N")

@@ -241,7 +241,7 @@ def test_positions(case: Case, shapes: str) -> None:
 
 def test_order_is_kept_by_the_marks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the marks the passes compose the arithmetic, and points fall on the other side: the test would see it."""
-    monkeypatch.setattr("exporter.passes.collect.is_as_written", lambda node: False)
+    monkeypatch.setattr("exporter.passes.affine.collect.is_as_written", lambda node: False)
     assert callable(exporter.ir.order.is_as_written)
     off = 0
     for case in (*CROPS[:3], *QUANTISATION[:4]):

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from exporter.ir.builder import Builder
 from exporter.passes.pipeline import run
-from exporter.report import FoldOutcome
+from exporter.report.records import FoldOutcome
 from exporter.targets.npz_bundle import write_bundle
 from runtime import load
 from tests.unit.passes.nets import Net as Doubles

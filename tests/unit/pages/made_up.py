@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from exporter.decisions import Decision, Reason
-from exporter.report import (
+from exporter.report.decisions import Decision, Reason
+from exporter.report.records import (
     BatchNorm,
     FileUsed,
     FoldOutcome,

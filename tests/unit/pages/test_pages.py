@@ -14,7 +14,7 @@ import pytest
 
 from exporter.errors import UsageError
 from exporter.pages.writing import check_report_path, write_report
-from exporter.report import FileUsed, FileWritten
+from exporter.report.records import FileUsed, FileWritten
 from tests.unit.pages.made_up import made_up_report, made_up_verdict
 
 _VOID = {"meta", "link", "br", "wbr", "line", "rect", "circle"}

@@ -13,7 +13,7 @@ import onnx_ir as ir
 from exporter.ir.builder import Builder
 from exporter.ir.evaluate import evaluate
 from exporter.passes.pipeline import run
-from exporter.report import FoldOutcome
+from exporter.report.records import FoldOutcome
 
 Array = npt.NDArray[Any]
 Build = Callable[["Net", ir.Value], "ir.Value | dict[str, ir.Value]"]

@@ -12,7 +12,7 @@ import pytest
 import runtime
 from exporter.ir.evaluate import evaluate
 from exporter.passes.pipeline import run
-from exporter.report import FoldOutcome
+from exporter.report.records import FoldOutcome
 from exporter.targets.npz_bundle import write_bundle
 from exporter.targets.onnx_file import onnx_model
 from tests.unit.passes.nets import Layer, Net, difference, feed, network

@@ -12,7 +12,7 @@ import onnx_ir as ir
 import pytest
 
 from exporter.ir.evaluate import evaluate, evaluate_node
-from exporter.passes import rounding
+from exporter.passes.affine import rounding
 from exporter.passes.pipeline import run
 from tests.unit.passes.nets import Array, Layer, Net, network
 

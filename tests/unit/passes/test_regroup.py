@@ -7,8 +7,8 @@ import onnx_ir as ir
 import pytest
 
 from exporter.ir.dims import Dims
-from exporter.passes.refusal import Refused
-from exporter.passes.regroup import Group, groups, reshape_along
+from exporter.passes.affine.refusal import Refused
+from exporter.passes.affine.regroup import Group, groups, reshape_along
 
 N, H, W = ir.SymbolicDim("N"), ir.SymbolicDim("H"), ir.SymbolicDim("W")
 UNKNOWN = ir.SymbolicDim(None)

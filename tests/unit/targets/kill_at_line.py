@@ -21,7 +21,7 @@ from typing import Any
 import onnx_ir as ir
 
 from exporter.targets import atomic, npz_bundle, onnx_file, onnx_wire
-from exporter.verify.reference import reference_run
+from exporter.verify.references.unfolded_model import reference_run
 from runtime import Probe
 from runtime.pair import EXPORT_ID
 from tests.unit.targets.networks import Array, Net, feeds

@@ -19,7 +19,7 @@ from exporter.targets.layout.standard import InputLayout, in_standard_ops
 from exporter.targets.onnx_file import onnx_model
 from exporter.targets.onnx_wire import write_onnx
 from exporter.verify.compare import error, limit
-from exporter.verify.reference import reference_run
+from exporter.verify.references.unfolded_model import reference_run
 
 Array = npt.NDArray[Any]
 Shape = Sequence[int | str | None]

@@ -13,8 +13,8 @@ import pytest
 
 import runtime
 from exporter.errors import ChecksumError, CorruptError
-from exporter.parity import verify_model
-from exporter.running import run
+from exporter.run_files import run
+from exporter.verify.model_files import verify_model
 from tests.unit.targets.kill_at_line import export, network, outputs
 from tests.unit.targets.networks import Array
 

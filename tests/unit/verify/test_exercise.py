@@ -12,8 +12,8 @@ import pytest
 from exporter.errors import UsageError
 from exporter.ir.builder import Builder
 from exporter.ir.evaluate import evaluate
-from exporter.verify.exercise import exercise
-from exporter.verify.roles import specs_of
+from exporter.verify.inputs.exercise import exercise
+from exporter.verify.inputs.roles import specs_of
 
 FLOAT, INT = ir.DataType.FLOAT, ir.DataType.INT64
 _RANDOM = np.random.RandomState(5)

@@ -7,7 +7,7 @@ import onnx_ir as ir
 import pytest
 
 from exporter.ir.builder import Builder
-from exporter.verify.reference import reference_run
+from exporter.verify.references.unfolded_model import reference_run
 
 HALF, SINGLE, DOUBLE = ir.DataType.FLOAT16, ir.DataType.FLOAT, ir.DataType.DOUBLE
 

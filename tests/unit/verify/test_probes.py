@@ -13,7 +13,7 @@ from exporter.ir.builder import Builder
 from exporter.ir.evaluate import evaluate
 from exporter.targets.npz_bundle import write_bundle
 from exporter.verify.probes import BUDGET, example, probes
-from exporter.verify.reference import Reference, reference_run
+from exporter.verify.references.unfolded_model import Reference, reference_run
 
 FLOAT = ir.DataType.FLOAT
 

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from exporter.ir.builder import Builder
 from exporter.verify.cost import operations, sizes_in
-from exporter.verify.data import nudged
+from exporter.verify.inputs.data import nudged
 
 FLOAT = ir.DataType.FLOAT
 

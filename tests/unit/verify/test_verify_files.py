@@ -22,8 +22,8 @@ from exporter.targets.npz_bundle import write_bundle
 from exporter.targets.onnx_file import onnx_model, onnx_writers
 from exporter.verify.files import verify_files
 from exporter.verify.probes import probes
-from exporter.verify.reference import Reference
-from exporter.verify.truth import Computed, Recorded, UnfoldedModel, recorded_in_bundle
+from exporter.verify.references.truth import Computed, Recorded, UnfoldedModel, recorded_in_bundle
+from exporter.verify.references.unfolded_model import Reference
 
 FLOAT = ir.DataType.FLOAT
 EPSILON = 1e-3

@@ -9,7 +9,7 @@ import pytest
 
 from exporter import zoo
 from exporter.errors import FormatError, MissingError, UsageError
-from exporter.inference.options import Options
+from exporter.options import Options
 from exporter.zoo.registry import architecture
 from exporter.zoo.weights_only import restore
 from tests.unit.stores import MemoryStore

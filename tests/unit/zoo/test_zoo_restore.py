@@ -9,8 +9,8 @@ import pytest
 
 from exporter.errors import FormatError, MissingError, UsageError, ValueInputError
 from exporter.formats.records import Array
-from exporter.inference.options import Options
 from exporter.ir.evaluate import evaluate
+from exporter.options import Options
 from exporter.passes.pipeline import run
 from exporter.zoo.weights_only import Restored, restore
 from tests.unit.stores import MemoryStore

@@ -7,8 +7,8 @@ import pytest
 
 from exporter.errors import UsageError
 from exporter.formats.records import Array
-from exporter.inference.options import Options
 from exporter.ir.evaluate import evaluate
+from exporter.options import Options
 from exporter.zoo.weights_only import restore
 from tests.unit.stores import MemoryStore
 from tests.unit.zoo.stores import weights_of

@@ -1,0 +1,1 @@
+"""Data that users bring: arrays by name, and folders of images."""

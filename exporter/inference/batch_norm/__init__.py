@@ -1,0 +1,1 @@
+"""Batch norms written as arithmetic, and the moving statistics that belong to them."""

@@ -1,0 +1,1 @@
+"""Conditions and loops of all forms that TensorFlow has for them."""

@@ -1,0 +1,1 @@
+"""The graph under edit, and questions to it that several stages ask."""

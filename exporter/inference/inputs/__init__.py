@@ -1,0 +1,1 @@
+"""Inputs of the inference function: signatures, placeholders, data sets, values given by the user, lookup tables."""

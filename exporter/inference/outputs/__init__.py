@@ -1,0 +1,1 @@
+"""Which tensors are the results of the inference function."""

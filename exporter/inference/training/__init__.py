@@ -1,0 +1,1 @@
+"""What tells training from inference: flags, dropout, assignments on the forward path."""

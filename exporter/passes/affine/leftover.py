@@ -1,0 +1,166 @@
+"""Writes what is left of a site: nothing, one cheap op, or two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.ir.ops import domain_of
+from exporter.passes.affine.absorb import storage
+from exporter.passes.affine.affine_map import Affine, Array
+from exporter.passes.affine.collect import Original, Site
+from exporter.passes.naming import Namer
+
+__all__ = ["write_leftover"]
+
+
+def write_leftover(
+    graph: ir.Graph, namer: Namer, site: Site, *, centre: tuple[Affine, Affine] | None = None, divide: bool = False
+) -> None:
+    """Replaces a site by the fewest ops that compute it.
+
+    nothing, for the identity; the op it was, if it is still that one; Mul, Add, Neg or Sub, where one is enough;
+    BatchNormalization where scale and shift run along the channels of vectors or images; otherwise Mul and Add. With a
+    `centre`, its two maps are written like that one after the other. With `divide`, x is divided by 1 / scale, which no
+    engine merges into the weights of the op before it.
+    """
+    source = dict(site.node.metadata_props)
+    name, x = str(site.node.name), site.input
+    namer.release(site.output.name)
+    if divide and _can_divide(site.affine):
+        ops = _divided(namer, site)
+    elif centre is None or site.affine.is_identity:
+        ops = _ops(namer, site, site.affine, site.original)
+    else:
+        ops = [op for affine in centre for op in _ops(namer, site, affine, None)]
+    for op_type, operands, attributes in ops:
+        # None among the operands is the place of x
+        inputs = [x if operand is None else operand for operand in operands]
+        node = ir.Node(
+            domain_of(op_type), op_type, inputs, attributes, num_outputs=1, name=namer.node(name), metadata_props=source
+        )
+        graph.insert_before(site.node, node)
+        x = node.outputs[0]
+        x.name = namer.value(f"{site.source}/{op_type}")
+        x.shape, x.type = site.output.shape, site.output.type
+    _put_in_place(graph, namer, site, x)
+
+
+_RANKS = (2, 4, 5)
+"""Where BatchNormalization is no trouble: a sequence [N, T, C] is often not in a convolution's layout."""
+
+_Op = tuple[str, list[ir.Value | None], Iterable[ir.Attr]]
+
+
+def _ops(namer: Namer, site: Site, affine: Affine, original: Original | None) -> list[_Op]:
+    if affine.is_identity:
+        return []
+    splits = original is not None and original.op_type == "BatchNormalization" and affine.rank not in _RANKS
+    if original is not None and not splits and _still_there(original):
+        x = site.input
+        return [(original.op_type, [None if v is x else v for v in original.inputs], original.attributes)]
+    dtype = storage(site.output)
+    scale, shift = affine.scale, affine.shift
+
+    def constant(name: str, array: Array) -> ir.Value:
+        return namer.constant(f"{site.source}/{name}", _smallest(array).astype(dtype))
+
+    if not affine.has_shift:
+        return [("Neg", [None], ())] if np.all(scale == -1) else [("Mul", [None, constant("scale", scale)], ())]
+    if not affine.has_scale:
+        return [("Add", [None, constant("shift", shift)], ())]
+    if np.all(scale == -1):
+        return [("Sub", [constant("shift", shift), None], ())]
+    if _is_channelwise(affine):
+        return [_batch_normalization(namer, site, affine, dtype)]
+    return [("Mul", [None, constant("scale", scale)], ()), ("Add", [None, constant("shift", shift)], ())]
+
+
+def _can_divide(affine: Affine) -> bool:
+    """Whether there is a scale that would change a kernel's digits, and 1 / scale is a number."""
+    with np.errstate(all="ignore"):
+        finite = np.isfinite((1 / affine.scale).astype(np.float32)).all()
+    return bool(finite and np.any(np.abs(np.frexp(affine.scale)[0]) != 0.5))
+
+
+def _divided(namer: Namer, site: Site) -> list[_Op]:
+    affine, dtype = site.affine, storage(site.output)
+
+    def constant(name: str, array: Array) -> ir.Value:
+        return namer.constant(f"{site.source}/{name}", _smallest(array).astype(dtype))
+
+    ops: list[_Op] = [("Div", [None, constant("divisor", 1 / affine.scale)], ())]
+    return [*ops, ("Add", [None, constant("shift", affine.shift)], ())] if affine.has_shift else ops
+
+
+def _still_there(original: Original) -> bool:
+    """Whether none of its inputs has been removed."""
+    for value in original.inputs:
+        node = None if value is None else value.producer()
+        if value is not None and (node.graph if node is not None else value.graph) is None:
+            return False
+    return True
+
+
+def _is_channelwise(affine: Affine) -> bool:
+    """Whether it has a number per channel for scale or shift: one op is less traffic than two."""
+    return affine.rank in _RANKS and affine.varying == [affine.rank - 1]
+
+
+def _batch_normalization(namer: Namer, site: Site, affine: Affine, dtype: np.dtype[np.generic]) -> _Op:
+    channels = max(affine.scale.size, affine.shift.size)
+
+    def constant(name: str, array: Array) -> ir.Value:
+        full = np.broadcast_to(array.reshape(-1), (channels,))
+        return namer.constant(f"{site.source}/{name}", full.astype(dtype))
+
+    inputs = [
+        None,
+        constant("scale", affine.scale),
+        constant("shift", affine.shift),
+        constant("mean", np.zeros(1)),
+        constant("variance", np.ones(1)),
+    ]
+    return "BatchNormalization", inputs, [ir.AttrFloat32("epsilon", 0.0)]
+
+
+def _smallest(array: Array) -> Array:
+    """Without leading axes of size 1."""
+    sizes = list(array.shape)
+    while sizes and sizes[0] == 1:
+        sizes.pop(0)
+    return array.reshape(sizes)
+
+
+def _put_in_place(graph: ir.Graph, namer: Namer, site: Site, result: ir.Value) -> None:
+    """Lets the result stand for the site's output; an output of the model keeps its name."""
+    old = site.output
+    if result.producer() is not None and result.name is not None and result is not site.input:
+        namer.release(result.name)
+        result.name, old.name = namer.value(str(old.name)), None
+        ir.convenience.replace_all_uses_with(old, result, replace_graph_outputs=True)
+    else:
+        _bypass(graph, namer, site)
+    graph.remove(site.node, safe=True)
+
+
+def _bypass(graph: ir.Graph, namer: Namer, site: Site) -> None:
+    """Joins the site's input and output, now the same."""
+    x, y = site.input, site.output
+    if not y.is_graph_output():
+        ir.convenience.replace_all_uses_with(y, x)
+        return
+    name, y.name = str(y.name), None
+    producer = x.producer()
+    if producer is not None and not x.is_graph_output():
+        namer.release(x.name)
+        x.name = namer.value(name)
+    else:
+        node = ir.node("Identity", [x], name=namer.node(str(site.node.name)), metadata_props=site.node.metadata_props)
+        graph.insert_before(site.node, node)
+        copy = node.outputs[0]
+        copy.name, copy.shape, copy.type = namer.value(name), y.shape, y.type
+        x = copy
+    ir.convenience.replace_all_uses_with(y, x, replace_graph_outputs=True)

@@ -1,0 +1,1 @@
+"""What an export or an inspection has to say, as data: records, decisions, diagnosis of statistics."""

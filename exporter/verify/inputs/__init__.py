@@ -1,0 +1,1 @@
+"""Inputs that exercise a model: sizes, roles, statistics and draws."""

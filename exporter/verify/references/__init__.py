@@ -1,0 +1,1 @@
+"""What a model is judged by: its unfolded form, TensorFlow, Keras, or recorded data."""
