@@ -74,7 +74,8 @@ def operator(ctx: Context) -> Bind:
     def bind() -> list[Step]:
         inputs = [ctx.array(name) if name else None for name in node.inputs]
         if node.op in ("GRU", "LSTM", "RNN") and ctx.knows(2):
-            inputs[2] = ctx.forms.once((node.inputs[2], "by columns"), partial(_by_columns, inputs[2]))
+            matrices = ctx.array(node.inputs[2])
+            inputs[2] = ctx.forms.once((node.inputs[2], "by columns"), partial(_by_columns, matrices))
         targets = [ctx.array(name) if name else None for name in ctx.task.outputs]
         steps: list[Step] = [partial(_call, KERNELS[node.op], inputs, node.attributes, targets)]
         if ctx.task.tails and targets[0] is not None:

@@ -116,8 +116,8 @@ def _one_way(
     written = outputs[::-1] if lengths is None and backwards else outputs
     last = _steps(x[::-1] if written is not outputs else x, lengths, states, cell, written)
     if cell.negated:
+        last = [-value for value in last]  # before the outputs, of which one may be among them
         np.negative(outputs, out=outputs)
-        last = [-value for value in last]
     if lengths is not None:
         outputs[np.arange(len(x))[:, None] >= lengths] = 0
         if backwards:
@@ -142,7 +142,8 @@ def _steps(x: Array, lengths: Array | None, states: Sequence[Array], cell: _Cell
         for time in range(whole, len(rows)):
             before = [value.copy() for value in state]
             after = cell.steps(given[time : time + 1], places[time : time + 1], *state)
-            state = [np.where(start + time < lengths, new, old) for new, old in zip(after, before)]
+            going = np.greater(lengths, start + time)
+            state = [np.where(going, new, old) for new, old in zip(after, before)]
         if not alone:
             rows[...] = places.swapaxes(1, 2)
     return [value.reshape(-1, batch).T for value in state]
