@@ -130,7 +130,8 @@ def _steps(x: Array, lengths: Array | None, states: Sequence[Array], cell: _Cell
     count, batch, _ = x.shape
     alone = batch == 1
     state: Sequence[Array] = [value[0] if alone else np.ascontiguousarray(value.T) for value in states]
-    shortest = count if lengths is None or not batch else min(count, int(lengths.min()))
+    ends = np.full(batch, count) if lengths is None else lengths
+    shortest = min([count, *ends.tolist()])
     block = max(1, _BLOCK // max(1, batch * len(cell.w)))
     for start in range(0, count, block):
         given = _gates(x[start : start + block], cell, alone=alone)
@@ -142,7 +143,7 @@ def _steps(x: Array, lengths: Array | None, states: Sequence[Array], cell: _Cell
         for time in range(whole, len(rows)):
             before = [value.copy() for value in state]
             after = cell.steps(given[time : time + 1], places[time : time + 1], *state)
-            going = np.greater(lengths, start + time)
+            going = start + time < ends
             state = [np.where(going, new, old) for new, old in zip(after, before)]
         if not alone:
             rows[...] = places.swapaxes(1, 2)
