@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m runti
             most_steps=options.most_steps,
             most_operations=options.most_operations,
             native=not options.no_native,
+            calibrate=not options.no_calibration,
         )
         if options.profile:
             return _profile(net, options.inputs)
@@ -141,6 +142,7 @@ def _build_options(arguments: Sequence[str]) -> argparse.Namespace:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plain", action="store_true", help="run one operator after the other, without the engine")
     parser.add_argument("--no-native", action="store_true", help="don't run by a library that was built")
+    parser.add_argument("--no-calibration", action="store_true", help="don't measure this machine before the first run")
     parser.add_argument("--accuracy", choices=("standard", "strict", "fast", "plain"), default="standard")
     parser.add_argument("--threads", type=_positive, metavar="N", help="default: as suits the machine")
     _add_limits(parser)
@@ -196,10 +198,23 @@ def _bench(net: Net, inputs: str | None) -> int:
 def _tune(options: argparse.Namespace) -> int:
     from runtime.engine import tuning
 
-    load(options.model, accuracy=options.accuracy, threads=options.threads, tune=True)
+    found = load(
+        options.model,
+        accuracy=options.accuracy,
+        threads=options.threads,
+        tune=True,
+        calibrate=not options.no_calibration,
+    )
+    tuned = getattr(found.executor, "tuned", {})
     choices = tuning.saved(options.model)
     for case, kernel in sorted(choices.items()):
-        print(f"{kernel:8} {case}")
+        new = tuned.get(case)
+        gain = "" if new is None else f" {1000 * new.seconds:.3f} ms, {1000 * new.before:.3f} by {new.usual}"
+        print(f"{kernel:8} {case}{gain}")
+    after, before = (
+        1000 * sum(times) for times in ([m.seconds for m in tuned.values()], [m.before for m in tuned.values()])
+    )
+    print(f"measured now: {len(tuned)}, {after:.3f} ms for each of them once, {before:.3f} before")
     print(f"choices for this machine: {len(choices)}")
     return 0
 

@@ -34,6 +34,7 @@ def load(
     tune: bool = False,
     plain: bool = False,
     native: bool = True,
+    calibrate: bool = True,
     most_bytes: int | None = None,
     most_steps: int | None = None,
     most_operations: int | None = None,
@@ -58,6 +59,10 @@ def load(
         native: Run by the library that `python -m runtime build` has compiled of this bundle for this processor, where
             there is one in the user's cache and the inputs have the sizes that it was built for; with the `standard`
             accuracy alone.
+        calibrate: Whether kernels are chosen by what this machine was measured to be like. That is done once, in a
+            third of a second, when the first model with large layers is loaded, and kept in the user's cache, from
+            which on the same call gives the same bits; where nothing can be kept, and with CKPT2ONNX_CALIBRATE=0 in the
+            environment, the built-in profile of the nearest processor is taken.
         most_bytes: What the results of one call may take at a time; the default is 256 MiB and 64 times the bytes of
             inputs and weights.
         most_steps: Steps of all loops in one call together; the default is 262,144.
@@ -79,7 +84,9 @@ def load(
         return Net(bundle, Plain(bundle, limits))
 
     def compiled() -> Compiled:
-        made: Compiled = engine.load(source, accuracy=accuracy, threads=threads, tune=tune, limits=limits)
+        made: Compiled = engine.load(
+            source, accuracy=accuracy, threads=threads, tune=tune, limits=limits, calibrate=calibrate
+        )
         return made
 
     found = _native(source, compiled, threads) if native and not tune and accuracy == "standard" else None

@@ -92,7 +92,7 @@ def onnx_engine(path: Path, *, optimised: bool, also: Sequence[str] = ()) -> Eng
 def bundle_engine(path: Path, *, also: Sequence[str] = ()) -> Engine:
     """The NumPy runtime. EngineError if it doesn't load the file. `also` is as for `onnx_engine`."""
     try:
-        net = _net_with_outputs(path, also) if also else runtime.load(path)
+        net = _net_with_outputs(path, also) if also else runtime.load(path, calibrate=False)
     except runtime.NetError as error:
         raise EngineError(f"the NumPy runtime can't load {path.name}: {error}") from error
 

@@ -366,7 +366,7 @@ def _onnx_model(path: Path) -> onnx.ModelProto:
 def _bundle_metadata(path: Path | None, key: str) -> str | None:
     import runtime
 
-    return None if path is None else runtime.load(path).metadata.get(key)
+    return None if path is None else runtime.load(path, calibrate=False).metadata.get(key)
 
 
 def _recorded(arrays: Mapping[str, Array], onnx_path: Path | None, npz_path: Path | None) -> Recorded | None:
@@ -383,7 +383,7 @@ def _names(onnx_path: Path | None, npz_path: Path | None) -> tuple[list[str], li
     if npz_path is not None:
         import runtime
 
-        net = runtime.load(npz_path)
+        net = runtime.load(npz_path, calibrate=False)
         return [value.name for value in net.inputs], [value.name for value in net.outputs]
     assert onnx_path is not None
     graph = _onnx_model(onnx_path).graph

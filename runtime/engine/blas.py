@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ONE_THREAD", "describe", "small_product"]
+__all__ = ["ONE_THREAD", "core", "describe"]
 
 _NAMES = (
     ("scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"),
@@ -30,20 +30,11 @@ _CORES = (
     "scipy_openblas_get_corename",
     "openblas_get_corename",
 )
-_WITHOUT_COPIES = frozenset({b"SkylakeX", b"Cooperlake", b"SapphireRapids"})
-"""OpenBLAS's names of the processors for which it has kernels for small products of float32 that copy no factor."""
-_SMALL = 10**6
 
 
 @cache
-def small_product(dtype: np.dtype[Any]) -> int:
-    """Multiply-adds up to which a product is calculated without copies of its factors; 0 if there is no such number."""
-    return _SMALL if dtype == np.float32 and _core() in _WITHOUT_COPIES else 0
-
-
-@cache
-def _core() -> bytes:
-    """OpenBLAS's name of this processor."""
+def core() -> bytes:
+    """OpenBLAS's name of the processor that its kernels are for; empty if it is another library."""
     library = _library()
     name = next((name for name in _CORES if hasattr(library, name)), None)
     if name is None:

@@ -100,7 +100,8 @@ class Context:
         """
 
         def made() -> Packed:
-            packed = empty(shape, self.out.dtype, width, self.forms.pool, upright=upright)
+            small = self.policy.machine.small_product(self.out.dtype)
+            packed = empty(shape, self.out.dtype, width, self.forms.pool, small, upright=upright)
             self.forms.later(partial(self._fill, packed, fill))
             return packed
 

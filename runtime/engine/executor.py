@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from runtime.budget import Limits
 from runtime.bundle import Bundle, Source, read
 from runtime.engine import cores
+from runtime.engine.machine import Machine
 from runtime.engine.memory import Pool
 from runtime.engine.micro_batches import Pieces
 from runtime.engine.programs import Programs
@@ -23,7 +24,13 @@ from runtime.kernels.cast import TEXT_TYPE
 from runtime.kernels.text import OPS as TEXT_OPS
 from runtime.npy import TEXT
 
+if TYPE_CHECKING:
+    from runtime.engine.tuning import Measured
+
 __all__ = ["Compiled", "load"]
+
+_MUCH = 1 << 16
+"""Numbers in the largest weights from which on it pays to know the machine."""
 
 
 class Compiled:
@@ -35,15 +42,23 @@ class Compiled:
     Attributes:
         bundle: The model; weights that are kept in another form are read again where they are needed.
         policy: How kernels are chosen, and how many threads a call takes.
+        tuned: What was measured when it was loaded, by `Policy.case`.
     """
 
-    def __init__(self, bundle: Bundle, policy: Policy, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        policy: Policy,
+        limits: Limits | None = None,
+        tuned: Mapping[str, Measured] | None = None,
+    ) -> None:
         if policy.accuracy not in ACCURACIES:
             raise ValueError(f"accuracy is {policy.accuracy!r}, expected plain, {', '.join(ACCURACIES)}")
         if policy.threads < 1:
             raise ValueError(f"threads is {policy.threads}, expected at least 1")
         self.bundle = bundle._replace(weights=Weights(bundle.weights, bundle.reread))
         self.policy = policy
+        self.tuned: Mapping[str, Measured] = tuned or {}
         self._programs = Programs(self.bundle, policy)
         self._has_text = any(value.dtype == TEXT for value in (*bundle.inputs, *bundle.outputs)) or any(
             node.op in TEXT_OPS or node.attributes.get("to") == TEXT_TYPE for node in bundle.graph.nodes
@@ -86,12 +101,19 @@ class Compiled:
         return Times(times, program.layers)
 
 
-def load(source: Source, *, accuracy: str, threads: int | None, tune: bool, limits: Limits | None = None) -> Compiled:
+def load(
+    source: Source,
+    *,
+    accuracy: str,
+    threads: int | None,
+    tune: bool,
+    limits: Limits | None = None,
+    calibrate: bool = True,
+) -> Compiled:
     """Return the engine for a bundle; arguments and errors are those of `runtime.load`."""
     is_file = isinstance(source, (str, os.PathLike))
     if tune and not is_file:
         raise ValueError("tune=True keeps its choices beside the model, so it takes the path of a file")
-    policy = Policy(accuracy, cores.suitable() if threads is None else threads, _saved(source) if is_file else {})
     pool = Pool()
 
     def empty(shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
@@ -99,6 +121,9 @@ def load(source: Source, *, accuracy: str, threads: int | None, tune: bool, limi
         return pool.empty(shape, dtype) if large else np.empty(shape, dtype)
 
     bundle = read(source, empty)
+    choices = _saved(source) if is_file else {}
+    profile = _profile(bundle) if calibrate else None
+    policy = Policy(accuracy, cores.suitable() if threads is None else threads, choices, profile)
     engine = Compiled(bundle, policy, limits)
     if not tune:
         return engine
@@ -107,9 +132,24 @@ def load(source: Source, *, accuracy: str, threads: int | None, tune: bool, limi
     more = tuning.measured(bundle, policy, tuning.example(bundle))
     if not more:
         return engine
-    choices = {**policy.choices, **more}
+    choices = {**policy.choices, **{case: found.kernel for case, found in more.items()}}
     tuning.store(source, choices)  # type: ignore[arg-type]  # a path, as was checked
-    return Compiled(bundle, policy._replace(choices=choices), limits)
+    return Compiled(bundle, policy._replace(choices=choices), limits, more)
+
+
+def _profile(bundle: Bundle) -> Machine | None:
+    """Return what was measured of this machine, or is now, if the model has work that it makes a difference to."""
+    most = max((bundle.weights[name].size for name in _multiplied(bundle) if name in bundle.weights), default=0)
+    if most < _MUCH:
+        return None
+    from runtime.engine.calibrated import calibrated
+
+    return calibrated()
+
+
+def _multiplied(bundle: Bundle) -> Iterator[str]:
+    """Yield the names of what convolutions and dense layers multiply with."""
+    return (node.inputs[1] for node in bundle.graph.nodes if node.op in ("Conv", "Dense"))
 
 
 def _saved(source: Any) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from runtime.engine.context import Bind, Context
 from runtime.engine.epilogue import Step, collapse, finish
-from runtime.engine.packed import Packed, multiply, pack, width_for
+from runtime.engine.packed import Packed, multiply, pack, pieces, width_for
 from runtime.engine.selection import conv_window
 from runtime.engine.tiling import blocks, shares
 from runtime.engine.work_items import shared
@@ -71,15 +71,19 @@ def product(ctx: Context, patches: Callable[[], Array], *, upright: bool = False
     threads = ctx.workers(rows * depth * filters, depth * filters)
     by_columns = threads > 1 and rows < filters
     weights = _packed(ctx, (depth, filters), last, rows, threads if by_columns else 1)
-    jobs = _jobs(shape, depth, weights, threads, by_columns=by_columns)
+    jobs = _jobs(ctx, shape, depth, weights, threads, by_columns=by_columns)
     largest = max((_rows(shape, part) for job, _ in jobs for part in job), default=0)
     scratch, room = ctx.temporary(len(jobs), largest * depth), ctx.temporary(len(jobs), largest * filters)
     spare = ctx.spare(len(jobs), largest * filters)
+    count = pieces(depth, rows, ctx.policy.machine) if weights.small else 1
+    sums = ctx.temporary(len(jobs), count if count > 1 else 0, rows * filters)
 
     def bind() -> list[Step]:
         source, target = patches(), ctx.array(ctx.task.outputs[0]).reshape(shape)
         lists: list[list[Step]] = [[] for _ in jobs]
-        for steps, (job, mine), copy, space, more in zip(lists, jobs, scratch.array, room.array, spare):
+        for steps, (job, mine), copy, space, pile, more in zip(
+            lists, jobs, scratch.array, room.array, sums.array, spare
+        ):
             for part in job:
                 rows, goal = _rows(shape, part), target[part][..., mine.columns]
                 lines, copying = lines_of(source[part], rows, depth, copy)
@@ -87,7 +91,8 @@ def product(ctx: Context, patches: Callable[[], Array], *, upright: bool = False
                 flat = collapse(goal, rows, width)
                 block = goal if flat is not None else space[: goal.size].reshape(goal.shape)
                 flat = block.reshape(rows, width) if flat is None else flat
-                steps += [*copying, *multiply(lines, mine, flat)]
+                some = pile.reshape(-1)[: count * rows * width].reshape(count, rows, width) if count > 1 else None
+                steps += [*copying, *multiply(lines, mine, flat, some)]
                 finishes = ctx.finishes(bias, partial(_cut, shape, part, mine.columns), mine.columns)
                 steps += finish(block, goal, finishes, more)
         return shared(lists)
@@ -100,7 +105,7 @@ def _packed(ctx: Context, shape: tuple[int, int], last: Array | None, rows: int,
 
     Those of a single row lie by columns, each of which makes a number of the product, unless they are many.
     """
-    width = width_for(*shape, rows, ctx.out.dtype, threads)
+    width = width_for(*shape, rows, ctx.out.dtype, ctx.policy.machine, threads)
     key = (ctx.task.node.name, "direct", width, rows == 1)
 
     def matrix(kernel: Array) -> Array:
@@ -112,19 +117,21 @@ def _packed(ctx: Context, shape: tuple[int, int], last: Array | None, rows: int,
         return ctx.packed_once(key, shape, width, lambda kernel, to: pack(matrix(kernel), to), upright=upright)
     kernel = ctx.known(1)
     assert kernel is not None
-    return ctx.forms.once(key, lambda: Packed(((0, matrix(kernel)[None]),)))
+    small = ctx.policy.machine.small_product(ctx.out.dtype)
+    return ctx.forms.once(key, lambda: Packed(((0, matrix(kernel)[None]),), small))
 
 
 def _jobs(
-    shape: tuple[int, ...], depth: int, weights: Packed, threads: int, *, by_columns: bool
+    ctx: Context, shape: tuple[int, ...], depth: int, weights: Packed, threads: int, *, by_columns: bool
 ) -> list[tuple[list[tuple[slice, slice]], Packed]]:
     """Images and rows of the product for each thread, and its weights."""
     n, h, w, filters = shape
+    block = ctx.policy.machine.block
     least = _MANY if weights.whole else _FEW
     if by_columns:
-        every = list(blocks(slice(0, n), slice(0, h), w, depth + filters, least=least))
+        every = list(blocks(slice(0, n), slice(0, h), w, depth + filters, block, least=least))
         return [(every, mine) for mine in weights.shares(threads)]
-    parts = shares(n, h, w, depth + filters, threads=threads, least=least)
+    parts = shares(n, h, w, depth + filters, block, threads=threads, least=least)
     return [(job, weights) for job in parts]
 
 

@@ -7,14 +7,23 @@ from itertools import product
 from math import prod
 from typing import NamedTuple
 
-import numpy as np
-
-from runtime.engine import blas
+from runtime.engine.machine import Machine, nearest
 from runtime.engine.resolve import Spec
 from runtime.engine.tasks import Task
 from runtime.kernels.window import Window, window
 
-__all__ = ["ACCURACIES", "Policy", "Tiles", "candidates", "conv_pads", "conv_tiles", "conv_window", "name", "tiles_for"]
+__all__ = [
+    "ACCURACIES",
+    "Policy",
+    "Tiles",
+    "candidates",
+    "conv_pads",
+    "conv_tiles",
+    "conv_window",
+    "name",
+    "parts",
+    "tiles_for",
+]
 
 _TILES: dict[str, dict[int, tuple[int, ...]]] = {
     "standard": {3: (2, 4), 5: (2, 4), 7: (2,)},
@@ -28,13 +37,6 @@ ACCURACIES = tuple(_TILES)
 
 _CHANNELS = ((24, 1 << 30), (36, 256), (64, 64))
 """How many channels `standard` takes tiles of so many points for: the error grows with both."""
-
-_PRODUCT, _WEIGHT, _COPY, _INWARDS, _OUTPUT = 0.019, 0.08, 0.21, 0.047, 0.49
-"""The cost model's machine, in nanoseconds, fitted to what all candidates took for the layers of three networks: of a
-multiply-add; of a number in the weights, which come from memory; in the patches; in the tiles, for each number that its
-transforms multiply it with; and in the products, with all that is left to do with it."""
-_WARM_UP = 20
-"""Rows that a matrix product loses where BLAS copies the weights first."""
 
 
 class Tiles(NamedTuple):
@@ -65,11 +67,18 @@ class Policy(NamedTuple):
         accuracy: One of `ACCURACIES`.
         threads: How many a program may use.
         choices: What was measured to be best, by `case`, in the words of `name`; the cost model decides about others.
+        profile: What the cost model knows of the machine; of the nearest that is built in if there is none.
     """
 
     accuracy: str
     threads: int = 1
     choices: Mapping[str, str] = {}
+    profile: Machine | None = None
+
+    @property
+    def machine(self) -> Machine:
+        """What is known of the machine."""
+        return nearest() if self.profile is None else self.profile
 
     def case(self, win: Window, batch: int, kernel: Sequence[int]) -> str:
         """A convolution, and how it may be computed, as a text that is the same for all that are alike."""
@@ -82,7 +91,7 @@ class Policy(NamedTuple):
         for tiles in (None, *candidates(win, kernel, self.accuracy)) if chosen else ():
             if name(tiles) == chosen:
                 return tiles
-        return tiles_for(win, batch, kernel, self.accuracy)
+        return tiles_for(win, batch, kernel, self.accuracy, self.machine)
 
 
 def name(tiles: Tiles | None) -> str:
@@ -109,30 +118,33 @@ def _tiles(win: Window, sizes: tuple[int, int]) -> Tiles:
     return Tiles((win.kernel[0], win.kernel[1]), sizes, (counts[0], counts[1]), pads)
 
 
-def tiles_for(win: Window, batch: int, kernel: Sequence[int], accuracy: str) -> Tiles | None:
+def tiles_for(win: Window, batch: int, kernel: Sequence[int], accuracy: str, machine: Machine) -> Tiles | None:
     """The tiles with the least cost for a kernel [kh, kw, C, M]; None if the direct product costs no more."""
-    best, least = None, _direct_cost(batch * prod(win.out), prod(win.kernel) * kernel[2], kernel[3])
+    best, least = None, _cost(machine, parts(None, win, batch, kernel))
     for tiles in candidates(win, kernel, accuracy):
-        cost = _cost(tiles, batch, kernel[2], kernel[3])
+        cost = _cost(machine, parts(tiles, win, batch, kernel))
         if cost < least:
             best, least = tiles, cost
     return best
 
 
-def _direct_cost(rows: int, depth: int, filters: int) -> float:
-    return _products_cost(rows, depth, filters) + _COPY * rows * depth
+def parts(tiles: Tiles | None, win: Window, batch: int, kernel: Sequence[int]) -> tuple[float, ...]:
+    """How often a convolution takes each of the times of a `Machine`, in their order: multiply-adds and so on.
 
-
-def _products_cost(rows: int, depth: int, filters: int) -> float:
-    warm_up = 0 if blas.small_product(np.dtype(np.float32)) else _WARM_UP
-    return depth * filters * (_PRODUCT * (rows + warm_up) + _WEIGHT)
-
-
-def _cost(tiles: Tiles, batch: int, channels: int, filters: int) -> float:
+    A kernel of one tap is multiplied as it lies, without patches.
+    """
+    (channels, filters), taps = kernel[2:], prod(win.kernel)
+    if tiles is None:
+        rows, depth = batch * prod(win.out), taps * channels
+        return rows * depth * filters, depth * filters, rows * depth * (taps > 1), 0, 0
     count, span = batch * prod(tiles.counts), prod(tiles.spans)
     factors = sum(each for each, taps in zip(tiles.spans, tiles.taps) if taps > 1)
-    tile = _INWARDS * factors * channels + _OUTPUT * filters
-    return span * (_products_cost(count, channels, filters) + count * tile)
+    points = span * count
+    return points * channels * filters, span * channels * filters, 0, points * factors * channels, points * filters
+
+
+def _cost(machine: Machine, counts: Sequence[float]) -> float:
+    return sum(time * count for time, count in zip(machine.times, counts))
 
 
 def conv_window(task: Task, specs: Mapping[str, Spec]) -> Window:

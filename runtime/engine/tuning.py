@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from runtime.kernels.window import Window, window
 from runtime.npy import numpy_type
 from runtime.plan import Graph, Node
 
-__all__ = ["example", "machine", "measured", "saved", "store"]
+__all__ = ["Measured", "example", "machine", "measured", "saved", "store"]
 
 _VERSION = 1
 _ROUNDS = 12
@@ -39,7 +39,11 @@ _CLEARLY = 0.93
 
 def machine() -> dict[str, str]:
     """What choices depend on."""
-    return {"cpu": f"{_cpu()}, {os.cpu_count()} processors", "numpy": np.__version__, "blas": blas.describe()}
+    return {
+        "cpu": f"{_cpu()}, {os.cpu_count()} processors",
+        "numpy": np.__version__,
+        "blas": f"{blas.describe()} {blas.core().decode(errors='replace')}".strip(),
+    }
 
 
 def _cpu() -> str:
@@ -94,7 +98,22 @@ def example(bundle: Bundle) -> dict[str, Spec]:
     return specs
 
 
-def measured(bundle: Bundle, policy: Policy, inputs: Mapping[str, Spec]) -> dict[str, str]:
+class Measured(NamedTuple):
+    """What was found out about a convolution.
+
+    Attributes:
+        kernel: The choice.
+        seconds: What it takes.
+        usual, before: The cost model's choice, and what that takes.
+    """
+
+    kernel: str
+    seconds: float
+    usual: str
+    before: float
+
+
+def measured(bundle: Bundle, policy: Policy, inputs: Mapping[str, Spec]) -> dict[str, Measured]:
     """The best choice for each convolution that has one and isn't among the policy's choices.
 
     Args:
@@ -106,7 +125,7 @@ def measured(bundle: Bundle, policy: Policy, inputs: Mapping[str, Spec]) -> dict
         specs = resolve(bundle.graph, bundle.weights, inputs)
     except (Unresolvable, ValueError, TypeError, IndexError):
         return {}
-    best: dict[str, str] = {}
+    best: dict[str, Measured] = {}
     for node in bundle.graph.nodes:
         if node.op == "Conv" and node.attributes.get("group", 1) == 1 and all(n in specs for n in node.inputs if n):
             x, kernel = specs[node.inputs[0]], specs[node.inputs[1]]
@@ -121,7 +140,10 @@ def measured(bundle: Bundle, policy: Policy, inputs: Mapping[str, Spec]) -> dict
                     for choice in names
                 ]
                 usual = name(policy.tiles(win, x.shape[0], kernel.shape))
-                best[case] = names[_fastest(programs, x, names.index(usual))]
+                least = dict(zip(names, _least(programs, x)))
+                fastest = min(names, key=least.__getitem__)
+                chosen = fastest if least[fastest] < _CLEARLY * least[usual] else usual
+                best[case] = Measured(chosen, least[chosen], usual, least[usual])
     return best
 
 
@@ -137,8 +159,8 @@ def _alone(node: Node, x: Spec, kernel: Array, policy: Policy) -> Program:
     return compile_program(graph, weights, {"x": Spec(x.shape, x.dtype)}, Prepacked(), policy)
 
 
-def _fastest(programs: Sequence[Program], x: Spec, usual: int) -> int:
-    """Taking turns, each with cold weights; the usual one unless another is clearly faster."""
+def _least(programs: Sequence[Program], x: Spec) -> list[float]:
+    """Seconds of each; they take turns, each with cold weights."""
     feeds = [np.random.default_rng(0).standard_normal(x.shape).astype(x.dtype)]
     flush: Any = np.zeros(_CACHE, np.float32)
     least = [float("inf")] * len(programs)
@@ -148,4 +170,4 @@ def _fastest(programs: Sequence[Program], x: Spec, usual: int) -> int:
             start = time.perf_counter()
             program.run(feeds)
             least[number] = min(least[number], time.perf_counter() - start)
-    return least.index(min(least)) if min(least) < _CLEARLY * least[usual] else usual
+    return least

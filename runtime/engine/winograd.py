@@ -30,8 +30,8 @@ __all__ = ["convolution", "transforms"]
 
 _STRETCH = 1 << 10
 
-_MANY, _FEW = 128, 48
-"""Tiles that a product should have: where BLAS copies the weights, which takes as long as it, and elsewhere."""
+_MANY = 128
+"""Tiles that a product should have where BLAS copies the weights, which takes as long as it."""
 
 _POINTS = (0.0, 1.0, -1.0, 2.0, -0.5, -2.0, 0.5, -1.5, 0.75)
 """In this order: 2 and -1/2 together have a third of the error of 2 and -2, or of 1/2 and -1/2."""
@@ -68,8 +68,10 @@ def convolution(ctx: Context, tiles: Tiles) -> Bind:
     threads = ctx.workers(span * n * h * w * channels * filters, span * channels * filters)
     by_points = threads > 1 and n * h * w < _MANY * threads
     weights = _packed(ctx, tiles, (channels, filters))
-    least = _MANY if weights.whole else _FEW
-    jobs = shares(n, h, w, span * (2 * channels + filters), threads=1 if by_points else threads, least=least)
+    machine = ctx.policy.machine
+    least = _MANY if weights.whole else machine.tiles
+    elements, alone = span * (2 * channels + filters), 1 if by_points else threads
+    jobs = shares(n, h, w, elements, machine.block, threads=alone, least=least)
     largest = max((i.stop - i.start) * (r.stop - r.start) for job in jobs for i, r in job) * w
     source, fill = ctx.padded(ctx.task.node.inputs[0], tiles.pads)
     memory = ctx.temporary(len(jobs), 2, span * largest * max(channels, filters))
@@ -198,7 +200,7 @@ def _view(x: Array, tiles: Tiles) -> Array:
 
 def _packed(ctx: Context, tiles: Tiles, shape: tuple[int, int]) -> Packed:
     """The kernel transformed, [n * n, C, M]."""
-    width = width_for(*shape, ctx.out.shape[0] * prod(tiles.counts), ctx.out.dtype)
+    width = width_for(*shape, ctx.out.shape[0] * prod(tiles.counts), ctx.out.dtype, ctx.policy.machine)
     key = (ctx.task.node.name, "winograd", tiles.sizes, width)
     (_, g, _), (_, g2, _) = (transforms(m, r) for m, r in zip(tiles.sizes, tiles.taps))
     matrix = np.kron(g, g2)

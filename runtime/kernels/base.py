@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 else:
     Array = np.ndarray
 
-__all__ = ["Array", "Function", "Kernel", "Signature", "exact", "in_float", "number", "signature"]
+__all__ = ["Array", "Function", "Kernel", "Signature", "exact", "in_float", "mean_over", "number", "signature"]
 
 Kernel = Callable[[Sequence[Optional[Array]], Mapping[str, Any]], "tuple[Array, ...]"]
 Function = Callable[..., Union[Array, "tuple[Array, ...]"]]
@@ -65,9 +65,15 @@ def in_float(function: Function) -> Kernel:
         if half is None:
             return plain(inputs, attributes)
         wide = [x.astype(np.float32) if x is not None and _is_half(x) else x for x in inputs]
-        return tuple(y.astype(half) if y.dtype == np.float32 else y for y in plain(wide, attributes))
+        with np.errstate(all="ignore"):  # what is too large becomes infinite
+            return tuple(y.astype(half) if y.dtype == np.float32 else y for y in plain(wide, attributes))
 
     return kernel
+
+
+def mean_over(x: Array, **where: Any) -> Any:
+    """The mean over some axes; over no elements it is NaN, of which NumPy's would warn."""
+    return np.mean(x, **where) if x.size else np.divide(np.sum(x, **where), number(x, 0))
 
 
 def number(x: Array, value: float) -> Array:

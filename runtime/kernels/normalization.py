@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from runtime.kernels.base import Array, Function, number
+from runtime.kernels.base import Array, Function, mean_over, number
 
 __all__ = ["OPS", "batch_normalization", "layer_normalization", "lrn"]
 
@@ -38,12 +38,12 @@ def layer_normalization(
     Returns that, m and 1 / sqrt(v + epsilon).
     """
     axes = tuple(range(axis % x.ndim, x.ndim))
-    mean = np.mean(x, axis=axes, keepdims=True)
-    centred = x - mean
-    variance = np.mean(centred * centred, axis=axes, keepdims=True)
+    middle = mean_over(x, axis=axes, keepdims=True)
+    centred = x - middle
+    variance = mean_over(centred * centred, axis=axes, keepdims=True)
     inverse = np.asarray(1 / np.sqrt(variance + number(x, epsilon)), dtype=x.dtype)
     y = centred * inverse * scale
-    return np.asarray(y if b is None else y + b, dtype=x.dtype), mean, inverse
+    return np.asarray(y if b is None else y + b, dtype=x.dtype), middle, inverse
 
 
 OPS: dict[str, Function] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.kernels.base import Array, Function
+from runtime.kernels.base import Array, Function, mean_over
 
 __all__ = ["OPS"]
 
@@ -26,7 +26,7 @@ def _reduction(function: Callable[..., Any], *, before: Callable[..., Any] | Non
 
 def _mean(x: Array, **where: Any) -> Any:
     if x.dtype.kind == "f":
-        return np.mean(x, **where)
+        return mean_over(x, **where)
     total = np.sum(x, dtype=np.int64, **where)
     count = x.size // max(np.size(total), 1)
     return np.trunc(total / max(count, 1))

@@ -11,6 +11,8 @@ import stat
 import sys
 from pathlib import Path
 
+from runtime.user_cache import user_cache
+
 __all__ = ["first_unsafe", "folder_for", "root"]
 
 _VERSION = 1
@@ -19,14 +21,8 @@ _VERSION = 1
 
 def root() -> Path | None:
     """Return the folder for libraries, which may not be there; None on systems without owners of files."""
-    if not hasattr(os, "getuid"):
-        return None
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        usual = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-    except RuntimeError:  # there is no home
-        return None
-    return (Path(given) if Path(given).is_absolute() else usual) / "ckpt2onnx" / "native"
+    folder = user_cache()
+    return None if folder is None else folder / "native"
 
 
 def folder_for(digest: str) -> Path | None:

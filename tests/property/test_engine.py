@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from exporter.verify.compare import error, limit
-from runtime.engine import Policy, Prepacked, Spec, Unresolvable, blas, compile_program, context, winograd
+from runtime.engine import Policy, Prepacked, Spec, Unresolvable, compile_program, context, packed, winograd
+from runtime.engine.machine import AVX2, XEON, ZEN_4
 from runtime.engine.selection import tiles_for
 from runtime.engine.winograd import transforms
 from runtime.kernels.window import window
@@ -24,25 +25,32 @@ from tests.unit.runtime.naive import EPS32, within
 FAST = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
-THREADS = 1
+THREADS, MACHINE = 1, AVX2
 
 
 @pytest.fixture(
-    scope="module", autouse=True, params=[(1, 128, 10**6), (3, 128, 0), (2, 1, 400)], ids=["alone", "three", "two"]
+    scope="module",
+    autouse=True,
+    params=[
+        (1, 128, ZEN_4),
+        (3, 128, AVX2),
+        (2, 1, XEON._replace(small=400, depth=2, repeated=40, tiles=3, block=200)),
+    ],
+    ids=["alone", "three", "two"],
 )
 def sharing(request: pytest.FixtureRequest) -> Iterator[None]:
     """Everything is run by one thread, and shared by several, however small; Winograd by points and by tiles.
 
-    Products are left whole, or cut until they are small, whatever the processor.
+    Products are left whole, or cut until they are small, whatever the processor; long sums are made of parts.
     """
-    global THREADS
+    global THREADS, MACHINE
     with pytest.MonkeyPatch.context() as patch:
-        THREADS, many, small = request.param
+        THREADS, many, MACHINE = request.param
         patch.setattr(context, "_LEAST", 1e-9)
         patch.setattr(winograd, "_MANY", many)
-        patch.setattr(blas, "small_product", lambda dtype: small)
+        patch.setattr(packed, "_LONG", 8)
         yield
-    THREADS = 1
+    THREADS, MACHINE = 1, AVX2
 
 
 def compiled(nodes: Sequence[Node], arrays: dict[str, Any], x: Any, outputs: Sequence[str], accuracy: str) -> list[Any]:
@@ -51,7 +59,8 @@ def compiled(nodes: Sequence[Node], arrays: dict[str, Any], x: Any, outputs: Seq
     Its threads mustn't touch what another one writes, which no run would show for certain.
     """
     graph = Graph(("x",), tuple(outputs), tuple(nodes))
-    program = compile_program(graph, arrays, {"x": Spec(x.shape, x.dtype)}, Prepacked(), Policy(accuracy, THREADS))
+    policy = Policy(accuracy, THREADS, {}, MACHINE)
+    program = compile_program(graph, arrays, {"x": Spec(x.shape, x.dtype)}, Prepacked(), policy)
     assert conflicts(program) == []
     first = program.run([x])
     program.run([np.full_like(x, 1e3)])
@@ -128,7 +137,7 @@ def test_winograd_is_the_loop(
     """With channels enough that tiles are chosen; each tile size keeps to its own error, and a left-out tap shows."""
     random = np.random.default_rng(seed)
     x, w = single(random.standard_normal((batch, *sizes, 64))), single(random.standard_normal((*taps, 64, 80)))
-    tiles = tiles_for(window(sizes, taps, None, None, pads), batch, w.shape, accuracy)
+    tiles = tiles_for(window(sizes, taps, None, None, pads), batch, w.shape, accuracy, MACHINE)
     assume(tiles is not None)
     assert tiles is not None
     found = one("Conv", {"w": w}, x, accuracy, pads=list(pads))
@@ -325,11 +334,11 @@ def test_same_upper_is_resolved_ahead(op: str) -> None:
 def test_the_model_of_costs_tells_large_from_small() -> None:
     """Winograd for many pixels and channels; direct products for few pixels, strides, dilations and single taps."""
     large, kernel = window((56, 56), (3, 3), None, None, [1, 1, 1, 1]), (3, 3, 64, 64)
-    assert tiles_for(large, 1, kernel, "strict") is not None
-    assert tiles_for(window((2, 2), (3, 3), None, None, [1] * 4), 1, (3, 3, 512, 512), "strict") is None
+    assert tiles_for(large, 1, kernel, "strict", AVX2) is not None
+    assert tiles_for(window((2, 2), (3, 3), None, None, [1] * 4), 1, (3, 3, 512, 512), "strict", AVX2) is None
     for strides, dilations in ([2, 2], None), (None, [2, 2]):
-        assert tiles_for(window((56, 56), (3, 3), strides, dilations, [1] * 4), 1, kernel, "fast") is None
-    assert tiles_for(window((56, 56), (1, 1), None, None, None), 1, (1, 1, 64, 64), "fast") is None
+        assert tiles_for(window((56, 56), (3, 3), strides, dilations, [1] * 4), 1, kernel, "fast", AVX2) is None
+    assert tiles_for(window((56, 56), (1, 1), None, None, None), 1, (1, 1, 64, 64), "fast", AVX2) is None
 
 
 def test_shapes_that_depend_on_numbers_are_left_to_the_interpreter() -> None:

@@ -110,7 +110,7 @@ def recorded_in_bundle(path: Path) -> Recorded:
         MissingError: There are no probes in it.
     """
     try:
-        net = runtime.load(path)
+        net = runtime.load(path, calibrate=False)
     except runtime.NetError as error:
         raise CorruptError(f"{path} can't be loaded: {error}") from error
     if not net.probes:

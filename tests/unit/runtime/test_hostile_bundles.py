@@ -329,3 +329,24 @@ def test_widened_arrays(version: int, load: Load) -> None:
     net = load(pack(members(document(version=version, arrays=entries), **half)))
     assert net.arrays["w"].dtype == (np.float32 if version == 3 else np.float16)
     np.testing.assert_array_equal(net(X), Y)
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["engine", "plain"])
+@pytest.mark.parametrize(
+    ("op", "x", "expected"),
+    [
+        ("ReduceMean", np.zeros((0, 4), np.float32), np.full((1, 1), np.nan, np.float32)),
+        ("LayerNormalization", np.zeros((2, 0), np.float32), np.zeros((2, 0), np.float32)),
+        ("Add", np.full(1, 6e4, np.float16), np.full(1, np.inf, np.float16)),
+    ],
+)
+def test_numbers_that_are_none_are_no_warning(op: str, x: Any, expected: Any, *, plain: bool) -> None:
+    """Means over nothing, and sums that half precision can't hold; a warning would be an error here."""
+    names = {"ReduceMean": ["x"], "LayerNormalization": ["x", "s"], "Add": ["x", "x"]}[op]
+    plan = document(
+        inputs=[{"name": "x", "dtype": x.dtype.name, "shape": list(x.shape)}],
+        outputs=[{"name": "y", "dtype": x.dtype.name, "shape": None}],
+        nodes=[node(op, names, ["y"])],
+    )
+    found = runtime.load(pack(members(plan, s=np.ones(0, np.float32))), plain=plain)(x)
+    np.testing.assert_array_equal(found, expected)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.engine import Policy, Prepacked, Program, Spec, blas, compile_program, context
+from runtime.engine import Policy, Prepacked, Program, Spec, compile_program, context
+from runtime.engine.machine import ZEN_4, Machine
 from runtime.engine.memory import Pool
 from runtime.engine.packed import Packed, empty, pack
 from runtime.plan import Graph, Node
@@ -41,12 +42,13 @@ def flat(packed: Packed) -> Any:
     return np.hstack([block for _, blocks in packed.parts for block in blocks])
 
 
-def compiled(op: str, x: Any, w: Any, threads: int) -> Program:
+def compiled(op: str, x: Any, w: Any, threads: int, machine: Machine = ZEN_4) -> Program:
     """One product with a bias and an activation."""
     weights = {"w": w, "b": drawn(w.shape[-1])}
     nodes = (Node(op, "product", ("x", "w", "b"), ("a",)), Node("Relu", "relu", ("a",), ("y",)))
     specs = {"x": Spec(x.shape, x.dtype)}
-    return compile_program(Graph(("x",), ("y",), nodes), weights, specs, Prepacked(), Policy("strict", threads))
+    policy = Policy("strict", threads, {}, machine)
+    return compile_program(Graph(("x",), ("y",), nodes), weights, specs, Prepacked(), policy)
 
 
 @pytest.mark.parametrize("threads", [2, 3, 5])
@@ -60,7 +62,6 @@ def test_threads_that_share_columns_keep_apart(
 ) -> None:
     """Where the columns don't come out even, too: none touches what another one writes."""
     monkeypatch.setattr(context, "_LEAST", 1e-9)
-    monkeypatch.setattr(blas, "small_product", lambda dtype: 10**6)
     given, program = drawn(*x), compiled(op, drawn(*x), drawn(*w), threads)
     assert program._threads == threads
     assert conflicts(program) == []
