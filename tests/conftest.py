@@ -32,7 +32,7 @@ _FAST = tuple(
         "unit/zoo",
     )
 )
-"""What `pytest -m fast` runs, but for what is slow or needs TensorFlow: under a minute on one core."""
+"""What `pytest -m fast` runs, but for what is slow or needs TensorFlow: under a minute on two cores."""
 
 _LONGER = frozenset(
     {"test_a_deep_graph_is_no_problem", "test_a_long_chain", "test_a_long_way_is_no_problem", "test_nonsense"}

@@ -11,10 +11,9 @@ import onnx
 import onnx_ir as ir
 import onnxruntime
 
-from exporter.ir.evaluate import evaluate
 from exporter.passes.pipeline import run as run_passes
 from exporter.targets.onnx_file import onnx_model
-from tests.unit.lower.oracle import Case, assert_close, lower_case, run
+from tests.unit.lower.oracle import Case, assert_close, evaluated, lower_case
 
 __all__ = ["check_everywhere"]
 
@@ -28,21 +27,14 @@ def check_everywhere(case: Case, knowledge: str, *, opset: int = 17) -> onnx.Mod
     onnx.checker has to accept it with full check.
     """
     model, feeds, expected = lower_case(case, knowledge)
-    _compare(case, _by_numpy(model, feeds), expected, "as lowered")
+    _compare(case, evaluated(model, feeds), expected, "as lowered")
     run_passes(model)
-    _compare(case, _by_numpy(model, feeds), expected, "folded")
+    _compare(case, evaluated(model, feeds), expected, "folded")
     proto = ir.serde.serialize_model(onnx_model(model, opset=opset))
     onnx.checker.check_model(proto, full_check=True)
     for level in (_LEVELS.ORT_DISABLE_ALL, _LEVELS.ORT_ENABLE_ALL):
         _compare(case, _by_onnxruntime(proto, feeds, level), expected, str(level))
     return proto
-
-
-def _by_numpy(model: ir.Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """Node by node, each result checked against what the IR says of it; with loops as a whole, in float32."""
-    if any(node.op_type == "Loop" for node in model.graph):
-        return evaluate(model, feeds, dtype=np.float32)
-    return run(model, feeds)
 
 
 def _compare(case: Case, actual: Mapping[str, Array], expected: Mapping[str, Array], where: str) -> None:

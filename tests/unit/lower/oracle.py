@@ -14,13 +14,13 @@ import onnx_ir as ir
 
 from exporter.formats import tf_protos
 from exporter.inference.model import InferenceModel, Input, Output
-from exporter.ir.evaluate import attributes_of
+from exporter.ir.evaluate import attributes_of, evaluate
 from exporter.lower.tensorflow import lower_tensorflow
 from exporter.sources.graph import Graph, Node, Ref, parse_ref
 from exporter.sources.graph_def import read_graph
 from runtime.kernels import KERNELS
 
-__all__ = ["Case", "assert_close", "check", "lower_case", "needed", "tensorflow"]
+__all__ = ["Case", "Judged", "assert_close", "check", "evaluated", "judge", "lower_case", "needed", "tensorflow"]
 
 Array = npt.NDArray[Any]
 Build = Callable[..., Any]
@@ -65,8 +65,42 @@ def _declared(array: Array, knowledge: str) -> list[int | None]:
     return shape
 
 
-def lower_case(case: Case, knowledge: str) -> tuple[ir.Model, dict[str, Array], dict[str, Array]]:
-    """The lowered graph of a case, what it is fed, and what TensorFlow makes of it."""
+@dataclass(frozen=True)
+class Judged:
+    """A graph as TensorFlow wrote it, and what TensorFlow made of it.
+
+    Attributes:
+        graph: The GraphDef, serialised.
+        inputs: The placeholders: name, dtype number, declared shape.
+        outputs: The tensors that were asked for, as `node:index`; `y0`, `y1`, ... in the model.
+        feeds: By placeholder.
+        expected: By output of the model.
+        units: What the case allows.
+    """
+
+    graph: bytes
+    inputs: tuple[Input, ...]
+    outputs: tuple[str, ...]
+    feeds: Mapping[str, Array]
+    expected: Mapping[str, Array]
+    units: float
+
+    def lower(self, name: str) -> ir.Model:
+        """Lower the graph, without TensorFlow."""
+        message = tf_protos.parse(tf_protos.message("GraphDef"), self.graph, what="graph")
+        outputs = tuple(Output(f"y{i}", parse_ref(tensor)) for i, tensor in enumerate(self.outputs))
+        model = InferenceModel(
+            graph=needed(read_graph(message), [o.ref for o in outputs], {i.ref.node for i in self.inputs}),
+            inputs=self.inputs,
+            outputs=outputs,
+            variables={},
+            batch_norms={},
+        )
+        return lower_tensorflow(model, name=name)
+
+
+def judge(case: Case, knowledge: str) -> Judged:
+    """Build the graph of a case in TensorFlow and run it there."""
     tf = tensorflow()
     graph = tf.Graph()
     with graph.as_default():
@@ -78,22 +112,24 @@ def lower_case(case: Case, knowledge: str) -> tuple[ir.Model, dict[str, Array], 
         results = list(results) if isinstance(results, list | tuple) else [results]
         with tf.compat.v1.Session(graph=graph) as session:
             expected = session.run(results, dict(zip(placeholders, case.feeds, strict=True)))
-    message = tf_protos.parse(tf_protos.message("GraphDef"), graph.as_graph_def().SerializeToString(), what="graph")
-    outputs = tuple(Output(f"y{i}", parse_ref(tensor.name)) for i, tensor in enumerate(results))
     inputs = tuple(
         Input(p.op.name, Ref(p.op.name), p.dtype.as_datatype_enum, tuple(_declared(array, knowledge)))
         for p, array in zip(placeholders, case.feeds, strict=True)
     )
-    model = InferenceModel(
-        graph=needed(read_graph(message), [o.ref for o in outputs], {i.ref.node for i in inputs}),
+    return Judged(
+        graph=graph.as_graph_def().SerializeToString(),
         inputs=inputs,
-        outputs=outputs,
-        variables={},
-        batch_norms={},
+        outputs=tuple(tensor.name for tensor in results),
+        feeds={entry.name: array for entry, array in zip(inputs, case.feeds, strict=True)},
+        expected={f"y{i}": array for i, array in enumerate(expected)},
+        units=case.units,
     )
-    feeds = {entry.name: array for entry, array in zip(inputs, case.feeds, strict=True)}
-    names = [output.name for output in outputs]
-    return lower_tensorflow(model, name=case.name), feeds, dict(zip(names, expected, strict=True))
+
+
+def lower_case(case: Case, knowledge: str) -> tuple[ir.Model, Mapping[str, Array], Mapping[str, Array]]:
+    """The lowered graph of a case, what it is fed, and what TensorFlow makes of it."""
+    judged = judge(case, knowledge)
+    return judged.lower(case.name), judged.feeds, judged.expected
 
 
 def needed(graph: Graph, outputs: Sequence[Ref], given: set[str]) -> Graph:
@@ -123,6 +159,13 @@ def run(model: ir.Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
             _assert_as_declared(value, array)
             known[value] = array
     return {str(value.name): known[value] for value in model.graph.outputs}
+
+
+def evaluated(model: ir.Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """Node by node, each result checked against what the IR says of it; with loops as a whole, in float32."""
+    if any(node.op_type == "Loop" for node in model.graph):
+        return evaluate(model, feeds, dtype=np.float32)
+    return run(model, feeds)
 
 
 def _assert_as_declared(value: ir.Value, array: Array) -> None:

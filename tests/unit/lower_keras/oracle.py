@@ -23,8 +23,10 @@ from tests.unit.stores import MemoryStore
 
 __all__ = [
     "Case",
+    "Judged",
     "check",
     "error_of",
+    "judge",
     "keras_of",
     "leaves",
     "live_weights",
@@ -62,7 +64,13 @@ def randomise(model: Any, seed: int = 0) -> None:
 
 
 def live_weights(model: Any, read: Any) -> KerasWeights:
-    """The weights of a live model, listed per layer as an .h5 file lists them."""
+    """The weights of a live model."""
+    arrays, groups = listed_weights(model)
+    return map_legacy(read, groups, MemoryStore(arrays))
+
+
+def listed_weights(model: Any) -> tuple[dict[str, Array], dict[str, dict[str, str]]]:
+    """The weights of a live model by key, and the keys by layer and name, as an .h5 file lists them."""
     arrays: dict[str, Array] = {}
     groups: dict[str, dict[str, str]] = {}
     for layer in model.layers:
@@ -72,7 +80,7 @@ def live_weights(model: Any, read: Any) -> KerasWeights:
             key = f"{layer.name}/{name}"
             names[name] = key
             arrays[key] = np.asarray(weight)
-    return map_legacy(read, groups, MemoryStore(arrays))
+    return arrays, groups
 
 
 def lower(model: Any, *, name: str = "model") -> LoweredKeras:
@@ -90,13 +98,47 @@ def relative_error(found: Array, expected: Array) -> float:
     return float(np.max(np.abs(found.astype(np.float64) - expected), initial=0)) / scale
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A network as Keras describes it, and what Keras makes of it at inference.
+
+    Attributes:
+        config: What `to_json` gives.
+        weights: By key.
+        groups: The keys by layer and name.
+        feeds: One array for each input.
+        expected: One array for each output.
+    """
+
+    config: str
+    weights: Mapping[str, Array]
+    groups: Mapping[str, Mapping[str, str]]
+    feeds: Sequence[Array]
+    expected: Sequence[Array]
+
+    def lower(self) -> LoweredKeras:
+        """Lower the network, without Keras."""
+        read = read_model(json.loads(self.config))
+        return lower_keras(read, map_legacy(read, self.groups, MemoryStore(self.weights)), name="model")
+
+    def error(self) -> float:
+        """Measure how far our meaning is from Keras's, over all outputs, relative to each one's largest value."""
+        lowered = self.lower().model
+        names = [str(value.name) for value in lowered.graph.inputs]
+        results = evaluate(lowered, dict(zip(names, self.feeds, strict=True)), dtype=np.float32)
+        found = [results[str(value.name)] for value in lowered.graph.outputs]
+        return max(relative_error(a, b) for a, b in zip(found, self.expected, strict=True))
+
+
+def judge(model: Any, feeds: Sequence[Array]) -> Judged:
+    """Run a live model in Keras."""
+    weights, groups = listed_weights(model)
+    return Judged(model.to_json(), weights, groups, feeds, outputs_of(model, feeds))
+
+
 def error_of(model: Any, feeds: Sequence[Array]) -> float:
     """How far our meaning of a model is from Keras's own at inference, over all outputs."""
-    lowered = lower(model).model
-    names = [str(value.name) for value in lowered.graph.inputs]
-    results = evaluate(lowered, dict(zip(names, feeds, strict=True)), dtype=np.float32)
-    found = [results[str(value.name)] for value in lowered.graph.outputs]
-    return max(relative_error(a, b) for a, b in zip(found, outputs_of(model, feeds), strict=True))
+    return judge(model, feeds).error()
 
 
 def outputs_of(model: Any, feeds: Sequence[Array]) -> list[Array]:
