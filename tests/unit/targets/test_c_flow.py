@@ -96,7 +96,7 @@ def test_an_index_outside_its_tensor(tmp_path: Path) -> None:
     for ids, status in (([-5, 4], 0), ([0, 5], 3), ([-6, 0], 3), ([2**40, 0], 3)):
         made.unlink(missing_ok=True)
         np.save(tmp_path / "ids.npy", np.array(ids))
-        command = [folder / "net_run", tmp_path / "ids.npy", "-o", made]
+        command = [str(folder / "net_run"), str(tmp_path / "ids.npy"), "-o", str(made)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == status, done.stderr
         assert made.exists() == (status == 0)
