@@ -196,7 +196,7 @@ def test_the_same_model_gives_the_same_bytes() -> None:
 def test_what_has_no_kernel_is_listed_in_one_error() -> None:
     """Two ops without a kernel: one error names both. An open size that isn't the batch's is asked for."""
     plan = chain()
-    more = [
+    more: list[dict[str, Any]] = [
         {"op": op, "name": op, "inputs": ["y8"], "outputs": [f"z{op}"], "attributes": {}}
         for op in ("Unique", "NonZero")
     ]
