@@ -15,7 +15,7 @@ from types import TracebackType
 
 from exporter.errors import CorruptError, ExportError, LimitError
 
-__all__ = ["on_foreign_data"]
+__all__ = ["is_from_library", "on_foreign_data"]
 
 _OWN = str(Path(__file__).parent)
 _COMPUTING = (ArithmeticError, ValueError)
@@ -47,6 +47,27 @@ def on_foreign_data(stage: str) -> Iterator[None]:
         raise _noted(CorruptError(f"{stage} fails: its contents can't be meant: {text}"), error) from error
 
 
+def is_from_library(error: BaseException) -> bool:
+    """Whether a library has raised this, be it because of a file or of the machine; what our own code raises is ours.
+
+    For calls into another program that runs a model by itself, as TensorFlow does, whose errors are of all kinds.
+    """
+    return _is_of_library_type(error) or not _innermost(error).startswith(_OWN)
+
+
+def _is_of_library_type(error: BaseException) -> bool:
+    module = type(error).__module__
+    return module not in ("builtins", "exporter") and not module.startswith("exporter.")
+
+
+def _innermost(error: BaseException) -> str:
+    """The file whose code has raised an exception."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return _OWN if last is None else last.tb_frame.f_code.co_filename
+
+
 def _noted(ours: ExportError, original: Exception) -> ExportError:
     ours.add_note(f"{type(original).__module__}.{type(original).__name__}: {str(original)[:1000]}")
     return ours
@@ -56,8 +77,7 @@ def _is_foreign(error: Exception) -> bool:
     """Whether an exception comes from a library, or from C that our code called."""
     if isinstance(error, OSError | ImportError):  # the machine's, not the data's
         return False
-    module = type(error).__module__
-    if module not in ("builtins", "exporter") and not module.startswith("exporter."):
+    if _is_of_library_type(error):
         return True
     last = error.__traceback__
     while last is not None and last.tb_next is not None:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from exporter.errors import CorruptError
 
-__all__ = ["read_packed", "read_varint"]
+__all__ = ["read_packed", "read_varint", "varint"]
 
 _CHUNK = 1 << 20
 
@@ -34,6 +34,16 @@ def read_varint(data: bytes | memoryview, position: int, *, bits: int = 64) -> t
             break
     found = "is too long" if shift >= bits else "has no end"
     raise CorruptError(f"the integer that reaches byte {position} {found}")
+
+
+def varint(number: int) -> bytes:
+    """The bytes of an integer that isn't negative."""
+    result = bytearray()
+    while number > 0x7F:
+        result.append(number & 0x7F | 0x80)
+        number >>= 7
+    result.append(number)
+    return bytes(result)
 
 
 def read_packed(data: memoryview) -> npt.NDArray[np.uint64]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from exporter.errors import CorruptError, MissingError, ValueInputError
-from exporter.formats.dtypes import DATA_TYPES
+from exporter.formats.dtypes import data_type
 from exporter.formats.records import Array
 from exporter.sources.graph import Graph, Node
 from exporter.sources.model import VARIABLE_OPS, SourceModel, Variable
@@ -59,7 +59,7 @@ def used_variables(graph: Graph, variables: Mapping[str, Variable]) -> dict[str,
 def _as_declared(node: Node, variable: Variable) -> Variable:
     """The variable; TensorFlow too refuses to restore one from a tensor of another type or shape than the graph's."""
     declared, number = node.attribute("shape"), node.attribute("dtype")
-    kind = variable.kind if number is None else DATA_TYPES[number].name
+    kind = variable.kind if number is None else data_type(number, reference=True).name
     sizes = variable.shape if declared is None else declared
     fits = len(sizes) == len(variable.shape) and all(a in (None, b) for a, b in zip(sizes, variable.shape, strict=True))
     if fits and kind == variable.kind:

@@ -16,6 +16,7 @@ from exporter.ir.elements import Elements
 from exporter.ir.known import Known, Result, ShapeError
 from exporter.ir.ops import CHANNELS_LAST, ML, ML_OPSET, OPSET, domain_of
 from exporter.ir.text import tensor_of
+from exporter.ir.unique_names import UniqueNames
 from runtime.attributes import problem
 from runtime.extent import nbytes
 from runtime.kernels import KERNELS
@@ -59,7 +60,7 @@ class Builder:
         self._splats = 0
         self._floats: dict[ir.Value, Elements] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
-        self._names: set[str] = set()
+        self._names = UniqueNames()
         self._source = name
         self._metadata: dict[str, str] = {}
 
@@ -166,7 +167,7 @@ class Builder:
     def discard(self, graph: ir.Graph) -> None:
         """Gives up a subgraph, which no node must have yet; its names are free again."""
         edit.disconnect(graph)
-        self._names = {*self._names_before.pop(graph), *map(str, self.graph.initializers)}
+        self._names = UniqueNames({*self._names_before.pop(graph), *map(str, self.graph.initializers)})
 
     def body_input(self, name: str, dtype: ir.DataType | None, dims: Dims | None) -> ir.Value:
         """An input of the subgraph that is being built."""
@@ -352,12 +353,7 @@ class Builder:
 
     def _unique(self, name: str, *, among: str = "") -> str:
         """The name, with the suffix _1, _2, ... where it is taken."""
-        candidate, count = name, 0
-        while among + candidate in self._names:
-            count += 1
-            candidate = f"{name}_{count}"
-        self._names.add(among + candidate)
-        return candidate
+        return self._names.take(among + name)[len(among) :]
 
 
 def _is_small(dims: Dims | None) -> bool:

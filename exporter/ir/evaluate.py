@@ -48,7 +48,8 @@ def evaluate(
         feeds: An array for each input.
         dtype: The float type.
         see: Called with every result of a node outside of subgraphs, in the order of the nodes.
-        meter: What operations are counted by, if not by what the model stores and is fed.
+        meter: What operations are counted by, those of several runs on inputs that were made up, if not by what the
+            model stores and is fed.
         call: Called for every node outside of subgraphs with its inputs and with what computes its results of such, and
             returns its results.
 
@@ -65,7 +66,7 @@ def evaluate(
             raise UsageError(f"no value for input {value.name}")
         known[value] = _fed(value, feeds[value.name], dtype)
     fed = sum(array.nbytes for array in known.values())
-    budget = Budget(stored + fed, meter=meter)
+    budget = Budget(stored + (fed if meter is None else min(fed, _MOST_FED)), meter=meter)
     budget.meter.spend(_PER_BYTE_FED * fed)
     return {
         str(output.name): array
@@ -73,11 +74,14 @@ def evaluate(
     }
 
 
+_MOST_FED = 1 << 23
+"""Bytes of inputs that count for the memory of runs that share a meter: they are made up, as large as it takes."""
+
 _STEP = 1 << 19
 """Operations that running a subgraph once counts as, whatever is in it: setting it up takes some time."""
 
-_PER_BYTE_FED = 4
-"""Operations that making a byte of input and looking at it counts as."""
+_PER_BYTE_FED = 32
+"""Operations that making up a byte of input and looking at it counts as."""
 
 
 def _fed(value: ir.Value, array: npt.ArrayLike, dtype: _DType) -> _Array:
@@ -119,6 +123,7 @@ class Constants:
         self._constant: dict[ir.Value, bool] = {}
         self._arrays: dict[ir.Value, _Array] = {}
         self._largest: dict[ir.Value, int] = {}
+        self._made: dict[ir.Node, tuple[int, bool]] = {}
         self._meter = Meter(_FREE_OPERATIONS)
 
     def is_constant(self, value: ir.Value | None) -> bool:
@@ -183,14 +188,21 @@ class Constants:
             self._largest[value] = value.meta.get(MADE_OF, stored)
             self._meter.left += _OPERATIONS_PER_BYTE * self._largest[value]
             return value.is_initializer() and not value.is_graph_input() and value.const_value is not None
-        self._largest[value] = max((self._largest[v] for v in node.inputs if v is not None), default=0)
-        if node.op_type not in KERNELS:
-            return False
-        if any(attribute.type in _SUBGRAPHS for attribute in node.attributes.values()):
-            return False
-        if _bytes_made(node) > _FREE + _PER_BYTE * self._largest[value]:
-            return False
-        return all(v is None or self._constant[v] for v in node.inputs)
+        if node not in self._made:
+            self._made[node] = self._makes(node)
+        self._largest[value], constant = self._made[node]
+        return constant
+
+    def _makes(self, node: ir.Node) -> tuple[int, bool]:
+        """The bytes of the largest tensor that a node's results are made of, and whether they are constants."""
+        largest = max((self._largest[v] for v in node.inputs if v is not None), default=0)
+        constant = (
+            node.op_type in KERNELS
+            and all(v is None or self._constant[v] for v in node.inputs)
+            and not any(attribute.type in _SUBGRAPHS for attribute in node.attributes.values())
+            and _bytes_made(node) <= _FREE + _PER_BYTE * largest
+        )
+        return largest, constant
 
 
 MADE_OF = "made_of"
@@ -283,7 +295,8 @@ def _run(
         for name, value in attributes.items():
             if isinstance(value, ir.Graph):
                 attributes[name] = _body(value, known, dtype, budget)
-        inputs = [None if v is None else fetch(v) for v in node.inputs]
+        matrix = _large_matrix(node, dtype, known) if call is None else None
+        inputs = [None if v is None else fetch(v) if v is not matrix else _initial(v, None) for v in node.inputs]
         compute = partial(_results, node, attributes, dtype, budget, held)
         results = compute(inputs) if call is None else call(node, inputs, compute)
         if node.op_type == "Loop":
@@ -311,7 +324,33 @@ def _results(
     inputs: list[_Array | None],
 ) -> tuple[_Array, ...]:
     budget.check(node.op_type, inputs, attributes, held)
+    if node.op_type == "Dense" and inputs[0] is not None and inputs[1] is not None and inputs[1].dtype != dtype:
+        return (_dense_in_blocks(inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else None),)
     return _as_written(node, inputs, dtype) if is_as_written(node) else KERNELS[node.op_type](inputs, attributes)
+
+
+def _large_matrix(node: ir.Node, dtype: np.dtype[Any], known: Mapping[ir.Value, _Array]) -> ir.Value | None:
+    """The large matrix that a node multiplies by, if it is of a narrower type than the run's: it isn't widened then."""
+    matrix = node.inputs[1] if node.op_type == "Dense" and len(node.inputs) > 1 else None
+    tensor = None if matrix is None or matrix in known else matrix.const_value
+    if tensor is None or tensor.dtype != ir.DataType.FLOAT or dtype != np.float64 or tensor.size < _LARGE:
+        return None
+    return None if is_as_written(node) else matrix
+
+
+_LARGE, _BLOCK = 1 << 22, 1 << 20
+
+
+def _dense_in_blocks(x: _Array, kernel: _Array, bias: _Array | None) -> _Array:
+    """The kernel `Dense` where the matrix is of a narrower type: a wide copy of all of it would take longer."""
+    rows = x.reshape(-1, x.shape[-1])
+    step = max(_BLOCK // kernel.shape[1], 1)
+    y = np.zeros((len(rows), kernel.shape[1]), x.dtype)
+    for start in range(0, len(kernel), step):
+        y += rows[:, start : start + step] @ kernel[start : start + step].astype(x.dtype)
+    if bias is not None:
+        y += bias
+    return y.reshape(*x.shape[:-1], kernel.shape[1])
 
 
 def _as_written(node: ir.Node, inputs: list[_Array | None], dtype: np.dtype[Any]) -> tuple[_Array, ...]:

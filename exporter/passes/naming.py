@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from exporter.ir.text import tensor_of
+from exporter.ir.unique_names import UniqueNames
 
 __all__ = ["Namer", "bias_name"]
 
@@ -26,20 +27,21 @@ class Namer:
 
     def __init__(self, graph: ir.Graph) -> None:
         self._graph = graph
-        self._values: set[str | None] = set()
+        values: set[str] = set()
         for each in (graph, *graph.subgraphs()):
-            self._values |= {v.name for v in (*each.inputs, *each.initializers.values()) if v.name}
+            values |= {v.name for v in (*each.inputs, *each.initializers.values()) if v.name}
         nodes = list(graph.all_nodes())
-        self._values |= {output.name for node in nodes for output in node.outputs if output.name}
-        self._nodes: set[str | None] = {node.name for node in nodes if node.name}
+        values |= {output.name for node in nodes for output in node.outputs if output.name}
+        self._values = UniqueNames(values)
+        self._nodes = UniqueNames(node.name for node in nodes if node.name)
 
     def value(self, name: str) -> str:
         """The name, with the suffix _1, _2, ... where it is taken."""
-        return _take(name, self._values)
+        return self._values.take(name)
 
     def node(self, name: str) -> str:
         """The same among nodes."""
-        return _take(name, self._nodes)
+        return self._nodes.take(name)
 
     def release(self, name: str | None) -> None:
         """A value with this name is gone."""
@@ -61,15 +63,6 @@ class Namer:
             del value.graph.initializers[value.name]
             self.release(value.name)
             value.const_value = None
-
-
-def _take(name: str, taken: set[str | None]) -> str:
-    candidate, count = name, 0
-    while candidate in taken:
-        count += 1
-        candidate = f"{name}_{count}"
-    taken.add(candidate)
-    return candidate
 
 
 def bias_name(kernel: str | None, source: str) -> str:

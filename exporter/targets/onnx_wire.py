@@ -12,6 +12,8 @@ from typing import IO
 import onnx
 import onnx_ir as ir
 
+from exporter.formats.varint import varint
+
 __all__ = ["is_small", "raw_size", "weights", "without_weights", "write_data", "write_onnx"]
 
 _ALIGNMENT = 64
@@ -126,13 +128,4 @@ def _tensor_start(name: str, tensor: ir.TensorProtocol, data_name: str | None, o
 
 def _field(number: int, size: int) -> bytes:
     """What stands before a protobuf field of so many bytes."""
-    return _varint(number << 3 | 2) + _varint(size)
-
-
-def _varint(number: int) -> bytes:
-    result = bytearray()
-    while number > 0x7F:
-        result.append(number & 0x7F | 0x80)
-        number >>= 7
-    result.append(number)
-    return bytes(result)
+    return varint(number << 3 | 2) + varint(size)

@@ -70,7 +70,10 @@ def onnx_engine(path: Path, *, optimised: bool, also: Sequence[str] = ()) -> Eng
     try:
         if also:  # weights in a file beside it stay there
             options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
-        model = with_more_outputs(path, list(dict.fromkeys(also))) if also else path
+        model, elsewhere = with_more_outputs(path, list(dict.fromkeys(also))) if also else (path, {})
+        if elsewhere:
+            values = [ort.OrtValue.ortvalue_from_numpy(array) for array in elsewhere.values()]
+            options.add_external_initializers(list(elsewhere), values)
         session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except _ORT_ERRORS as error:
         raise EngineError(f"{name} can't load {path.name}: {_first_line(error)}") from error

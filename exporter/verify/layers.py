@@ -16,18 +16,13 @@ import onnx_ir as ir
 
 from exporter.ir.evaluate import Constants, evaluate
 from exporter.verify.compare import Array
+from exporter.verify.element_order import ElementOrder
 from exporter.verify.engines import Engine, Feeds
 from exporter.verify.references.unfolded_model import Reference, sampled
 from exporter.verify.verdict import LayerCheck
 from exporter.verify.yardstick import LOOSE, Deviation, Yardstick
 
 __all__ = ["Layer", "Located", "check_layers", "in_front", "judged", "locate_layers"]
-
-
-_CHANNELLED = frozenset({"Conv", "ConvTranspose", "Dense", "MaxPool", "AveragePool", "BatchNormalization", "LRN"})
-_ELEMENTWISE = frozenset(
-    {"Relu", "Add", "Mul", "Sub", "Div", "Clip", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Identity", "Softplus", "Cast"}
-)
 
 
 @dataclass(frozen=True)
@@ -37,8 +32,7 @@ class Layer:
     Attributes:
         name: The result.
         tensor: The tensor.
-        ordered: Whether an ONNX file surely has its elements in order, channels second or last; what was reshaped or
-            transposed may be in another order there until the next layer.
+        ordered: Whether an ONNX file surely has its elements in order, channels second or last.
     """
 
     name: str
@@ -83,7 +77,7 @@ def in_front(model: ir.Model) -> dict[str, tuple[str, ...]]:
 
 def locate_layers(folded: ir.Model, reference: Reference, dtype: npt.DTypeLike = np.float64) -> Located:
     """Where the results of a reference are in the same model after the passes, computed in a float type."""
-    left, ordered = dict(reference.layers), set[str]()
+    left, ordered, order = dict(reference.layers), set[str](), ElementOrder()
     by_shape: dict[tuple[int, ...], list[str]] = {}
     for name, yardstick in left.items():
         by_shape.setdefault(yardstick.truth.shape, []).append(name)
@@ -100,7 +94,7 @@ def locate_layers(folded: ir.Model, reference: Reference, dtype: npt.DTypeLike =
         for name in names:
             if left[name].worst(found).ratio <= 1:
                 tensors[name] = str(value.name)
-                if _in_order(value):
+                if order.is_kept(value):
                     ordered.add(name)
                 del left[name]
                 return
@@ -108,17 +102,6 @@ def locate_layers(folded: ir.Model, reference: Reference, dtype: npt.DTypeLike =
     evaluate(folded, reference.inputs, dtype=dtype, see=see)
     layers = [Layer(name, tensors[name], name in ordered) for name in reference.layers if name in tensors]
     return Located(tuple(layers), results)
-
-
-def _in_order(value: ir.Value) -> bool:
-    """Whether a value comes from a layer that has channels, with nothing but elementwise ops in between."""
-    node = value.producer()
-    while node is not None and node.op_type in _ELEMENTWISE:
-        before = next((v for v in node.inputs if v is not None and v.producer() is not None), None)
-        node = None if before is None else before.producer()
-    if node is None or node.op_type not in _CHANNELLED:
-        return False
-    return node.op_type != "Dense" or (value.shape is not None and len(value.shape) == 2)
 
 
 def _near(found: Array, yardstick: Yardstick) -> bool:

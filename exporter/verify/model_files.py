@@ -31,6 +31,7 @@ from exporter.targets.onnx_file import data_files
 from exporter.verify.allowance import Allowance, stage
 from exporter.verify.boards import BOARDS, verify_on
 from exporter.verify.engines import Engine, EngineError
+from exporter.verify.example_power import example_power, unmoved
 from exporter.verify.files import verify_files
 from exporter.verify.inputs.exercise import exercise
 from exporter.verify.layerwise import verify_layers
@@ -137,14 +138,15 @@ def _verify(
     files = (onnx_path, npz_path) if makers is None else (None, None)
     sites = sites and makers is None
     if recorded is not None and not sites:
-        return verify_files(*files, recorded, makers=engines)
+        return _with_power(verify_files(*files, recorded, makers=engines), npz_path, recorded.references, allowance)
     if against is None and arrays is not None:
         raise UsageError(
             "--data has inputs alone, and nothing to compare the outputs with",
             hint="Add the recorded outputs to it, or give the source with --against",
         )
     if against is None:
-        return verify_files(*files, _examples(npz_path), makers=engines)
+        stored = _examples(npz_path)
+        return _with_power(verify_files(*files, stored, makers=engines), npz_path, stored.references, allowance)
     inputs = recorded.references[0].inputs if recorded is not None else arrays
     options = _options(onnx_path, npz_path, arch)
     judge = None if reference is None else reference_of(against, graph, options)
@@ -154,6 +156,24 @@ def _verify(
     given, origin = inputs if images is None else images.feeds, _origin(against, unfolded)
     verdict = _against(onnx_path, npz_path, truth, origin, given, options, allowance, sites=sites, makers=engines)
     return verdict if images is None else replace(verdict, remarks=(*verdict.remarks, _told(images)))
+
+
+def _with_power(
+    verdict: Verdict, npz_path: Path | None, references: Sequence[Reference], allowance: Allowance
+) -> Verdict:
+    """A verdict on outputs that are good, with what else would have been noticed; the bundle tells."""
+    if npz_path is None or verdict.state != "good":
+        return verdict
+    if not allowance.allows("what would have been noticed"):
+        return replace(verdict, left_out=tuple(allowance.left_out))
+    stage("finding out what would have been noticed")
+    hint = "give the source with --against"
+    doubts = [
+        f"output {output} doesn't depend on input {name}, as far as these examples tell; {hint}"
+        for output, name in unmoved(npz_path, references, verdict)
+    ]
+    power = example_power(npz_path, references, verdict)
+    return replace(verdict, power=power, doubts=(*verdict.doubts, *doubts))
 
 
 def _told(images: Images) -> str:

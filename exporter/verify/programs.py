@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -31,8 +33,11 @@ def python_engine(path: Path, outputs: Sequence[str]) -> Engine:
             given, made = Path(folder) / "in.npz", Path(folder) / "out.npz"
             np.savez(given, allow_pickle=False, **dict(feeds))
             _call([sys.executable, "-I", str(path.absolute()), str(given), "-o", str(made)], path.name)
-            with np.load(made) as found:
-                return {name: found[name] for name in outputs}
+            with _reading(path.name), np.load(made) as found:
+                arrays = {name: found[name] for name in outputs}
+            if other := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+                raise EngineError(f"{path.name} gives {other[0]} as something that is no array")
+            return arrays
 
     return Engine(f"{path.name}, by Python", tuple(outputs), run)
 
@@ -93,8 +98,19 @@ def _once(tool: Path, arrays: Sequence[Array], *, outputs: Sequence[str], folder
     for path, array in zip(given, arrays, strict=True):
         np.save(path, array)
     _call([str(tool), *map(str, given), "-o", *map(str, made)], tool.name, {trace: str(traced)})
-    inside = _traced(traced.read_bytes()) if traced.exists() else {}
-    return {**inside, **{name: np.load(path) for name, path in zip(outputs, made, strict=True)}}
+    with _reading(tool.name):
+        inside = _traced(traced.read_bytes()) if traced.exists() else {}
+        return {**inside, **{name: np.load(path) for name, path in zip(outputs, made, strict=True)}}
+
+
+@contextmanager
+def _reading(program: str) -> Iterator[None]:
+    """EngineError for results that a program has left out, or that aren't arrays."""
+    try:
+        yield
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        text = " ".join(str(error).split())[:200]
+        raise EngineError(f"{program} ends well, and its results can't be read: {text}") from error
 
 
 def _traced(content: bytes) -> dict[str, Array]:
@@ -114,7 +130,10 @@ _LONGEST = 1 << 16
 
 def _call(command: Sequence[str], name: str, settings: Mapping[str, str] | None = None) -> None:
     told = None if settings is None else {**os.environ, **settings}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=told)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=told)
+    except OSError as error:  # a tool that this machine can't run
+        raise EngineError(f"{name} can't be run: {error}") from error
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise EngineError(f"{name} fails with status {done.returncode}: {(lines or ['no message'])[-1][:300]}")

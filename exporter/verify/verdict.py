@@ -80,12 +80,14 @@ class WeightPower:
         channels: How many of its channels do something: they and what they are multiplied with aren't 0 altogether.
         missed: Those of them that could be 0, or 1.02 times what they are, without being noticed.
         asleep: The channels that only see zeros, in all inputs that were tried.
+        of: How many channels it has, where some were tried and stand for all; None where all were.
     """
 
     weight: str
     channels: int
     missed: tuple[int, ...]
     asleep: tuple[int, ...] = ()
+    of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -282,6 +284,8 @@ def _power_lines(verdict: Verdict) -> list[str]:
         return []
     channels = sum(one.channels for one in verdict.power)
     power = f"{100 * share:.4g} % of the {channels} channels of {len(verdict.power)} weight tensors"
+    many = sum(one.of or 0 for one in verdict.power)
+    power += f", which stand for {many}" if many > channels + sum(len(one.asleep) for one in verdict.power) else ""
     lines = [f"A channel that is 0, or 1.02 times what it should be, would be noticed in {power}."]
     if share < STRONG or verdict.asleep > _OFTEN_ASLEEP:
         lines.append("That is weak.")
@@ -294,9 +298,11 @@ def _power_lines(verdict: Verdict) -> list[str]:
         count = sum(len(one.asleep) for one in asleep)
         named = ", ".join(f"{one.weight} ({len(one.asleep)})" for one in asleep[:4])
         more = f" and {len(asleep) - 4} more" if len(asleep) > 4 else ""
-        lines.append(f"  {count} channels more only see zeros, in the best of five kinds of inputs: {named}{more}")
+        best = "in these examples" if many else "in the best of five kinds of inputs"
+        lines.append(f"  {count} channels more only see zeros, {best}: {named}{more}")
     if share < WEAK or verdict.asleep > _MOSTLY_ASLEEP:
-        lines.append("No verdict: too little of the model was exercised. Give inputs that it was made for with --data.")
+        hint = "the source with --against" if many else "inputs that it was made for with --data"
+        lines.append(f"No verdict: too little of the model was exercised. Give {hint}.")
     return lines
 
 

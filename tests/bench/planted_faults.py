@@ -15,6 +15,12 @@ says. Of faults in single channels the share that is noticed is printed beside t
 | `gamma` | that of a batch norm is forgotten |
 | `relu` | an activation is dropped |
 | `padding` | a padding is shifted by one |
+| `colours` | the first convolution takes BGR for RGB |
+| `turned` | height and width of a kernel change places, or rows and columns of a square matrix |
+| `axis` | a softmax is taken along the batch |
+| `slope` | that of a leaky or exponential activation is doubled |
+| `gates` | two gates of a recurrent layer change places |
+| `order` | the first two inputs of a concatenation change places |
 
 A fault that changes no output of any of many inputs, by more than float noise, isn't one, and doesn't count.
 """
@@ -24,7 +30,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,11 +53,13 @@ from exporter.verify.probes import probes
 from exporter.verify.references.unfolded_model import reference_run
 from exporter.verify.verdict import WeightPower
 
-__all__ = ["FAULTS", "Outcome", "main", "options_of", "plant", "report", "try_faults"]
+__all__ = ["FAULTS", "RARER_FAULTS", "Outcome", "main", "options_of", "plant", "report", "try_faults"]
 
 FAULTS = ("zeroed", "channel", "scaled", "swapped", "bias", "epsilon", "gamma", "relu", "padding")
+RARER_FAULTS = ("colours", "turned", "axis", "slope", "gates", "order")
+_IN_KERNELS = frozenset({"zeroed", "channel", "scaled", "swapped", "colours", "turned", "gamma", "gates"})
 _LINEAR = frozenset({"Conv", "ConvTranspose", "Dense", "MatMul", "Gemm"})
-_SETS = 5
+_SETS, _EACH = 5, 2
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ class Outcome:
         stored: Whether `verify` on the stored probes did.
         stated: Of a single channel, whether the verdict on the right model says that it would be noticed; None if it
             says nothing of it, or that it only sees zeros.
+        stated_stored: The same of the verdict on the stored probes.
     """
 
     fault: str
@@ -74,6 +83,7 @@ class Outcome:
     against: bool
     stored: bool
     stated: bool | None = None
+    stated_stored: bool | None = None
 
 
 def plant(model: ir.Model, fault: str, random: np.random.RandomState) -> str | None:
@@ -103,21 +113,55 @@ def plant(model: ir.Model, fault: str, random: np.random.RandomState) -> str | N
             del node.attributes["auto_pad"]
         pads[0], pads[half] = pads[0] + 1, pads[half] - 1
         node.attributes["pads"] = ir.AttrInt64s("pads", pads)
+    elif fault == "axis":
+        node.attributes["axis"] = ir.AttrInt64("axis", 0)
+    elif fault == "slope":
+        alpha = node.attributes.get_float("alpha", _SLOPES[node.op_type])
+        node.attributes["alpha"] = ir.AttrFloat32("alpha", 2 * float(alpha or 0))
+    elif fault == "order":
+        first, second = node.inputs[:2]
+        node.replace_input_with(0, second)
+        node.replace_input_with(1, first)
     return str(node.name)
+
+
+_SLOPES = {"LeakyRelu": 0.01, "Elu": 1.0}
+_RECURRENT = frozenset({"GRU", "LSTM"})
 
 
 def _places(model: ir.Model, fault: str) -> Iterator[tuple[ir.Node, ir.Value | None]]:
     for node in model.graph:
         kernel = node.inputs[1] if len(node.inputs) > 1 else None
         array = constant_array(kernel)
-        if fault in ("zeroed", "channel", "scaled", "swapped"):
-            if node.op_type in _LINEAR and array is not None and array.ndim > 1 and array.shape[-1] > 1:
-                yield node, kernel
-        elif fault == "gamma":
-            if node.op_type == "BatchNormalization" and array is not None and np.any(array != 1):
+        if fault in _IN_KERNELS:
+            if array is not None and _is_kernel_for(node, array, fault):
                 yield node, kernel
         elif _is_place(node, fault):
             yield node, None
+
+
+def _is_kernel_for(node: ir.Node, array: np.ndarray[Any, Any], fault: str) -> bool:
+    if fault == "gamma":
+        return node.op_type == "BatchNormalization" and bool(np.any(array != 1))
+    if fault == "gates":
+        return node.op_type in _RECURRENT
+    if node.op_type not in _LINEAR or array.ndim < 2:
+        return False
+    if fault == "colours":
+        x = node.inputs[0]
+        return node.op_type == "Conv" and array.shape[-2] == 3 and x is not None and _is_image(x)
+    if fault == "turned":
+        return bool(array.shape[0] == array.shape[1] > 1)
+    return bool(array.shape[-1] > 1)
+
+
+def _is_image(value: ir.Value) -> bool:
+    """Whether a value is an input, perhaps padded and rescaled."""
+    node = value.producer()
+    while node is not None and node.op_type in {"Pad", "Mul", "Sub", "Add", "Div", "Cast", "BatchNormalization"}:
+        value = next(v for v in node.inputs if v is not None and constant_array(v) is None)
+        node = value.producer()
+    return node is None and value.is_graph_input()
 
 
 def _is_place(node: ir.Node, fault: str) -> bool:
@@ -128,7 +172,18 @@ def _is_place(node: ir.Node, fault: str) -> bool:
         return node.op_type == "BatchNormalization"
     if fault == "relu":
         return node.op_type in {"Relu", "Clip", "LeakyRelu", "Elu"}
+    if fault == "axis":
+        return node.op_type == "Softmax"
+    if fault == "slope":
+        return str(node.op_type) in _SLOPES
+    if fault == "order":
+        return node.op_type == "Concat" and _are_alike(node.inputs[:2])
     return node.op_type == "Conv" and (node.attributes.get_ints("pads") or [0])[-1] > 0
+
+
+def _are_alike(values: Sequence[ir.Value | None]) -> bool:
+    shapes = [None if value is None else value.shape for value in values]
+    return len(shapes) == 2 and shapes[0] is not None and shapes[0] == shapes[1]
 
 
 def _is_bias(value: ir.Value | None) -> bool:
@@ -141,6 +196,13 @@ def _changed(array: np.ndarray[Any, Any], fault: str, random: np.random.RandomSt
         return np.ones_like(array)
     if fault == "scaled":
         return np.asarray(array * array.dtype.type(1.02))
+    if fault == "colours":
+        return np.ascontiguousarray(array[..., ::-1, :])
+    if fault == "turned":
+        return np.ascontiguousarray(np.swapaxes(array, 0, 1))
+    if fault == "gates":
+        units = array.shape[1] // 4 if array.shape[1] % 4 == 0 else array.shape[1] // 3
+        return np.ascontiguousarray(np.roll(array, units, axis=1))
     alive = np.flatnonzero(np.any(array.reshape(-1, array.shape[-1]) != 0, axis=0))
     if fault in ("zeroed", "channel"):
         factor = array.dtype.type(0 if fault == "zeroed" else 1.02)
@@ -169,6 +231,7 @@ def try_faults(
     path = folder / "planted.onnx"
     _write(unfold(source, options=options).model, path, recorded, options)
     stated = {one.weight: one for one in verify_model(path, against=source).power}
+    by_examples = {one.weight: one for one in verify_model(path).power} if recorded else {}
     found = []
     for fault in faults:
         for _ in range(each):
@@ -189,13 +252,16 @@ def try_faults(
                 continue
             _write(model, path, recorded, options)
             against, stored = not verify_model(path, against=source), not verify_model(path) if recorded else False
-            told = None if channel is None or where not in stated else _told(stated[where], channel)
-            found.append(Outcome(fault, where, changes, against, stored, told))
+            told = [_told(power.get(where), channel) for power in (stated, by_examples)]
+            found.append(Outcome(fault, where, changes, against, stored, *told))
     return found
 
 
-def _told(power: WeightPower, channel: int) -> bool | None:
-    return None if channel in power.asleep else channel not in power.missed
+def _told(power: WeightPower | None, channel: int | None) -> bool | None:
+    """Whether a verdict says that a fault in a channel would be noticed; None if it was not among those tried."""
+    if power is None or channel is None or channel in power.asleep:
+        return None
+    return None if (power.of or 0) > power.channels + len(power.asleep) else channel not in power.missed
 
 
 def _channel(model: ir.Model, where: str, before: dict[str, Any]) -> int | None:
@@ -239,7 +305,9 @@ def main(sources: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, source in enumerate(sources):
             try:
-                new = try_faults(Path(source), Path(folder), each=1, seed=number, options=options_of(Path(source)))
+                every = (*FAULTS, *RARER_FAULTS)
+                own = options_of(Path(source))
+                new = try_faults(Path(source), Path(folder), each=_EACH, seed=number, options=own, faults=every)
             except ExportError as error:
                 print(source, error)
                 continue
@@ -252,7 +320,7 @@ def main(sources: list[str]) -> None:
 
 def report(outcomes: list[Outcome]) -> None:
     """A line for each kind, and for all; then the share of single channels that was noticed, and that was stated."""
-    for fault in (*FAULTS, "all"):
+    for fault in (*FAULTS, *RARER_FAULTS, "all"):
         real = [one for one in outcomes if fault in ("all", one.fault) and one.changes]
         against, stored = sum(one.against for one in real), sum(one.stored for one in real)
         count = max(len(real), 1)
@@ -260,10 +328,14 @@ def report(outcomes: list[Outcome]) -> None:
             f"{fault}: {len(real)} change an output; {against} ({against / count:.1%}) noticed with --against, "
             f"{stored} ({stored / count:.1%}) by stored examples"
         )
-    told = [one for one in outcomes if one.stated is not None]
-    noticed = sum(one.against for one in told) / max(len(told), 1)
-    stated = sum(bool(one.stated) for one in told) / max(len(told), 1)
-    print(f"of {len(told)} faults in channels {noticed:.1%} noticed with --against; the verdicts say {stated:.1%}")
+    for how, pairs in (
+        ("with --against", [(one.against, one.stated) for one in outcomes]),
+        ("by stored examples", [(one.stored, one.stated_stored) for one in outcomes]),
+    ):
+        told = [(noticed, stated) for noticed, stated in pairs if stated is not None]
+        noticed = sum(noticed for noticed, _ in told) / max(len(told), 1)
+        stated = sum(bool(stated) for _, stated in told) / max(len(told), 1)
+        print(f"of {len(told)} faults in channels {noticed:.1%} noticed {how}; the verdicts say {stated:.1%}")
 
 
 if __name__ == "__main__":

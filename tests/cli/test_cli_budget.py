@@ -69,5 +69,5 @@ def test_a_terminal_shows_what_is_done(quiet: bool, exported: Path) -> None:
     os.close(leader)
     out, _ = process.communicate()
     assert process.returncode == 0
-    assert (b"comparing" in shown) != quiet
+    assert (b"finding out what" in shown) != quiet
     assert b"\x1b" not in out

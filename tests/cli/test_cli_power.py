@@ -17,6 +17,7 @@ from exporter.passes.pipeline import run as run_passes
 from exporter.targets.npz_bundle import write_bundle
 from exporter.targets.onnx_file import onnx_model, onnx_writers
 from exporter.verify.layerwise import verify_layers
+from exporter.verify.model_files import verify_model
 from exporter.verify.probes import probes
 from exporter.verify.references.truth import UnfoldedModel
 from exporter.verify.verdict import Verdict
@@ -32,8 +33,8 @@ def _weights(*shape: int, scale: float = 1.0) -> Any:
     return (scale * np.random.RandomState(sum(shape)).standard_normal(shape)).astype(np.float32)
 
 
-def _network(*, shift: float = 0.0, factor: float = 1.0) -> ir.Model:
-    """Two convolutions with batch norms, and logits; pixels of 0 to 255, going by the statistics."""
+def _network(*, shift: float = 0.0, factor: float | Any = 1.0) -> ir.Model:
+    """A convolution with a batch norm, and logits; pixels of 0 to 255, going by the statistics."""
     b = Builder("m")
     y = b.op("Conv", b.input("x", FLOAT, ("N", 12, 12, 3)), b.constant(_weights(3, 3, 3, 16), "first"), None)
     parts = [np.ones(16), np.zeros(16), np.full(16, 127.5) * _weights(3, 3, 3, 16).sum((0, 1, 2)), np.full(16, 4e5)]
@@ -147,6 +148,58 @@ def test_what_is_not_finite_is_no_evidence(tmp_path: Path) -> None:
     assert "isn't finite" in "\n".join(verdict.lines())
 
 
+def _scale(name: str, channel: int) -> Callable[[onnx.ModelProto], None]:
+    """A channel a fiftieth too large; kernels of products have their channels last in an ONNX file."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        weight = next(tensor for tensor in proto.graph.initializer if tensor.name == name)
+        array = onnx.numpy_helper.to_array(weight).copy()
+        np.moveaxis(array, 0 if array.ndim == 4 else 1, 0)[channel] *= np.float32(1.02)
+        weight.CopyFrom(onnx.numpy_helper.from_array(array, weight.name))
+
+    return change
+
+
+def test_stored_examples_tell_what_they_would_have_noticed(tmp_path: Path) -> None:
+    """Channel by channel, as it turns out: a logit hears nothing of four filters, that see everything."""
+    quiet = np.where(np.arange(16) % 4 == 1, 1e-9, 1.0)[:, None]
+    _verified(lambda: _network(factor=quiet), tmp_path, _nothing)
+    stated = verify_model(tmp_path / "m.onnx")
+    assert (stated.state, stated.share) == ("none", 17 / 21)
+    assert "Give the source with --against" in "\n".join(stated.lines())
+    assert {one.weight: one.missed for one in stated.power} == {"first": (1, 5, 9, 13), "last": ()}
+    for one in stated.power:
+        for channel in range(one.channels):
+            _verified(lambda: _network(factor=quiet), tmp_path, _scale(one.weight, channel))
+            noticed = verify_model(tmp_path / "m.onnx").state == "off"
+            assert noticed == (channel not in one.missed), (one.weight, channel)
+
+
+def test_stored_examples_that_move_nothing_are_no_evidence(tmp_path: Path) -> None:
+    """Plain `verify` says it of a network that is dead behind its first layer, and of one that is alive it doesn't."""
+    _verified(lambda: _network(shift=-1e6), tmp_path, _nothing)
+    verdict = verify_model(tmp_path / "m.onnx")
+    assert (verdict.state, bool(verdict)) == ("none", False)
+    assert "doesn't depend on input x" in "\n".join(verdict.lines())
+    _verified(_network, tmp_path, _nothing)
+    assert verify_model(tmp_path / "m.onnx").state == "good"
+
+
+def test_channels_stand_for_others_where_there_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The share is about the same; fewer than two dozen stand for nothing."""
+    _verified(_network, tmp_path, _nothing)
+    whole = verify_model(tmp_path / "m.onnx")
+    assert (sum(one.channels for one in whole.power), whole.share) == (21, 1)
+    monkeypatch.setattr("exporter.verify.example_power._FEWEST", 4)
+    monkeypatch.setattr("exporter.verify.example_power._MOST_OPERATIONS", 4_000_000)
+    some = verify_model(tmp_path / "m.onnx")
+    assert 4 <= sum(one.channels for one in some.power) < 21
+    assert {one.weight: one.of for one in some.power} == {"first": 16, "last": 5}
+    assert "which stand for 21" in "\n".join(some.lines())
+    monkeypatch.setattr("exporter.verify.example_power._MOST_OPERATIONS", 1000)
+    assert verify_model(tmp_path / "m.onnx").power == ()
+
+
 def test_the_command_says_it(terminal: Terminal) -> None:
     """Status 0, with the share of channels that would have been noticed, and the JSON's words for it."""
     assert terminal("export", _SAMPLE, "-o", "m.onnx").status == 0
@@ -169,3 +222,4 @@ def test_planted_faults_are_noticed(sample: str, tmp_path: Path) -> None:
     assert [one for one in real if not one.against] == []
     assert [one for one in real if not one.stored] == []
     assert all(one.stated == one.against for one in outcomes if one.stated is not None)
+    assert all(one.stated_stored == one.stored for one in outcomes if one.stated_stored is not None)

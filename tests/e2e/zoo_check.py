@@ -17,7 +17,7 @@ from sample_ckpts.oracle import tf
 from tests.e2e.engines import ENGINES
 from tests.e2e.recorded import Array, Recorded
 
-__all__ = ["CLASSES", "Network", "check", "make"]
+__all__ = ["CLASSES", "Network", "check", "make", "save"]
 
 CLASSES = 7
 
@@ -45,19 +45,37 @@ class Network:
 
 def make(network: Network, folder: Path) -> Recorded:
     """Saves the weights as `v1.ckpt` and as `v2.ckpt.*`, and returns images with what TensorFlow makes of them."""
-    folder.mkdir(parents=True, exist_ok=True)
     images = np.random.default_rng(5).uniform(-1, 1, [2, *network.shape]).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
-        tf.set_random_seed(1)
-        x = tf.placeholder(tf.float32, [None, *images.shape[1:]], "input")
-        outputs = network.build(x)
-        session.run(tf.global_variables_initializer())
-        _randomise(session)
+        x, outputs = _build(network, session)
         saved = None if network.rename is None else network.rename()
         for version in (1, 2):
-            saver = tf.train.Saver(saved, write_version=version)
-            saver.save(session, str(folder / f"v{version}.ckpt"), write_meta_graph=False, write_state=False)
+            _save(session, folder / f"v{version}.ckpt", saved, version)
         return _record(session, x, outputs, images, network.epsilon)
+
+
+def save(network: Network, folder: Path) -> Path:
+    """Saves the weights alone, as `v2.ckpt.*`."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        _build(network, session)
+        _save(session, folder / "v2.ckpt", None if network.rename is None else network.rename(), 2)
+    return folder / "v2.ckpt"
+
+
+def _build(network: Network, session: Any) -> tuple[Any, dict[str, Any]]:
+    """The images' placeholder and the outputs, with all weights at random."""
+    tf.set_random_seed(1)
+    x = tf.placeholder(tf.float32, [None, *network.shape], "input")
+    outputs = network.build(x)
+    session.run(tf.global_variables_initializer())
+    _randomise(session)
+    return x, outputs
+
+
+def _save(session: Any, path: Path, variables: Any, version: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    saver = tf.train.Saver(variables, write_version=version)
+    saver.save(session, str(path), write_meta_graph=False, write_state=False)
 
 
 def _record(session: Any, x: Any, outputs: Mapping[str, Any], images: Array, epsilon: float) -> Recorded:

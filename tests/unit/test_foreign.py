@@ -6,6 +6,7 @@ import json
 import os
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 import exporter.foreign
 from exporter.errors import CorruptError, LimitError, UsageError
-from exporter.foreign import on_foreign_data
+from exporter.foreign import is_from_library, on_foreign_data
 from runtime.kernels import KERNELS
 
 
@@ -80,3 +81,28 @@ def test_errors_of_ours_and_of_the_machine_come_through() -> None:
     for error in (UsageError("x"), FileNotFoundError(2, "No such file")):
         with pytest.raises(type(error)), on_foreign_data("x"):
             raise error
+
+
+def test_what_runs_a_model_elsewhere_is_told_from_our_bugs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Errors that a library raises are its own, of the machine's too; what our code raises or stumbles over is ours."""
+    _as_ours(monkeypatch)
+    outside: list[Callable[[], Any]] = [
+        lambda: json.loads("{"),
+        lambda: (tmp_path / "missing").read_text(),
+        lambda: json.JSONEncoder().default(object()),
+    ]
+    own: list[Callable[[], Any]] = [
+        lambda: _raised(ValueError("ours")),
+        lambda: dict[str, int]()["missing"],
+        lambda: None.shape,  # type: ignore[attr-defined]
+    ]
+    assert [_is_from_library(work) for work in outside] == [True] * 3
+    assert [_is_from_library(work) for work in own] == [False] * 3
+
+
+def _is_from_library(work: Callable[[], Any]) -> bool:
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - of all kinds
+        return is_from_library(error)
+    raise AssertionError("nothing was raised")

@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from exporter.ir.dims import Dim
 from exporter.ir.ops import ML, domain_of
+from exporter.ir.unique_names import UniqueNames
 from exporter.targets.call import Call, Spec
 from exporter.targets.layout.axes import Order, identity, moves_only_ones, sizes_of
 from exporter.targets.narrow_types import widened
@@ -41,18 +42,13 @@ class Emitter:
         self.shapes: dict[ir.Value, ir.Value] = {}
         self._around = around
         self._stored: dict[ir.Value, dict[Order, ir.Value]] = {}
-        self._names: set[str] = set() if around is None else around._names
+        self._names: UniqueNames = UniqueNames() if around is None else around._names
         self._constants: dict[Hashable, ir.Value] = {} if around is None else around._constants
         self._outputs = {value: self.unique(value.name or "output") for value in outputs}
 
     def unique(self, name: str) -> str:
         """The name, with the suffix _1, _2, ... where it is taken."""
-        candidate, count = name, 0
-        while candidate in self._names:
-            count += 1
-            candidate = f"{name}_{count}"
-        self._names.add(candidate)
-        return candidate
+        return self._names.take(name)
 
     def unique_node(self, name: str) -> str:
         """The same for the name of a node; nodes and values don't get into each other's way."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,9 @@ __all__ = ["FAILURES", "Exercise", "InputSet", "InputUse", "exercise"]
 
 FAILURES = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, MemoryError, RuntimeError)
 """What kernels raise on sizes or values that a model doesn't take."""
+
+_PER_ELEMENT = 3 << 11
+"""Operations that all runs together have to be allowed for each element of the inputs of one."""
 
 _BATCHES = ((16, 20_000_000), (3, 1_500_000_000), (1, 1 << 62))
 """How many examples there are of how many operations at most: few channels wake up in a few examples."""
@@ -164,8 +168,10 @@ class _Exercising:
         return Exercise(sets, named, uses, known.batch_norms, known.mismatch)
 
     def _affords(self, sizes: Sizes) -> bool:
-        if self.meter is not None and self.meter.left <= 0:
-            return False
+        if self.meter is not None:
+            drawn = sum(prod(shape) for shape in shapes_of(self.specs, sizes).values())
+            if self.meter.left <= 0 or drawn * _PER_ELEMENT > self.meter.most:
+                return False
         work = self._work(sizes)
         return work <= _LARGEST_RUN and self.spent + work <= _SOLVING
 

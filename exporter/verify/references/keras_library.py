@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from exporter.errors import UnsupportedError, UsageError
+from exporter.foreign import is_from_library
 from exporter.formats.records import Array
 from exporter.formats.sniff import Kind, sniff
 from exporter.frontend import Unfolded, unfold
@@ -98,14 +99,22 @@ def _compute(
     wanted = [str(value.name) for value in unfolded.model.graph.outputs]
     try:
         model = load()
-        given: Any = inputs if len(inputs) > 1 else inputs[0]
-        if isinstance(getattr(model, "input", None), Mapping):
-            given = dict(zip(sorted(model.input), inputs, strict=True))
-        found = _leaves(model(given, **_TRAINING_OFF))
+        found = _leaves(model(_given(model, inputs), **_TRAINING_OFF))
     except Exception as error:  # what Keras raises is of many kinds
+        if not is_from_library(error):
+            raise
         raise _unable(" ".join(str(error).split())[:200] or type(error).__name__) from error
+    if len(found) != len(names):
+        raise _unable(f"it gives {len(found)} outputs, where its configuration tells of {len(names)}")
     known = dict(zip(names, found, strict=True))
     return {name: known[name] for name in wanted}
+
+
+def _given(model: Any, inputs: list[Array]) -> Any:
+    """The inputs in the form that the model takes them."""
+    if isinstance(getattr(model, "input", None), Mapping):
+        return dict(zip(sorted(model.input), inputs, strict=True))
+    return inputs if len(inputs) > 1 else inputs[0]
 
 
 def _leaves(nest: Any) -> list[Array]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from exporter.errors import UnsupportedError, UsageError
+from exporter.foreign import is_from_library
 from exporter.formats.records import Array
 from exporter.formats.sniff import Kind, sniff
 from exporter.frontend import Unfolded
@@ -105,7 +106,9 @@ def _compute(tf: Any, load: _Load, unfolded: Unfolded, feeds: Mapping[str, Array
                 _flags(loaded, unfolded.decisions)
             )
             found = session.run([_tensor(loaded, name, named) for name in outputs], values)
-    except (tf.errors.OpError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # what TensorFlow raises is of many kinds
+        if not is_from_library(error):
+            raise
         raise _unable(" ".join(str(error).split())[:200]) from error
     return dict(zip(outputs, found, strict=True))
 
