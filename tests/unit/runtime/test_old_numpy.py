@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import runtime
@@ -41,6 +41,7 @@ def test_a_newer_name_is_found() -> None:
 _SHAPES = st.lists(st.lists(st.integers(0, 3), max_size=3), max_size=3)
 
 
+@settings(deadline=None, derandomize=True)
 @given(_SHAPES)
 def test_shapes_are_broadcast_as_numpy_does_it(shapes: list[list[int]]) -> None:
     """Also where a size is 0; what doesn't go together is an error for both."""
