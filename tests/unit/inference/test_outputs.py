@@ -494,13 +494,3 @@ def test_a_check_by_a_condition_hides_no_output() -> None:
     fine = g.add("all", "All", g.add("finite", "IsFinite", y), g.const("axes", [0, 1]))
     g.add("Assert/AssertGuard/If", "If", fine, fine, y, then_branch=call, else_branch=call, Tout=(10,))
     assert _found(g) == ["softmax"]
-
-
-def test_a_result_that_a_histogram_shows() -> None:
-    """The affine at the end of a network is its result, though nothing but a histogram uses it."""
-    g = Draft()
-    logits = _classifier(g, softmax=False)
-    _cross_entropy(g, logits)
-    scaled = g.add("scaled", "Mul", g.add("sigmoid", "Sigmoid", logits), g.const("ten", 10.0))
-    g.add("histogram", "HistogramSummary", _tag(g, "tag"), g.add("result", "AddV2", scaled, g.const("least", 0.01)))
-    assert _found(g) == ["result"]
