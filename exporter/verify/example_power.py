@@ -28,7 +28,7 @@ from runtime.plan import Graph, Node, execute
 __all__ = ["example_power", "unmoved"]
 
 _LINEAR = frozenset({"Conv", "ConvTranspose", "Dense", "MatMul", "Gemm"})
-_MOST_OPERATIONS = 1 << 32
+_MOST_OPERATIONS = 1 << 30
 """Of all runs together, as `runtime.work` counts them: a second or two."""
 
 _FEWEST = 24
