@@ -56,8 +56,9 @@ def _with_own_axes(model: InferenceModel, name: str) -> ir.Model:
     if len(own) < 2:
         return lower_tensorflow(model, name=name)
     symbols = list(own.values())
+    free = {own[entry.name] for entry in model.inputs if entry.name in own and not any(entry.shape or ())}
     try:
-        shared = groups(lower_tensorflow(model, name=name, firsts=own), symbols)
+        shared = groups(lower_tensorflow(model, name=name, firsts=own), symbols, free)
         firsts = {entry: shared[symbol] for entry, symbol in own.items() if shared[symbol] != symbols[0]}
         return lower_tensorflow(model, name=name, firsts=firsts)
     except (CorruptError, UnsupportedError):  # something needs them to be one, or is refused all the same

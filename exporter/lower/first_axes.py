@@ -6,7 +6,7 @@ looked up in it, two factors of a product, an image and a vector of sizes have n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
 
 import onnx_ir as ir
@@ -25,12 +25,16 @@ _SAME_AXES = frozenset({"GatherElements", "ReverseSequence"})
 """Ops whose operands agree in an axis that they have at the same place."""
 
 
-def groups(model: ir.Model, symbols: Sequence[str]) -> dict[str, str]:
+def groups(model: ir.Model, symbols: Sequence[str], free: Collection[str] = ()) -> dict[str, str]:
     """For each symbol the first one of those that it meets, directly or through others; itself if it meets none.
+
+    Where operands are broadcast, one of two sizes may as well be 1. That two inputs are a batch then is told by their
+    other axes, some of which a batch of examples has fixed.
 
     Args:
         model: A model in which the first axis of each input has its own symbol.
         symbols: These, in the order of the inputs.
+        free: Those of inputs that have no fixed axis.
     """
     leader = {symbol: symbol for symbol in symbols}
 
@@ -39,19 +43,20 @@ def groups(model: ir.Model, symbols: Sequence[str]) -> dict[str, str]:
             symbol = leader[symbol]
         return symbol
 
-    for a, b in _meetings(model.graph):
-        if a in leader and b in leader:
+    for a, b, is_broadcast in _meetings(model.graph):
+        if a in leader and b in leader and not (is_broadcast and (a in free or b in free)):
             first, second = sorted((find(a), find(b)), key=symbols.index)
             leader[second] = first
     return {symbol: find(symbol) for symbol in symbols}
 
 
-def _meetings(graph: ir.Graph) -> Iterator[tuple[str, str]]:
-    """Pairs of symbols that are sizes of one axis of an op."""
+def _meetings(graph: ir.Graph) -> Iterator[tuple[str, str, bool]]:
+    """Pairs of symbols that are sizes of one axis of an op, and whether it broadcasts that."""
     for node in graph:
+        is_broadcast = node.op_type in _ELEMENTWISE or node.op_type == "MatMul"
         for axis in _axes(node):
             names = [dim.value for dim in axis if isinstance(dim, ir.SymbolicDim) and dim.value is not None]
-            yield from combinations(dict.fromkeys(names), 2)
+            yield from ((a, b, is_broadcast) for a, b in combinations(dict.fromkeys(names), 2))
         for inner in subgraphs(node):
             yield from _meetings(inner)
 

@@ -19,13 +19,26 @@ def give_output_ranks(model: ir.Model, probes: Sequence[Probe]) -> tuple[str, ..
         probes: What the model gives on examples.
 
     Returns:
-        A note for each of them; without an example there is nothing to go by, and the output keeps no shape.
+        A note for each of them. Without an example the rank is that of the nearest tensor before whose rank is known.
     """
     notes = []
     for value in model.graph.outputs:
+        if value.shape is not None:
+            continue
         name = value.name or ""
-        if value.shape is None and probes and name in probes[0].outputs:
-            rank = probes[0].outputs[name].ndim
-            value.shape = ir.Shape([None] * rank)
-            notes.append(f"the rank of {name} depends on data; it is declared as {rank}, as on the example")
+        if probes and name in probes[0].outputs:
+            rank, source = probes[0].outputs[name].ndim, "as on the example"
+        else:
+            rank, source = _rank_before(value), "as that of what it is made of, for want of an example"
+        value.shape = ir.Shape([None] * rank)
+        notes.append(f"the rank of {name} depends on data; it is declared as {rank}, {source}")
     return tuple(notes)
+
+
+def _rank_before(value: ir.Value) -> int:
+    """The rank of the first of the values that a value is made of, each of the one before, that has one."""
+    before: ir.Value | None = value
+    while before is not None and before.shape is None:
+        producer = before.producer()
+        before = producer.inputs[0] if producer is not None and producer.inputs else None
+    return 0 if before is None or before.shape is None else len(before.shape)

@@ -7,7 +7,8 @@ length leave its state as it is and give zeros; the reverse direction begins at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from runtime.kernels.indexing import reverse_sequence
 __all__ = ["OPS"]
 
 Activation = Callable[[Array], Array]
-Step = Callable[..., "tuple[Array, ...]"]
+Steps = Callable[..., "tuple[Array, ...]"]
 
 _DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 _TAKE_ALPHA = ("LeakyRelu", "ThresholdedRelu", "HardSigmoid", "Elu")
@@ -47,10 +48,33 @@ def _activation(name: str, given: dict[str, float]) -> Activation:
     return lambda x: np.asarray(function(x, **given))
 
 
-_Cell = tuple[Array, Array, Step]
-"""A cell in one direction: w[G*H, I] and b[G*H], where w x + b is what the input gives to the gates, for all steps at
-once; and a function of what it gives to the gates of one step, [G*H, N], and the states before, which returns those
-after. While it runs, a state is [H, N], of one sequence [H]: so each gate is one piece of memory."""
+class _Cell(NamedTuple):
+    """A cell in one direction. While it runs, a state is [H, N], of one sequence [H]: each gate is one piece of memory.
+
+    Attributes:
+        w: [G*H, I] and
+        b: [G*H], where w x + b is what the input gives to the gates, for all steps at once.
+        steps: From what it gives to the gates of some steps, [K, G*H, N], the places of their outputs, [K, H, N], and
+            the states before, those after. The first is the last place; others may be memory that it uses again.
+        negated: It works on the states, inputs and biases with the other sign, and so without copies of its matrices:
+            what goes into exp(-x) is there, and tanh is odd.
+    """
+
+    w: Array
+    b: Array
+    steps: Steps
+    negated: bool = False
+
+
+def _one_by_one(step: Callable[..., tuple[Array, ...]]) -> Steps:
+    """Some steps, of what one does."""
+
+    def steps(given: Array, places: Array, *states: Array) -> tuple[Array, ...]:
+        for row, place in zip(given, places):
+            states = step(row, place, *states)
+        return states
+
+    return steps
 
 
 _BLOCK = 1 << 20
@@ -75,7 +99,7 @@ def _run(
     with np.errstate(over="ignore"):
         for d, backwards in enumerate(_DIRECTIONS[direction]):
             last.append(_one_way(x, lengths, states[d], cells[d], y[:, d], backwards=backwards))
-    after = [np.stack(values) for values in zip(*last)]
+    after = [np.stack(values) if len(values) > 1 else values[0][None] for values in zip(*last)]
     if layout:
         return (y.transpose(2, 0, 1, 3), *(np.swapaxes(value, 0, 1) for value in after))
     return (y, *after)
@@ -85,56 +109,58 @@ def _one_way(
     x: Array, lengths: Array | None, states: Sequence[Array], cell: _Cell, outputs: Array, *, backwards: bool
 ) -> list[Array]:
     """Writes the outputs [T, N, H] of all steps; returns the last states [N, H]."""
-    alone, step = x.shape[1] == 1, cell[2]
-    state = [value[0] if alone else np.ascontiguousarray(value.T) for value in states]
-    if lengths is None:
-        for time, given in _gates(x[::-1] if backwards else x, cell, alone=alone):
-            state = list(step(given, *state))
-            outputs[-1 - time if backwards else time] = state[0].T
-        return [value.reshape(-1, x.shape[1]).T for value in state]
-    x = reverse_sequence(x, lengths) if backwards else x
-    for time, given in _gates(x, cell, alone=alone):
-        going = time < lengths
-        after = step(given, *state)
-        state = [np.where(going, new, old) for new, old in zip(after, state)]
-        outputs[time] = np.where(going, after[0], 0).T
-    if backwards:
-        outputs[:] = reverse_sequence(outputs, lengths)
-    return [value.reshape(-1, x.shape[1]).T for value in state]
+    if lengths is not None and backwards:
+        x = reverse_sequence(x, lengths)
+    if cell.negated:
+        states = [-value for value in states]
+    written = outputs[::-1] if lengths is None and backwards else outputs
+    last = _steps(x[::-1] if written is not outputs else x, lengths, states, cell, written)
+    if cell.negated:
+        last = [-value for value in last]  # before the outputs, of which one may be among them
+        np.negative(outputs, out=outputs)
+    if lengths is not None:
+        outputs[np.arange(len(x))[:, None] >= lengths] = 0
+        if backwards:
+            outputs[:] = reverse_sequence(outputs, lengths)
+    return last
 
 
-def _gates(x: Array, cell: _Cell, *, alone: bool) -> Iterator[tuple[int, Array]]:
-    """The number of each step and what the input x[T, N, I] gives to its gates."""
-    steps, batch, features = x.shape
-    w, b, _ = cell
-    count = max(1, _BLOCK // max(1, batch * len(w)))
-    bias = b if alone else b[:, None]
-    for start in range(0, steps, count):
-        rows = x[start : start + count].reshape(-1, features)
-        if alone:
-            yield from enumerate(rows @ w.T + bias, start)
-            continue
-        given = w @ rows.T
-        given += bias
-        for time in range(len(rows) // max(1, batch)):
-            yield start + time, given[:, time * batch : (time + 1) * batch]
+def _steps(x: Array, lengths: Array | None, states: Sequence[Array], cell: _Cell, outputs: Array) -> list[Array]:
+    """One step after the other, from the first on; what stands past a sequence's length means nothing."""
+    count, batch, _ = x.shape
+    alone = batch == 1
+    state: Sequence[Array] = [value[0] if alone else np.ascontiguousarray(value.T) for value in states]
+    ends = np.full(batch, count) if lengths is None else lengths
+    shortest = min([count, *ends.tolist()])
+    block = max(1, _BLOCK // max(1, batch * len(cell.w)))
+    for start in range(0, count, block):
+        given = _gates(x[start : start + block], cell, alone=alone)
+        rows = outputs[start : start + block]
+        places = rows[:, 0] if alone else np.empty((len(rows), *state[0].shape), x.dtype)
+        whole = min(max(0, shortest - start), len(rows))
+        if whole:
+            state = cell.steps(given[:whole], places[:whole], *state)
+        for time in range(whole, len(rows)):
+            before = [value.copy() for value in state]
+            after = cell.steps(given[time : time + 1], places[time : time + 1], *state)
+            going = start + time < ends
+            state = [np.where(going, new, old) for new, old in zip(after, before)]
+        if not alone:
+            rows[...] = places.swapaxes(1, 2)
+    return [value.reshape(-1, batch).T for value in state]
+
+
+def _gates(x: Array, cell: _Cell, *, alone: bool) -> Array:
+    """What the input x[K, N, I] gives to the gates of each step, [K, G*H, N] or [K, G*H]."""
+    x, bias = (-x, -cell.b) if cell.negated else (x, cell.b)
+    given = x[:, 0] @ cell.w.T if alone else np.matmul(cell.w, x.swapaxes(1, 2))
+    given += bias if alone else bias[:, None]
+    return given
 
 
 def _column(vector: Array, like: Array) -> Array:
     """A vector [H] beside states [H, N] or [H]."""
     return vector if like.ndim == 1 else vector[:, None]
-
-
-def _logistic_of_negative(x: Array) -> Array:
-    """1 / (1 + exp(x)), in the place of x."""
-    np.exp(x, out=x)
-    x += 1
-    return np.reciprocal(x, out=x)
-
-
-def _negated(array: Array, count: int) -> Array:
-    """The first rows with the other sign."""
-    return np.concatenate([-array[:count], array[count:]])
 
 
 def _initial(given: Array | None, w: Array, r: Array, batch: int, layout: int) -> Array:
@@ -149,6 +175,37 @@ def _biases(b: Array | None, w: Array) -> tuple[Array, Array]:
     if b is None:
         return np.zeros(w.shape[:2], w.dtype), np.zeros(w.shape[:2], w.dtype)
     return b[:, : w.shape[1]], b[:, w.shape[1] :]
+
+
+def _plain_lstm(w: Array, r: Array, bias: Array, batch: int) -> _Cell:
+    """Sigmoid and Tanh, in memory that all steps share: i, o, f, c of the gates, an unused part, and c itself.
+
+    So c / (1 + exp(-i)), nothing and c before / (1 + exp(-f)) are one division.
+    """
+    size = r.shape[-1]
+    rows = np.zeros((6, size) if batch == 1 else (6, size, batch), w.dtype)
+    parts = np.empty_like(rows[:3])
+    gates, iof, divided, quotients = (part.reshape(-1) for part in (rows[:4], rows[:3], rows[3:], parts))
+    products = gates.reshape(4 * size, *rows.shape[2:])
+    one, output, new, state = np.ones_like(iof), rows[1], rows[3], rows[5]
+    entered, kept = parts[0], parts[2]
+
+    def steps(given: Array, places: Array, hidden: Array, cell: Array) -> tuple[Array, Array]:
+        state[...] = cell
+        for row, place in zip(given, places):
+            np.dot(r, hidden, products)
+            np.add(products, row, products)
+            np.tanh(new, new)
+            np.exp(iof, iof)
+            np.add(iof, one, iof)
+            np.divide(divided, iof, quotients)
+            np.add(entered, kept, state)
+            np.tanh(state, new)
+            np.divide(new, output, place)
+            hidden = place
+        return hidden, state
+
+    return _Cell(w, bias, steps, negated=True)
 
 
 def lstm(
@@ -170,47 +227,71 @@ def lstm(
     input_forget: int = 0,
 ) -> tuple[Array, ...]:
     """i, o, f = f(x W + h R + b + P c); c = f c + i g(...); h = o h(c). Gates i, o, f, c; returns Y, Y_h, Y_c."""
-    ways, batch, size = w.shape[0], x.shape[0 if layout else 1], r.shape[2]
+    ways, batch = w.shape[0], x.shape[0 if layout else 1]
     names = list(activations) or ["Sigmoid", "Tanh", "Tanh"] * ways
-    functions = _activations(names, activation_alpha, activation_beta)
+    plain = p is None and not input_forget and names == ["Sigmoid", "Tanh", "Tanh"] * ways
+    functions = [] if plain else _activations(names, activation_alpha, activation_beta)
     bias = np.add(*_biases(b, w))
-
-    def usual(d: int) -> _Cell:
-        """Sigmoid and Tanh; what goes into a Sigmoid is computed with the other sign."""
-        recurrent, cut = _negated(r[d], 3 * size), 3 * size
-
-        def step(given: Array, hidden: Array, cell: Array) -> tuple[Array, Array]:
-            gates = np.dot(recurrent, hidden)
-            gates += given
-            iof = _logistic_of_negative(gates[:cut])
-            cell = iof[2 * size :] * cell
-            new = np.tanh(gates[cut:])
-            new *= iof[:size]
-            cell += new
-            hidden = np.tanh(cell)
-            hidden *= iof[size : 2 * size]
-            return hidden, cell
-
-        return _negated(w[d], cut), _negated(bias[d], cut), step
 
     def cell_of(d: int) -> _Cell:
         f, g, h = functions[3 * d : 3 * d + 3]
         peepholes = None if p is None else np.split(p[d], 3)
 
-        def step(given: Array, hidden: Array, cell: Array) -> tuple[Array, Array]:
+        def step(given: Array, place: Array, hidden: Array, cell: Array) -> tuple[Array, Array]:
             i, o, forget, c = np.split(given + np.dot(r[d], hidden), 4)
             pi, po, pf = (0, 0, 0) if peepholes is None else (_column(vector, cell) for vector in peepholes)
             i = f(i + pi * cell)
             forget = 1 - i if input_forget else f(forget + pf * cell)
             cell = forget * cell + i * g(c)
-            return f(o + po * cell) * h(cell), cell
+            return np.multiply(f(o + po * cell), h(cell), place), cell
 
-        return w[d], bias[d], step
+        return _Cell(w[d], bias[d], _one_by_one(step))
 
     starts = zip(_initial(initial_h, w, r, batch, layout), _initial(initial_c, w, r, batch, layout))
-    plain = p is None and not input_forget and names == ["Sigmoid", "Tanh", "Tanh"] * ways
-    cells = [(usual if plain else cell_of)(d) for d in range(ways)]
+    cells = [_plain_lstm(w[d], r[d], bias[d], batch) if plain else cell_of(d) for d in range(ways)]
     return _run(x, sequence_lens, list(starts), cells, direction=direction, layout=layout)
+
+
+def _plain_gru(w: Array, r: Array, wb: Array, rb: Array, batch: int, *, reset_after: bool) -> _Cell:
+    """Sigmoid and Tanh, in memory that all steps share: rows z, r, n of the gates."""
+    size, cut = r.shape[-1], 2 * r.shape[-1]
+    rows = np.empty((3, size) if batch == 1 else (3, size, batch), w.dtype)
+    gates, one = rows.reshape(3 * size, *rows.shape[2:]), np.ones_like(rows[:2])
+    zr, update, reset, new = rows[:2], rows[0], rows[1], rows[2]
+    first, bias_of_new = gates[:cut], _column(rb[cut:], rows[2])
+    scaled = np.empty_like(new)
+
+    def denominators(given: Array) -> None:
+        """1 + exp(-x) of the gates z and r."""
+        np.add(first, given[:cut], first)
+        np.exp(zr, zr)
+        np.add(zr, one, zr)
+
+    def blended(given: Array, place: Array, hidden: Array) -> tuple[Array]:
+        """(1 - z) n + z h = n + z (h - n)."""
+        np.add(new, given[cut:], new)
+        np.tanh(new, new)
+        np.subtract(hidden, new, place)
+        np.divide(place, update, place)
+        return (np.add(place, new, place),)
+
+    def before(given: Array, place: Array, hidden: Array) -> tuple[Array]:
+        """The reset gate before the product with the matrix."""
+        np.dot(r[:cut], hidden, first)
+        denominators(given)
+        np.divide(hidden, reset, scaled)
+        np.dot(r[cut:], scaled, new)
+        return blended(given, place, hidden)
+
+    def after(given: Array, place: Array, hidden: Array) -> tuple[Array]:
+        np.dot(r, hidden, gates)
+        denominators(given)
+        np.subtract(new, bias_of_new, new)
+        np.divide(new, reset, new)
+        return blended(given, place, hidden)
+
+    bias = wb + (np.concatenate([rb[:cut], 0 * rb[cut:]]) if reset_after else rb)
+    return _Cell(w, bias, _one_by_one(after if reset_after else before), negated=True)
 
 
 def gru(
@@ -241,39 +322,24 @@ def gru(
 
     def cell_of(d: int) -> _Cell:
         f, g = functions[2 * d : 2 * d + 2]
-        usual = names[2 * d] == "Sigmoid"
-        recurrent, matrix = (_negated(array, cut) if usual else array for array in (r[d], w[d]))
-        bias = np.concatenate([wb[d, :cut] + rb[d, :cut], wb[d, cut:]])
 
-        def gated(gates: Array) -> Array:
-            return _logistic_of_negative(gates) if usual else f(gates)
+        def step(given: Array, place: Array, hidden: Array) -> tuple[Array]:
+            z, reset = np.split(f(np.dot(r[d, :cut], hidden) + given[:cut]), 2)
+            matrix, bias = r[d, cut:], _column(rb[d, cut:], hidden)
+            if linear_before_reset:
+                new = reset * (np.dot(matrix, hidden) + bias)
+            else:
+                new = np.dot(matrix, reset * hidden) + bias
+            return (np.add((1 - z) * g(new + given[cut:]), z * hidden, place),)
 
-        def blended(gates: Array, new: Array, hidden: Array) -> tuple[Array]:
-            z = gates[:size]
-            kept = z * hidden
-            kept += (1 - z) * new
-            return (kept,)
-
-        def before(given: Array, hidden: Array) -> tuple[Array]:
-            """The reset gate before the product with the matrix."""
-            gates = gated(np.dot(recurrent[:cut], hidden) + given[:cut])
-            new = np.dot(recurrent[cut:], gates[size:] * hidden)
-            new += _column(rb[d, cut:], hidden)
-            new += given[cut:]
-            return blended(gates, g(new), hidden)
-
-        def after(given: Array, hidden: Array) -> tuple[Array]:
-            both = np.dot(recurrent, hidden)
-            gates, new = gated(both[:cut] + given[:cut]), both[cut:]
-            new += _column(rb[d, cut:], hidden)
-            new *= gates[size:]
-            new += given[cut:]
-            return blended(gates, g(new), hidden)
-
-        return matrix, _negated(bias, cut) if usual else bias, after if linear_before_reset else before
+        return _Cell(w[d], np.concatenate([wb[d, :cut] + rb[d, :cut], wb[d, cut:]]), _one_by_one(step))
 
     starts = [(start,) for start in _initial(initial_h, w, r, batch, layout)]
-    cells = [cell_of(d) for d in range(ways)]
+    plain = names == ["Sigmoid", "Tanh"] * ways
+    cells = [
+        _plain_gru(w[d], r[d], wb[d], rb[d], batch, reset_after=bool(linear_before_reset)) if plain else cell_of(d)
+        for d in range(ways)
+    ]
     return _run(x, sequence_lens, starts, cells, direction=direction, layout=layout)
 
 
@@ -298,7 +364,11 @@ def rnn(
     bias = np.add(*_biases(b, w))
 
     def cell_of(d: int) -> _Cell:
-        return w[d], bias[d], lambda given, hidden: (functions[d](given + np.dot(r[d], hidden)),)
+        def step(given: Array, place: Array, hidden: Array) -> tuple[Array]:
+            place[...] = functions[d](given + np.dot(r[d], hidden))
+            return (place,)
+
+        return _Cell(w[d], bias[d], _one_by_one(step))
 
     starts = [(start,) for start in _initial(initial_h, w, r, batch, layout)]
     cells = [cell_of(d) for d in range(ways)]

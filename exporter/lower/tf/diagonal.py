@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 from exporter.lower.tf.logic import choose
-from exporter.lower.tf.vectors import as_int64, dim_value, element, join, scalar
+from exporter.lower.tf.vectors import FAR, as_int64, dim_value, join, scalar, vector
 
 __all__ = ["OPS"]
 
@@ -26,7 +26,7 @@ class _Diagonals:
     Attributes:
         low: The lowest, an int64 vector of one element as all of these.
         high: The highest.
-        single: Whether they have no axis of their own, as there is one only.
+        single: Whether they have no axis of their own, as there is one only; None if the model's inputs decide on it.
         rows: Of the matrices.
         columns: Of the matrices.
         right_above: Whether those above the main diagonal are at the end of their rows.
@@ -35,7 +35,7 @@ class _Diagonals:
 
     low: ir.Value
     high: ir.Value
-    single: bool
+    single: bool | None
     rows: ir.Value
     columns: ir.Value
     right_above: bool
@@ -44,6 +44,12 @@ class _Diagonals:
     def count(self, ctx: NodeContext) -> ir.Value:
         """How many there are."""
         return ctx.op("Add", ctx.op("Sub", self.high, self.low), ctx.int64([1]))
+
+    def axis(self, ctx: NodeContext, size: ir.Value) -> ir.Value:
+        """The sizes of the axes that diagonals have: that of their own, `size`, if there is one."""
+        if self.single is not None:
+            return ctx.int64([]) if self.single else size
+        return ctx.op("Slice", size, as_int64(ctx, ctx.op("Equal", self.count(ctx), ctx.int64([1]))), ctx.int64([1]))
 
     def longest(self, ctx: NodeContext) -> ir.Value:
         """The length of the longest, which the rows have that they are kept in."""
@@ -69,27 +75,31 @@ class _Diagonals:
         return ctx.op("Where", right, gap, zero)
 
 
-def _diagonals(ctx: NodeContext, index: int | None, rows: ir.Value, columns: ir.Value) -> _Diagonals:
-    low = high = ctx.int64([0])
-    single = True
-    if index is not None:
-        low, high, single = _band(ctx, index)
+def _diagonals(ctx: NodeContext, band: _Band, rows: ir.Value, columns: ir.Value) -> _Diagonals:
     align = ctx.text("align", "RIGHT_LEFT") if ctx.node.op.endswith("V3") else "LEFT_LEFT"
     sides = align.split("_")
     if len(sides) != 2 or not {"LEFT", "RIGHT"}.issuperset(sides):
         raise RefusalError(f"align is {align!r}")
-    return _Diagonals(low, high, single, rows, columns, sides[0] == "RIGHT", sides[1] == "RIGHT")
+    return _Diagonals(*band, rows, columns, sides[0] == "RIGHT", sides[1] == "RIGHT")
 
 
-def _band(ctx: NodeContext, index: int) -> tuple[ir.Value, ir.Value, bool]:
+_Band = tuple[ir.Value, ir.Value, "bool | None"]
+
+
+def _band(ctx: NodeContext, index: int | None) -> _Band:
     """The lowest and the highest diagonal in an input of one or two numbers, and whether they are one."""
+    if index is None:
+        return ctx.int64([0]), ctx.int64([0]), True
     known = ctx.ints(index)
     if known is not None:
         return ctx.int64([known[0]]), ctx.int64([known[-1]]), known[0] == known[-1]
-    if ctx.shape(ctx.inputs[index]) not in ((), (1,)):
-        raise RefusalError("how many diagonals it is about depends on the model's inputs")
-    place = join(ctx, [element(ctx, ctx.inputs[index], 0)])
-    return place, place, True
+    numbers = as_int64(ctx, vector(ctx, ctx.inputs[index]))
+    if ctx.shape(numbers) == (1,):
+        return numbers, numbers, True
+    low = ctx.op("Slice", numbers, ctx.int64([0]), ctx.int64([1]))
+    high = ctx.op("Slice", numbers, ctx.int64([-1]), ctx.int64([FAR]))
+    one = ctx.int64([1])
+    return ctx.op("Reshape", low, one), ctx.op("Reshape", high, one), None
 
 
 def _version(ctx: NodeContext) -> int:
@@ -129,7 +139,7 @@ def matrix_diag_part(ctx: NodeContext) -> ir.Value:
     """`MatrixDiagPart`: diagonals of matrices, with the padding where a row is longer than its diagonal."""
     x, first = ctx.inputs[0], _version(ctx) > 1
     padding = ctx.inputs[2] if first else ctx.scalar(0, x)
-    band = _diagonals(ctx, 1 if first else None, _size(ctx, x, -2), _size(ctx, x, -1))
+    band = _diagonals(ctx, _band(ctx, 1 if first else None), _size(ctx, x, -2), _size(ctx, x, -1))
     d = _column(ctx, ctx.op("Sub", band.high, _places(ctx, band.count(ctx))))
     place = ctx.op("Sub", _places(ctx, band.longest(ctx)), band.start(ctx, d))
     zero = ctx.int64([0])
@@ -141,7 +151,16 @@ def matrix_diag_part(ctx: NodeContext) -> ir.Value:
     if band.single:
         valid, places = (ctx.op("Squeeze", value, zero) for value in (valid, places))
     y = _taken(ctx, _flat(ctx, x, 2), valid, places)
-    return y if ctx.builder.elements(valid) is not None and _all(ctx, valid) else choose(ctx, valid, y, padding)
+    y = y if ctx.builder.elements(valid) is not None and _all(ctx, valid) else choose(ctx, valid, y, padding)
+    if band.single is not None:
+        return y
+    return ctx.op("Reshape", y, _dims(ctx, x, 2, band.axis(ctx, band.count(ctx)), band.longest(ctx)))
+
+
+def _dims(ctx: NodeContext, x: ir.Value, axes: int, *more: ir.Value) -> ir.Value:
+    """A shape: the sizes of x but those of its last axes, and more."""
+    first = [dim_value(ctx, x, axis) for axis in range(ctx.rank(x) - axes)]
+    return ctx.op("Concat", *([join(ctx, first)] if first else []), *more, axis=0)
 
 
 def _all(ctx: NodeContext, valid: ir.Value) -> bool:
@@ -149,52 +168,71 @@ def _all(ctx: NodeContext, valid: ir.Value) -> bool:
     return known is not None and known.dtype != object and bool(np.all(known))
 
 
-def _spread(ctx: NodeContext, diagonal: ir.Value, band: _Diagonals) -> tuple[ir.Value, ir.Value]:
-    """Which elements [rows, columns] of a matrix are on the diagonals, and those as matrices."""
+def _spread(ctx: NodeContext, lines: ir.Value, band: _Diagonals) -> tuple[ir.Value, ir.Value]:
+    """Which elements [rows, columns] of a matrix are on the diagonals, and those as matrices; lines[..., all]."""
     r, c = _column(ctx, _places(ctx, band.rows)), _places(ctx, band.columns)
     d = ctx.op("Sub", c, r)
     valid = ctx.op("And", ctx.op("GreaterOrEqual", d, band.low), ctx.op("LessOrEqual", d, band.high))
     place = ctx.op("Add", ctx.op("Min", r, c), band.start(ctx, d))
     line = ctx.op("Mul", ctx.op("Sub", band.high, d), band.longest(ctx))
-    return valid, _taken(ctx, _flat(ctx, diagonal, 1 if band.single else 2), valid, ctx.op("Add", line, place))
+    return valid, _taken(ctx, lines, valid, ctx.op("Add", line, place))
 
 
 def matrix_diag(ctx: NodeContext) -> ir.Value:
     """`MatrixDiag`: matrices with these diagonals, and the padding elsewhere."""
     x = ctx.inputs[0]
+    low, high, single = found = _band(ctx, None if _version(ctx) == 1 else 1)
+    if single is None and ctx.rank(x) == 1:
+        single = True
+    length = _size(ctx, x, -1)
     if _version(ctx) == 1:
-        length = _size(ctx, x, -1)
-        band = _diagonals(ctx, None, length, length)
+        band = _diagonals(ctx, found, length, length)
         padding = ctx.scalar(0, x)
     else:
-        band = _diagonals(ctx, 1, *_matrix_sizes(ctx))
+        band = _diagonals(ctx, (low, high, single), *_matrix_sizes(ctx, low, high))
         padding = ctx.inputs[4]
-    valid, elements = _spread(ctx, x, band)
-    return choose(ctx, valid, elements, padding)
+    if band.single is not None:
+        return choose(ctx, *_spread(ctx, _flat(ctx, x, 1 if band.single else 2), band), padding)
+    whole = ctx.op("Mul", band.count(ctx), length)
+    lines = ctx.op("Reshape", x, ctx.op("Concat", ctx.int64([-1]), whole, axis=0))
+    matrices = choose(ctx, *_spread(ctx, lines, band), padding)
+    is_one = as_int64(ctx, ctx.op("Equal", band.count(ctx), ctx.int64([1])))
+    before = ctx.op("Slice", join(ctx, [dim_value(ctx, x, ctx.rank(x) - 2)]), ctx.int64([0]), is_one)
+    return ctx.op("Reshape", matrices, _dims(ctx, x, 2, before, band.rows, band.columns))
 
 
-def _matrix_sizes(ctx: NodeContext) -> tuple[ir.Value, ir.Value]:
+def _matrix_sizes(ctx: NodeContext, low: ir.Value, high: ir.Value) -> tuple[ir.Value, ir.Value]:
     """The rows and columns that are given, or the smallest that the diagonals fit into, of both if neither is given."""
-    low, high, _ = _band(ctx, 1)
     length, zero = _size(ctx, ctx.inputs[0], -1), ctx.int64([0])
     rows = ctx.op("Sub", length, ctx.op("Min", high, zero))
     columns = ctx.op("Add", length, ctx.op("Max", low, zero))
-    given = [ctx.fixed_int(index, "the size of its matrix") for index in (2, 3)]
-    if given == [-1, -1]:
+    known = ctx.ints(2), ctx.ints(3)
+    if known == ([-1], [-1]):
         both = ctx.op("Max", rows, columns)
         return both, both
+    if known[0] is not None and known[1] is not None:
+        return (
+            rows if known[0] == [-1] else ctx.int64(known[0]),
+            columns if known[1] == [-1] else ctx.int64(known[1]),
+        )
+    given = [as_int64(ctx, vector(ctx, ctx.inputs[index])) for index in (2, 3)]
+    open_rows, open_columns = (ctx.op("Equal", size, ctx.int64([-1])) for size in given)
+    neither = ctx.op("And", open_rows, open_columns)
+    both = ctx.op("Max", rows, columns)
     return (
-        rows if given[0] == -1 else ctx.int64([given[0]]),
-        columns if given[1] == -1 else ctx.int64([given[1]]),
+        ctx.op("Where", neither, both, ctx.op("Where", open_rows, rows, given[0])),
+        ctx.op("Where", neither, both, ctx.op("Where", open_columns, columns, given[1])),
     )
 
 
 def matrix_set_diag(ctx: NodeContext) -> ir.Value:
     """`MatrixSetDiag`: matrices with other diagonals."""
     x, diagonal = ctx.inputs[:2]
-    band = _diagonals(ctx, 2 if _version(ctx) > 1 else None, _size(ctx, x, -2), _size(ctx, x, -1))
-    valid, elements = _spread(ctx, diagonal, band)
-    return choose(ctx, valid, elements, x)
+    low, high, single = _band(ctx, 2 if _version(ctx) > 1 else None)
+    if single is None:
+        single = ctx.rank(diagonal) < ctx.rank(x)
+    band = _diagonals(ctx, (low, high, single), _size(ctx, x, -2), _size(ctx, x, -1))
+    return choose(ctx, *_spread(ctx, _flat(ctx, diagonal, 1 if single else 2), band), x)
 
 
 def band_part(ctx: NodeContext) -> ir.Value:

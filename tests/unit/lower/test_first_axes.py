@@ -34,6 +34,13 @@ def _node(op: str, *inputs: str, **attributes: Any) -> Node:
 
 CASES: dict[str, tuple[list[Node], dict[str, tuple[int | None, ...]], dict[str, int], list[str]]] = {
     "sum": ([_node("AddV2", "a", "b")], {"a": (None, 3), "b": (None, 3)}, {}, ["N", "N"]),
+    "sum of open shapes": ([_node("AddV2", "a", "b")], {"a": (None, None), "b": (None, None)}, {}, ["N", "b_dim0"]),
+    "joined open shapes": (
+        [_const("axis", ir.tensor([1]).numpy()[0]), _node("ConcatV2", "a", "b", "axis", N=2)],
+        {"a": (None, None), "b": (None, None)},
+        {},
+        ["N", "N"],
+    ),
     "product": ([_node("MatMul", "a", "b")], {"a": (None, 3), "b": (None, 4)}, {}, ["N", "b_dim0"]),
     "lookup": (
         [_const("axis", ir.tensor([0]).numpy()[0]), _node("GatherV2", "a", "b", "axis")],
@@ -46,7 +53,7 @@ CASES: dict[str, tuple[list[Node], dict[str, tuple[int | None, ...]], dict[str, 
 
 @pytest.mark.parametrize("name", CASES)
 def test_first_axes(name: str) -> None:
-    """Added, they are one batch; a matrix and its factor, a table and what is looked up in it are not."""
+    """Added, they are one batch unless any of their axes may be 1; a matrix and a factor, a table and places not."""
     nodes, shapes, types, expected = CASES[name]
     lowered, held = lower_batched(_model(nodes, shapes, types), name="model")
     assert held is None

@@ -87,6 +87,25 @@ DIAGONALS = [
     ),
     Case("computed", lambda tf, x, k: tf.linalg.diag(x, k=k), [_floats(2, 4), _number(1)], 0, ("static",)),
     Case("part_computed", lambda tf, x, k: tf.linalg.diag_part(x, k=k), [MATRICES, _number(-2)], 0, ("static",)),
+    *(
+        Case(
+            f"diag_sized_{rows}_{columns}",
+            lambda tf, x, k, r, c: tf.raw_ops.MatrixDiagV3(
+                diagonal=x, k=k, num_rows=r, num_cols=c, padding_value=np.float32(9)
+            ),
+            [_floats(2, 4), _number(-1), _number(rows), _number(columns)],
+            0,
+            ("static",),
+        )
+        for rows, columns in ((-1, -1), (5, -1), (-1, 6), (6, 4))
+    ),
+    Case(
+        "set_computed",
+        lambda tf, x, d, k: tf.linalg.set_diag(x, d, k=k),
+        [SQUARES, _padded(-1, 2), np.array([-1, 2], np.int32)],
+        0,
+        ("static",),
+    ),
     Case("set_wide", lambda tf, x, d: tf.linalg.set_diag(x, d), [TALL, _floats(2, 4)], 0),
     Case("version_1", lambda tf, x: tf.raw_ops.MatrixDiagPart(input=x), [TALL], 0),
     Case("version_2", lambda tf, x: tf.raw_ops.MatrixDiagPartV2(input=x, k=[-2, 1], padding_value=0.0), [TALL], 0),

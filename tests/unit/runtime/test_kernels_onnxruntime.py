@@ -302,6 +302,23 @@ def test_recurrent_agrees(op: str, gates: int, direction: str, full: bool) -> No
             np.testing.assert_allclose(y, expected, rtol=0, atol=64 * EPS32)
 
 
+@pytest.mark.parametrize("op, gates", [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
+@pytest.mark.parametrize("batch, lengths", [(1, None), (1, [3]), (2, [1, 4]), (2, None)])
+def test_recurrent_batches_agree(op: str, gates: int, batch: int, lengths: list[int] | None) -> None:
+    """One sequence alone, two that end early, saturated gates; what is given stays as it is."""
+    x, w, r = 40 * f32(5, batch, 4), f32(2, gates * 6, 4, seed=1), f32(2, gates * 6, 6, seed=2)
+    starts = [f32(2, batch, 6, seed=seed) for seed in (3, 4)[: 2 if op == "LSTM" else 1]]
+    known = None if lengths is None else np.array(lengths, np.int32)
+    inputs: list[Array | None] = [x, w, r, f32(2, 2 * gates * 6, seed=5), known, *starts]
+    before = [None if value is None else value.copy() for value in inputs]
+    attributes = {"direction": "bidirectional", "hidden_size": 6}
+    truth = onnxruntime_says(op, inputs, attributes, 3 if op == "LSTM" else 2)
+    for y, expected in zip(KERNELS[op](inputs, attributes), truth, strict=True):
+        np.testing.assert_allclose(y, expected, rtol=0, atol=64 * EPS32 * max(1, np.abs(expected).max()))
+    for value, other in zip(inputs, before, strict=True):
+        np.testing.assert_array_equal(value, other) if value is not None else None
+
+
 @pytest.mark.parametrize("op, names", [("GRU", ["HardSigmoid", "Relu"]), ("LSTM", ["HardSigmoid", "Tanh", "Softsign"])])
 def test_recurrent_activations_agree(op: str, names: list[str]) -> None:
     """Activations by name, with alpha and beta."""
