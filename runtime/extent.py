@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import ceil, isfinite, prod
 from typing import Any
 
-import numpy as np
-
+from runtime.kernels.base import broadcast_shapes
 from runtime.kernels.window import window
 
 __all__ = ["nbytes"]
@@ -41,7 +40,7 @@ def _largest(given: Sequence[Any]) -> int:
         return prod(next(iter(shapes)))
     sizes = max(map(prod, shapes))
     try:
-        return max(sizes, prod(np.broadcast_shapes(*shapes)))
+        return max(sizes, prod(broadcast_shapes(*shapes)))
     except ValueError:
         return sum(map(prod, shapes))
 
@@ -145,7 +144,7 @@ def _conv_transpose(inputs: _Inputs, attributes: _Attributes) -> int:
 def _matmul(inputs: _Inputs, attributes: _Attributes) -> int:
     a, b = inputs[0].shape, inputs[1].shape
     rows, columns = (a[-2] if len(a) > 1 else 1), (b[-1] if len(b) > 1 else 1)
-    return prod(np.broadcast_shapes(a[:-2], b[:-2])) * rows * columns
+    return prod(broadcast_shapes(a[:-2], b[:-2])) * rows * columns
 
 
 def _gemm(inputs: _Inputs, attributes: _Attributes) -> int:

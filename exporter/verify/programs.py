@@ -73,12 +73,13 @@ def c_engine(folder: Path, inputs: Sequence[str], outputs: Sequence[str], *, fla
     except BaseException:
         shutil.rmtree(room)
         raise
-    shapes = re.findall(r"^ \*   in\d+: .* \[([0-9, ]*)\]$", header.read_text("utf-8"), re.MULTILINE)
-    batches = [int(shape.split(",")[0]) if shape else 1 for shape in shapes]
+    told = re.findall(r"^ \*   in\d+: .* \[([0-9, ]*)\](?:, (\w+))?$", header.read_text("utf-8"), re.MULTILINE)
+    batches = [int(shape.split(",")[0]) if shape else 1 for shape, _ in told]
+    types = [np.dtype(kind or "float32") for _, kind in told]
 
     def run(feeds: Feeds) -> dict[str, Array]:
         with tempfile.TemporaryDirectory(dir=room) as place:
-            arrays = [np.ascontiguousarray(feeds[key], np.float32) for key in inputs]
+            arrays = [np.asarray(feeds[key], kind, order="C") for key, kind in zip(inputs, types, strict=True)]
             count = max((len(x) if x.ndim else 1) for x in arrays)
             once = partial(_once, own / tool, outputs=outputs, folder=Path(place), trace=trace)
             if set(batches) == {1} and count > 1 and all(x.ndim and len(x) == count for x in arrays):

@@ -18,6 +18,7 @@ from typing import Any
 
 from runtime.engine.machine import Machine, nearest
 from runtime.engine.tuning import machine as identity
+from runtime.errors import FAILURES
 from runtime.user_cache import user_cache
 
 __all__ = ["calibrated", "forget"]
@@ -38,7 +39,11 @@ def calibrated() -> Machine | None:
     if found is None and _is_ready(place):
         from runtime.engine.calibration import measured
 
-        _write(place, measured(nearest()))
+        try:
+            machine = measured(nearest())
+        except FAILURES:  # no model is refused for what could be measured while it is loaded
+            machine = nearest()
+        _write(place, machine)
         found = _read(place)
     return found
 

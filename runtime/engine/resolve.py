@@ -11,7 +11,7 @@ import numpy as np
 from runtime.budget import Budget
 from runtime.engine.weights import Weights
 from runtime.kernels import KERNELS, activation, elementwise, logic
-from runtime.kernels.base import Array
+from runtime.kernels.base import Array, broadcast_shapes
 from runtime.kernels.window import window
 from runtime.plan import Graph, Node
 
@@ -113,7 +113,7 @@ def _computed(node: Node, inputs: Sequence[Array | None], *, known: bool) -> lis
 
 def _broadcast(node: Node, given: Sequence[Spec | None]) -> Spec:
     present = [spec for spec in given if spec is not None]
-    shape = np.broadcast_shapes(*(spec.shape for spec in present))
+    shape = broadcast_shapes(*(spec.shape for spec in present))
     single = [None if spec is None else np.zeros((1,) * len(spec.shape), spec.dtype) for spec in given]
     (y,) = KERNELS[node.op](single, node.attributes)
     return Spec(shape, y.dtype)

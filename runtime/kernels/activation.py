@@ -83,10 +83,10 @@ def gelu(x: Array, *, approximate: str = "none") -> Array:
     """x * P(normal < x), or with approximate="tanh" its approximation by a tanh of a cubic."""
     half = number(x, 0.5)
     if approximate == "none":
-        return np.asarray(half * x * (1 + erf(x * number(x, np.sqrt(0.5)))))
+        return np.asarray(half * x * (1 + erf(x * number(x, np.sqrt(0.5)))), dtype=x.dtype)
     if approximate == "tanh":
         cubic = x + number(x, 0.044715) * x * x * x
-        return np.asarray(half * x * (1 + np.tanh(number(x, np.sqrt(2 / np.pi)) * cubic)))
+        return np.asarray(half * x * (1 + np.tanh(number(x, np.sqrt(2 / np.pi)) * cubic)), dtype=x.dtype)
     raise ValueError(f"approximate is {approximate!r}, expected 'none' or 'tanh'")
 
 

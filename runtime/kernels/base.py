@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 else:
     Array = np.ndarray
 
-__all__ = ["Array", "Function", "Kernel", "Signature", "exact", "in_float", "mean_over", "number", "signature"]
+__all__ = [
+    "Array",
+    "Function",
+    "Kernel",
+    "Signature",
+    "broadcast_shapes",
+    "exact",
+    "in_float",
+    "mean_over",
+    "number",
+    "signature",
+]
 
 Kernel = Callable[[Sequence[Optional[Array]], Mapping[str, Any]], "tuple[Array, ...]"]
 Function = Callable[..., Union[Array, "tuple[Array, ...]"]]
@@ -69,6 +80,20 @@ def in_float(function: Function) -> Kernel:
             return tuple(y.astype(half) if y.dtype == np.float32 else y for y in plain(wide, attributes))
 
     return kernel
+
+
+def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
+    """The shape that arrays of these have together, as NumPy's function from 1.20 on; ValueError if they have none."""
+    rank = max(map(len, shapes), default=0)
+    whole = [1] * rank
+    for shape in shapes:
+        for axis, size in enumerate(shape, rank - len(shape)):
+            if size == 1:
+                continue
+            if whole[axis] not in (1, size):
+                raise ValueError(f"shapes {' and '.join(str(tuple(each)) for each in shapes)} don't go together")
+            whole[axis] = size
+    return tuple(whole)
 
 
 def mean_over(x: Array, **where: Any) -> Any:

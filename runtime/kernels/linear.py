@@ -49,6 +49,8 @@ def einsum(*inputs: Array, equation: str) -> Array:
 
 def determinant(x: Array) -> Array:
     """The determinants of the matrices in the last two axes."""
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise ValueError(f"{x.shape} has no square matrices in its last two axes")
     return np.asarray(np.linalg.det(x.astype(np.float64)), dtype=x.dtype)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from runtime.kernels.base import Array, Function
+from runtime.kernels.base import Array, Function, broadcast_shapes
 
 __all__ = ["OPS", "pad", "split"]
 
@@ -44,7 +44,7 @@ def unsqueeze(x: Array, axes: Array) -> Array:
 
 def expand(x: Array, shape: Array) -> Array:
     """x and a tensor of that shape broadcast together."""
-    return np.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(shape.tolist())))
+    return np.broadcast_to(x, broadcast_shapes(x.shape, tuple(shape.tolist())))
 
 
 def tile(x: Array, repeats: Array) -> Array:

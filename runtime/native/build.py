@@ -107,13 +107,22 @@ def _compile(compiler: str, folder: Path) -> None:
 def _write_facts(bundle: Bundle, files: Mapping[str, bytes], folder: Path) -> None:
     """Write what the library takes and gives, once it is known to compute the right numbers."""
     header = files["net.h"].decode()
-    shapes = {
-        kind: [_sizes(text) for text in re.findall(rf"^ \*   {kind}\d+: \S* \[([0-9, ]*)\]$", header, re.MULTILINE)]
+    told = {
+        kind: re.findall(rf"^ \*   {kind}\d+: \S* \[([0-9, ]*)\](?:, (\w+))?$", header, re.MULTILINE)
         for kind in ("in", "out")
     }
+    shapes = {kind: [_sizes(text) for text, _ in values] for kind, values in told.items()}
+    types = {kind: [name or "float32" for _, name in values] for kind, values in told.items()}
     arena = re.search(r"^#define NET_ARENA_BYTES (\d+)u$", header, re.MULTILINE)
     assert arena is not None
-    facts = {"inputs": shapes["in"], "outputs": shapes["out"], "arena": int(arena[1]), "batched": False}
+    facts = {
+        "inputs": shapes["in"],
+        "outputs": shapes["out"],
+        "input_types": types["in"],
+        "output_types": types["out"],
+        "arena": int(arena[1]),
+        "batched": False,
+    }
     ones = all(shape and shape[0] == 1 for shape in (*shapes["in"], *shapes["out"]))
     is_open = all(value.shape is not None and not isinstance((*value.shape, 0)[0], int) for value in bundle.inputs)
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
@@ -135,14 +144,14 @@ def _is_right(bundle: Bundle, library: Library, count: int) -> bool:
     """
     plain = Plain(bundle)
     native = Native(bundle, library, lambda: plain)
-    feeds = [_examples(bundle, i, shape, count) for i, shape in enumerate(library.inputs)]
-    return all(
-        _is_near(a, b) for each in (feeds, [-x for x in feeds]) for a, b in zip(native.run(each), plain.run(each))
-    )
+    feeds = [_examples(bundle, i, library, count) for i in range(len(library.inputs))]
+    negatives = [-x if x.dtype.kind == "f" else x for x in feeds]
+    return all(_is_near(a, b) for each in (feeds, negatives) for a, b in zip(native.run(each), plain.run(each)))
 
 
-def _examples(bundle: Bundle, number: int, shape: tuple[int, ...], count: int) -> Array:
+def _examples(bundle: Bundle, number: int, library: Library, count: int) -> Array:
     """The first examples of the stored ones, and other numbers where they are too few."""
+    shape = library.inputs[number]
     sizes = shape if count == 1 else (count, *shape[1:])
     if bundle.probes:
         stored = bundle.probes[0].inputs[bundle.inputs[number].name]
@@ -150,13 +159,15 @@ def _examples(bundle: Bundle, number: int, shape: tuple[int, ...], count: int) -
             return stored
         if stored.shape[1:] == sizes[1:]:
             return np.ascontiguousarray(np.resize(stored[::-1], sizes) if len(stored) < count else stored[:count])
-    drawn: Array = np.random.default_rng(number).uniform(-1, 1, sizes).astype(np.float32)
+    drawn: Array = np.random.default_rng(number).uniform(-1, 1, sizes).astype(library.input_types[number])
     return drawn
 
 
 def _is_near(found: Array, expected: Array) -> bool:
-    if found.shape != expected.shape or expected.dtype != np.float32:
+    if found.shape != expected.shape or found.dtype != expected.dtype:
         return False
+    if expected.dtype.kind != "f":
+        return bool(np.array_equal(found, expected))
     size = float(np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected)))
     return bool(np.allclose(found, expected, rtol=0, atol=_NOISE * size, equal_nan=True))
 

@@ -15,7 +15,7 @@ from runtime.user_cache import user_cache
 
 __all__ = ["first_unsafe", "folder_for", "root"]
 
-_VERSION = 1
+_VERSION = 2
 """Of what is in a folder of the cache."""
 
 

@@ -67,29 +67,30 @@ class Native:
 
     def accepts(self, arrays: Sequence[Any]) -> bool:
         """Return whether the library takes arrays of these shapes and types."""
-        if any(type(x) is not np.ndarray or x.dtype != np.float32 for x in arrays):
-            return False
-        return self._count(arrays) is not None
+        return all(type(x) is np.ndarray for x in arrays) and self._count(arrays) is not None
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """Return the outputs, in order, for the inputs, in order, in arrays of the caller's own."""
         count = self._count(arrays)
-        if count is None or any(x.dtype != np.float32 for x in arrays):
+        if count is None:
             return self._engine().run(arrays)
-        given = [np.ascontiguousarray(x) for x in arrays]
-        one = self.library.outputs
-        made = [np.empty(shape if count == 1 else (count, *shape[1:]), np.float32) for shape in one]
-        shares = min(self._threads, count)
+        given = [np.asarray(x, order="C") for x in arrays]
+        one = zip(self.library.outputs, self.library.output_types)
+        made = [np.empty(shape if count == 1 else (count, *shape[1:]), kind) for shape, kind in one]
+        shares, outside = min(self._threads, count), list[int]()
         others = [
-            Thread(target=self._examples, args=(given, made, count * i // shares, count * (i + 1) // shares, count))
+            Thread(
+                target=self._examples,
+                args=(given, made, count * i // shares, count * (i + 1) // shares, count, outside),
+            )
             for i in range(1, shares)
         ]
         for thread in others:
             thread.start()
-        self._examples(given, made, 0, count // shares, count)
+        self._examples(given, made, 0, count // shares, count, outside)
         for thread in others:
             thread.join()
-        return made
+        return self._engine().run(arrays) if outside else made  # which says what is wrong with an index
 
     def timed(self, arrays: Sequence[Array]) -> Times:
         """Run once by the engine, which can tell its steps apart, and return how long each took."""
@@ -98,7 +99,7 @@ class Native:
     def _count(self, arrays: Sequence[Array]) -> int | None:
         """Return how many examples these inputs are; None if the library doesn't take them."""
         sizes = self.library.inputs
-        if len(arrays) != len(sizes):
+        if len(arrays) != len(sizes) or any(x.dtype != kind for x, kind in zip(arrays, self.library.input_types)):
             return None
         if all(x.shape == shape for x, shape in zip(arrays, sizes)):
             return 1
@@ -106,14 +107,17 @@ class Native:
         alike = len(counts) == 1 and all(x.shape[1:] == shape[1:] for x, shape in zip(arrays, sizes))
         return counts.pop() or None if self.library.batched and alike else None
 
-    def _examples(self, given: Sequence[Array], made: Sequence[Array], first: int, last: int, count: int) -> None:
-        """Compute the examples from the first to before the last."""
+    def _examples(
+        self, given: Sequence[Array], made: Sequence[Array], first: int, last: int, count: int, outside: list[int]
+    ) -> None:
+        """Compute the examples from the first to before the last; add to `outside` those with an index that is."""
         with self._lock:
             room = self._rooms.pop() if self._rooms else self.library.room()
         steps = [[x.ctypes.data, x.nbytes // count] for x in (*given, *made)]
         for i in range(first, last):
             places = [begin + i * step for begin, step in steps]
-            self.library.run(places[: len(given)], places[len(given) :], room)
+            if not self.library.run(places[: len(given)], places[len(given) :], room):
+                outside.append(i)
         with self._lock:
             self._rooms.append(room)
 

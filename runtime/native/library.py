@@ -31,7 +31,8 @@ class Library(NamedTuple):
     """A library that is loaded.
 
     Attributes:
-        inputs, outputs: Shapes of what a call takes and gives, all of it float32.
+        inputs, outputs: Shapes of what a call takes and gives.
+        input_types, output_types: The element types.
         arena: Bytes of working memory for a call.
         batched: Whether the first axis of each counts examples, which are computed one by one.
         weights: What the library was told of the weights, which stay in `content`.
@@ -41,6 +42,8 @@ class Library(NamedTuple):
 
     inputs: Sequence[tuple[int, ...]]
     outputs: Sequence[tuple[int, ...]]
+    input_types: Sequence[Any]
+    output_types: Sequence[Any]
     arena: int
     batched: bool
     weights: _Weights
@@ -53,9 +56,9 @@ class Library(NamedTuple):
         first = -block.ctypes.data % _ALIGNMENT
         return block[first : first + self.arena]
 
-    def run(self, inputs: Sequence[int], outputs: Sequence[int], room: Array) -> None:
-        """Compute one example between addresses; other threads go on meanwhile."""
-        self.call(ctypes.byref(self.weights), *inputs, *outputs, room.ctypes.data)
+    def run(self, inputs: Sequence[int], outputs: Sequence[int], room: Array) -> bool:
+        """Compute one example between addresses, while other threads go on; False if an index is outside its tensor."""
+        return int(self.call(ctypes.byref(self.weights), *inputs, *outputs, room.ctypes.data)) == 0
 
 
 def open_library(folder: Path) -> Library:
@@ -74,5 +77,8 @@ def open_library(folder: Path) -> Library:
         raise ValueError("the weights are those of another library")
     inputs, outputs = (tuple(tuple(map(int, shape)) for shape in facts[key]) for key in ("inputs", "outputs"))
     code.net_run.argtypes = [ctypes.c_void_p] * (len(inputs) + len(outputs) + 2)
-    code.net_run.restype = None
-    return Library(inputs, outputs, int(facts["arena"]), bool(facts["batched"]), weights, bytes_, code.net_run)
+    code.net_run.restype = ctypes.c_int
+    given, made = ([np.dtype(name) for name in facts[key]] for key in ("input_types", "output_types"))
+    return Library(
+        inputs, outputs, given, made, int(facts["arena"]), bool(facts["batched"]), weights, bytes_, code.net_run
+    )

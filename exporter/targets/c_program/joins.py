@@ -72,11 +72,13 @@ class Joins:
         """Whether a layer joins along the last axis, and its result isn't an output of the model."""
         if layer.op.op != "Concat" or layer.output in self._fixed.outputs:
             return False
+        if self._fixed.types[layer.output] != "float32":
+            return False
         rank = len(self._fixed.shapes[layer.output])
         return rank > 1 and layer.op.attributes["axis"] % rank == rank - 1
 
     def _takes_any_strides(self, layer: Layer) -> bool:
         op = layer.op
-        if op.op in VIEWS:
+        if op.op in VIEWS or any(self._fixed.types[name] != "float32" for name in (*layer.inputs, layer.output)):
             return False
         return op.op in _ANY_STRIDES or is_elementwise(op) or is_linear(op, self._fixed)

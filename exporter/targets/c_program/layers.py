@@ -28,7 +28,8 @@ class Layer:
     Attributes:
         op: The op that does the work.
         inputs: The values that it reads, without the constants of a convolution.
-        output: The value that it makes, in the end.
+        output: The value that it makes, in the end; of several the first that is read.
+        more: The others that are read.
         residual: A value that is added before the clamp.
         low, high: The bounds that the result is clamped to.
         names: The nodes in it.
@@ -41,6 +42,12 @@ class Layer:
     low: float = -inf
     high: float = inf
     names: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """All values that it makes and that are read."""
+        return (self.output, *self.more)
 
 
 def layers_of(fixed: Fixed) -> list[Layer]:
@@ -62,8 +69,10 @@ def layers_of(fixed: Fixed) -> list[Layer]:
 
 
 def is_linear(op: Op, fixed: Fixed) -> bool:
-    """Whether it is a convolution or a dense layer with constant weights."""
+    """Whether it is a convolution or a dense layer with constant weights, in float32."""
     if op.op not in ("Conv", "Dense", "MatMul") or op.inputs[0] in fixed.constants:
+        return False
+    if fixed.types[op.inputs[0]] != "float32":
         return False
     if any(name and name not in fixed.constants for name in op.inputs[1:]):
         return False
@@ -81,9 +90,16 @@ class _Follow:
     taken: set[int]
 
     def alone(self, number: int, op: Op) -> tuple[int, Layer]:
-        """An op by itself."""
+        """An op by itself; a value times its sigmoid is one."""
+        if op.op == "Sigmoid" and (after := self._only_reader(op.outputs[0])) is not None:
+            last = self.fixed.ops[after]
+            if last.op == "Mul" and sorted(last.inputs) == sorted((op.inputs[0], op.outputs[0])):
+                self.taken.add(after)
+                swish = Op("Swish", last.name, op.inputs, last.outputs, {})
+                return after, Layer(swish, op.inputs, last.outputs[0], names=(op.name, last.name))
         inputs = tuple(name for name in op.inputs if name)
-        return number, Layer(op, inputs, op.outputs[0], names=(op.name,))
+        read = [name for name in op.outputs if name in self.readers or name in self.fixed.outputs] or op.outputs[:1]
+        return number, Layer(op, inputs, read[0], names=(op.name,), more=tuple(read[1:]))
 
     def convolution(self, number: int, op: Op) -> tuple[int, Layer]:
         """A convolution with the addition and the clamp after it; it runs where the last of them was."""

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import isinf, isnan
 
-import numpy as np
+from exporter.targets.c_program.elements import FLOAT, literal
 
 __all__ = ["collapsed", "index", "nest", "number"]
 
 
 def number(value: float) -> str:
     """A float constant."""
-    if isnan(value):
-        return "NAN"
-    if isinf(value):
-        return "INFINITY" if value > 0 else "-INFINITY"
-    text = str(np.float32(value))
-    return f"{text}f" if "e" in text or "." in text else f"{text}.0f"
+    return literal(value, FLOAT)
 
 
 def collapsed(shape: Sequence[int], *strides: Sequence[int]) -> tuple[list[int], list[list[int]]]:

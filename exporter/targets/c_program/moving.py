@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.targets.c_program.call import Call
+from exporter.targets.c_program.elements import literal
 from exporter.targets.c_program.joins import is_part
-from exporter.targets.c_program.loops import collapsed, index, nest, number
-from exporter.targets.c_program.tensors import Tensor
+from exporter.targets.c_program.loops import collapsed, index, nest
 from runtime.kernels import KERNELS
 
 __all__ = ["MOVING"]
@@ -32,9 +32,9 @@ def _moved(
 
 def _copy(call: Call) -> list[str]:
     """The same elements in another shape, through their common order."""
-    name, x = call.x[0]
-    common = _common(x.shape, call.y.shape)
-    a, b = _divided(x, common), _divided(call.y, common)
+    name, shape, strides = call.operand(0)
+    common = _common(shape, call.y.shape)
+    a, b = _divided(shape, strides, common), _divided(call.y.shape, call.y.strides, common)
     return _moved(call, common, (name, a, 0), (b, 0))
 
 
@@ -46,13 +46,13 @@ def _common(a: Sequence[int], b: Sequence[int]) -> list[int]:
     return [big // small for big, small in pairwise(ends)]
 
 
-def _divided(tensor: Tensor, shape: Sequence[int]) -> list[int]:
+def _divided(own: Sequence[int], steps: Sequence[int], shape: Sequence[int]) -> list[int]:
     """The strides of a tensor whose axes are divided into those of the shape."""
-    strides, axis, left = [0] * len(shape), len(tensor.shape) - 1, 1
+    strides, axis, left = [0] * len(shape), len(own) - 1, 1
     for i in reversed(range(len(shape))):
-        while axis >= 0 and left == tensor.shape[axis]:
+        while axis >= 0 and left == own[axis]:
             axis, left = axis - 1, 1
-        strides[i] = tensor.strides[axis] * left if axis >= 0 else 0
+        strides[i] = steps[axis] * left if axis >= 0 else 0
         left *= shape[i]
     return strides
 
@@ -91,9 +91,9 @@ def _slice(call: Call) -> list[str]:
 
 
 def _expand(call: Call) -> list[str]:
-    name, x = call.x[0]
-    own = (0,) * (len(call.y.shape) - len(x.shape)) + tuple(
-        0 if n == 1 else s for n, s in zip(x.shape, x.strides, strict=True)
+    name, shape, strides = call.operand(0)
+    own = (0,) * (len(call.y.shape) - len(shape)) + tuple(
+        0 if n == 1 else s for n, s in zip(shape, strides, strict=True)
     )
     return _moved(call, call.y.shape, (name, own, 0), (call.y.strides, 0))
 
@@ -110,7 +110,7 @@ def _by_table(call: Call) -> list[str]:
     if axes is None or any(each is None for each in axes):
         raise NotImplementedError
     fill = call.constant(2) if call.op.op == "Pad" else None
-    value = number(0.0 if fill is None else float(fill.reshape(-1)[0]))
+    value = literal(0 if fill is None else fill.reshape(-1)[0].item(), x.element)
     lines, indices, tests = [], [], []
     for axis, each in enumerate(axes):
         assert each is not None
@@ -148,7 +148,7 @@ def _split_depth(call: Call) -> list[str]:
 
 MOVING: dict[str, Callable[[Call], list[str]]] = {
     **dict.fromkeys(["Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"], _copy),
-    **dict.fromkeys(["Gather", "Pad", "Tile"], _by_table),
+    **dict.fromkeys(["Pad", "Tile"], _by_table),
     **dict.fromkeys(["DepthToSpace", "SpaceToDepth"], _split_depth),
     "Concat": _concat,
     "Expand": _expand,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
@@ -12,8 +13,17 @@ import numpy.typing as npt
 
 from exporter.errors import UnsupportedError
 from exporter.targets.c_program.call import Call
+from exporter.targets.c_program.elements import ELEMENTS, FLOAT, Element
 from exporter.targets.c_program.elementwise import is_elementwise
-from exporter.targets.c_program.generic import GENERIC
+from exporter.targets.c_program.generic import (
+    GENERIC,
+    PARTS,
+    checks,
+    generic_code,
+    macs_of,
+    needs_constants,
+    scratch_of,
+)
 from exporter.targets.c_program.joins import Joins
 from exporter.targets.c_program.layers import VIEWS, Layer, frame_of, is_linear, layers_of, window_of
 from exporter.targets.c_program.linear import linear_code
@@ -66,6 +76,7 @@ _RESERVED = frozenset(
 )
 _KERNELS = frozenset(
     [
+        "accumulate",
         "bin",
         "conv",
         "convolve",
@@ -74,6 +85,7 @@ _KERNELS = frozenset(
         "depth_row",
         "depthwise",
         "example_bin",
+        "exp",
         "frame",
         "inside",
         "load",
@@ -105,11 +117,13 @@ _KERNELS = frozenset(
         "winograd",
         "weights",
         "widened",
+        *(name for name in ELEMENTS if name != "float32"),
     ]
 )
 """What the program's own functions and types are called, after the prefix."""
 
 _MOST_PIXELS = 9
+_MOST_TOLD = 20
 
 
 @dataclass(frozen=True)
@@ -117,8 +131,7 @@ class Function:
     """A layer: its name in C, what to say of it, its multiply-adds and weights, its text, its call, and what it makes.
 
     Attributes:
-        made: The name of the value.
-        tensor: Where that is.
+        made: Where each value that it makes is, by name.
     """
 
     name: str
@@ -127,8 +140,7 @@ class Function:
     floats: int
     text: str
     call: str
-    made: str
-    tensor: Tensor
+    made: Mapping[str, Tensor]
 
 
 @dataclass
@@ -140,6 +152,7 @@ class Program:
         kernels: The shared code that they need.
         arena: Floats of working memory; `live` is the largest set of values that exist at the same time.
         weights: What the functions read.
+        elements: The element types of values other than float32.
     """
 
     functions: list[Function] = field(default_factory=list)
@@ -147,6 +160,7 @@ class Program:
     arena: int = 0
     live: int = 0
     weights: Weights = field(default_factory=Weights)
+    elements: list[Element] = field(default_factory=list)
 
 
 def program(fixed: Fixed, prefix: str) -> Program:
@@ -162,22 +176,35 @@ def program(fixed: Fixed, prefix: str) -> Program:
     best = 0 if sizes[0][0] <= sizes[1][0] else 1  # parts that wait for the others in their place may take more room
     homes, made = plans[best], Program()
     made.arena, made.live = sizes[best]
-    names = Names(_RESERVED | _KERNELS | {f"half_{name}" for name in _KERNELS}, [layer.output for layer in layers])
+    found = {fixed.types[name] for name in (*fixed.inputs, *(name for each in layers for name in each.outputs))}
+    found |= {fixed.types[name] for each in layers for name in each.inputs}
+    made.elements = [element for name, element in ELEMENTS.items() if name in found and element is not FLOAT]
+    names = Names(_RESERVED | _KERNELS | {f"half_{name}" for name in _KERNELS}, [_key(layer) for layer in layers])
     used: set[str] = set()
+    problems: list[str] = []
     for number, layer in enumerate(layers):
-        if number not in homes.views:
-            made.functions.append(
-                _function(fixed, homes, made.weights, layer, f"{prefix}_{names.variable(layer.output)}", used, prefix)
-            )
+        if number in homes.views:
+            continue
+        name = f"{prefix}_{names.variable(_key(layer))}"
+        try:
+            made.functions.append(_function(fixed, homes, made.weights, layer, name, used, prefix))
+        except NotImplementedError:
+            problems.append(_form(fixed, layer))
+    _raise_for(problems)
     wanted = [
         *(["vectors"] if used else []),
         *(["convolution"] if used & {"convolution", "half", "winograd"} else []),
         *(["tiles"] if used & {"convolution", "winograd"} else []),
         *(["half", "tiles of half"] if "half" in used else []),
-        *(name for name in ("winograd", "depthwise") if name in used),
+        *(name for name in ("winograd", "depthwise", *sorted(set(PARTS.values()))) if name in used),
     ]
     made.kernels = "\n".join(_kernel(name, prefix) for name in wanted)
     return made
+
+
+def _key(layer: Layer) -> str:
+    """What a layer's function is named after: the copy of a value isn't the layer that makes it."""
+    return f"{layer.output}/copy" if layer.op.op == "Copy" else layer.output
 
 
 def _kernel(name: str, prefix: str) -> str:
@@ -197,13 +224,10 @@ def _kernel(name: str, prefix: str) -> str:
 def _with_outputs(fixed: Fixed, layers: list[Layer]) -> list[Layer]:
     """A copy for each output that no layer makes, or that has zeros around it in the arena."""
     framed = {layer.inputs[0] for layer in layers if frame_of(layer, fixed)}
-    made = {layer.output for layer in layers} - framed
-    for name in fixed.outputs:
-        if name not in made and name in fixed.constants:
-            raise UnsupportedError(f"a C program can't hold this model: the output {name} is a constant")
-        if name not in made:
-            layers.append(Layer(Op("Copy", name, (name,), (name,), {}), (name,), name, names=(name,)))
-    return layers
+    made = {name for layer in layers for name in layer.outputs} - framed
+    copied = [name for name in fixed.outputs if name not in made]
+    copies = [Layer(Op("Copy", name, (name,), (name,), {}), (name,), name, names=(name,)) for name in copied]
+    return [*layers, *copies]
 
 
 def _with_frames(fixed: Fixed, layers: list[Layer]) -> list[Layer]:
@@ -218,7 +242,7 @@ def _with_frames(fixed: Fixed, layers: list[Layer]) -> list[Layer]:
         object.__setattr__(fixed, "types", types)
         copies.append(Layer(Op("Identity", new, (name,), (new,), {}), (name,), new, names=(new,)))
         layers = [
-            replace(each, inputs=(new,), op=replace(each.op, inputs=(new, *each.op.inputs[1:])))
+            replace(each, inputs=(new,), op=each.op._replace(inputs=(new, *each.op.inputs[1:])))
             if frame_of(each, fixed) and each.inputs[0] == name
             else each
             for each in layers
@@ -232,12 +256,22 @@ def _refuse(fixed: Fixed, layers: list[Layer]) -> None:
         for layer in layers
         if not is_linear(layer.op, fixed) and layer.op.op not in GENERIC and layer.op.op != "Copy"
     }
-    names = {*fixed.inputs, *(layer.output for layer in layers)}
-    problems |= {f"element type {fixed.types[name]}" for name in names if fixed.types[name] != "float32"}
+    names = {*fixed.inputs, *(name for layer in layers for name in layer.outputs)}
+    problems |= {f"element type {fixed.types[name]}" for name in names if fixed.types[name] not in ELEMENTS}
+    asks = {_form(fixed, layer) for layer in layers if needs_constants(layer.op, fixed)}
+    _raise_for([*sorted(problems), *sorted(asks)])
+
+
+def _form(fixed: Fixed, layer: Layer) -> str:
+    """An op that has a kernel, but not for these attributes, types, or inputs that aren't constant."""
+    types = sorted({fixed.types[name] for name in layer.inputs})
+    return f"{layer.op.op} in this form (node {layer.op.name}, of {', '.join(types)})"
+
+
+def _raise_for(problems: list[str]) -> None:
     if problems:
-        raise UnsupportedError(
-            f"a C program can't hold this model: {', '.join(sorted(problems))}", hint="Use --to numpy or --to pyz"
-        )
+        told = ", ".join(problems[:_MOST_TOLD]) + (", ..." if len(problems) > _MOST_TOLD else "")
+        raise UnsupportedError(f"a C program can't hold this model: {told}", hint="Use --to numpy or --to pyz")
 
 
 class _Homes:
@@ -266,17 +300,20 @@ class _Homes:
             if frame := frame_of(layer, fixed):
                 self._frames[layer.inputs[0]] = self._frames.get(layer.inputs[0], Frame()) | frame
         for i, name in enumerate(fixed.inputs):
-            self._keep(name, Tensor.new(fixed.shapes[name], Frame(), f"in{i}"), -1)
+            self._keep(name, Tensor.new(fixed.shapes[name], Frame(), f"in{i}", self._element(name)), -1)
         for number, layer in enumerate(layers):
             frame = self._frames.get(layer.output, Frame())
             self._keep(layer.output, self._home(number, layer, frame), number)
-            if is_linear(layer.op, fixed) and layer.op.op == "Conv":
-                win = window_of(layer.op, fixed)
-                if is_winograd(layer.op, win, fixed):
-                    floats = scratch_floats(layer.op, win, fixed)
-                    self.scratch[layer.output] = Buffer(floats, first=number, last=number)
+            for name in layer.more:
+                self._keep(name, self._own(name, self._frames.get(name, Frame())), number)
+            if floats := _scratch(layer, fixed):
+                self.scratch[layer.output] = Buffer(floats, first=number, last=number)
         for buffer in self._buffers:
             buffer.last = max(self._last.get(name, buffer.first) for name in self._values[id(buffer)])
+
+    def made(self, layer: Layer, name: str) -> Tensor:
+        """Where a layer puts a value: a copy isn't where the value is."""
+        return self.tensors.get(f"{name}>", self.tensors[name]) if layer.op.op == "Copy" else self.tensors[name]
 
     def arena(self) -> list[Buffer]:
         """The buffers that share the arena."""
@@ -293,7 +330,7 @@ class _Homes:
     def _home(self, number: int, layer: Layer, frame: Frame) -> Tensor:
         shape = self._fixed.shapes[layer.output]
         if layer.op.op == "Copy" or (layer.output in self._fixed.outputs and layer.output not in self._copied):
-            return Tensor.new(shape, Frame(), f"out{self._fixed.outputs.index(layer.output)}")
+            return Tensor.new(shape, Frame(), self._output(layer.output), self._element(layer.output))
         source = self.tensors.get(layer.inputs[0]) if layer.inputs else None
         if layer.op.op in VIEWS and not frame and source is not None and source.is_whole:
             self.views.add(number)
@@ -305,7 +342,19 @@ class _Homes:
         for name in self._candidates(layer):
             if (taken := self._taken_over(number, layer, name, shape, frame)) is not None:
                 return taken
-        return Tensor.new(shape, frame)
+        return self._own(layer.output, frame)
+
+    def _own(self, name: str, frame: Frame) -> Tensor:
+        """Memory of its own; for an output of the model the caller's."""
+        if name in self._fixed.outputs and name not in self._copied:
+            return Tensor.new(self._fixed.shapes[name], Frame(), self._output(name), self._element(name))
+        return Tensor.new(self._fixed.shapes[name], frame, element=self._element(name))
+
+    def _output(self, name: str) -> str:
+        return f"out{self._fixed.outputs.index(name)}"
+
+    def _element(self, name: str) -> Element:
+        return ELEMENTS[self._fixed.types[name]]
 
     def _candidates(self, layer: Layer) -> tuple[str, ...]:
         """The values whose memory the result may take."""
@@ -318,66 +367,93 @@ class _Homes:
         free = all(self._last.get(value, -1) <= number for value in self._values[id(tensor.buffer)])
         others = [self.tensors[other].buffer for other in layer.inputs if other != name and other in self.tensors]
         alike = tensor.shape == shape and tensor.frame == frame and (bool(frame) or tensor.is_whole)
+        alike = alike and tensor.element is self._element(layer.output)
         apart = tensor.buffer.base == "a" and all(buffer is not tensor.buffer for buffer in others)
         return tensor if free and alike and apart else None
+
+
+def _scratch(layer: Layer, fixed: Fixed) -> int:
+    """Floats of working memory that a layer needs for itself."""
+    if not is_linear(layer.op, fixed):
+        return scratch_of(layer.op, fixed)
+    if layer.op.op != "Conv":
+        return 0
+    win = window_of(layer.op, fixed)
+    return scratch_floats(layer.op, win, fixed) if is_winograd(layer.op, win, fixed) else 0
 
 
 def _function(
     fixed: Fixed, homes: _Homes, weights: Weights, layer: Layer, name: str, used: set[str], prefix: str
 ) -> Function:
     before = weights.floats
+    reads = False
 
     def store(array: _Array, half: bool = False) -> str:
+        nonlocal reads
+        reads = True
         place = weights.add(array, half=half)
         where = f"w + {place}" if place else "w"
-        return f"(const {prefix}_half *)(const void *)({where})" if half else where
+        kind = "half" if half else array.dtype.name
+        return where if kind == "float32" else f"(const {prefix}_{kind} *)(const void *)({where})"
 
-    y = homes.tensors.get(f"{layer.output}>") or homes.tensors[layer.output]
+    made = {output: homes.made(layer, output) for output in layer.outputs}
     parameters = {f"x{i}": homes.tensors[value] for i, value in enumerate(layer.inputs) if value not in fixed.constants}
-    macs = 0
+    results = dict(zip(("y", *(f"y{i}" for i in range(1, len(made)))), made.values(), strict=True))
+    checked = False
     if is_linear(layer.op, fixed):
         residual = homes.tensors[layer.residual] if layer.residual else None
         parameters |= {"r": residual} if residual is not None else {}
-        code = linear_code(layer, fixed, parameters["x0"], y, residual, store, prefix)
+        code = linear_code(layer, fixed, parameters["x0"], results["y"], residual, store, prefix)
         lines, macs = code.lines, code.macs
         used.add(code.kernel)
     else:
-        lines = _generic(fixed, layer, parameters, y, store)
-    if y.frame:
-        lines += _frame_lines(y)
-    reads = weights.floats > before or any("w +" in line or "(w)" in line or " w," in line for line in lines)
+        lines, macs = _generic(fixed, layer, parameters, results, store, prefix), macs_of(layer.op, fixed)
+        checked = checks(layer.op, fixed)
+        used |= {PARTS[layer.op.op]} if layer.op.op in PARTS else set()
+    for key, tensor in results.items():
+        lines += _frame_lines(tensor, key) if tensor.frame else []
     scratch = homes.scratch.get(layer.output)
-    given = [*(["const float *w"] if reads else []), *(f"const float *{key}" for key in parameters), "float *y"]
+    body = "\n".join(lines)
+    lines = [*(f"    (void){key};" for key in (*parameters, *results) if not re.search(rf"\b{key}\b", body)), *lines]
+    given = [*(["const float *w"] if reads else [])]
+    given += [f"const {_pointed(tensor, prefix)} *{key}" for key, tensor in parameters.items()]
+    given += [f"{_pointed(tensor, prefix)} *{key}" for key, tensor in results.items()]
     given += ["float *s"] if scratch is not None else []
     about = _about(fixed, layer, macs)
-    text = "\n".join([f"/* {about} */", f"static void {name}({', '.join(given)})", "{", *lines, "}"])
-    pointers = [*(tensor.pointer for tensor in parameters.values()), y.pointer]
+    head = f"static {'int' if checked else 'void'} {name}({', '.join(given)})"
+    text = "\n".join([f"/* {about} */", head, "{", *lines, "}"])
+    pointers = [tensor.pointer(prefix) for tensor in (*parameters.values(), *results.values())]
     pointers += [f"a + {scratch.offset}"] if scratch is not None else []
-    call = ", ".join([*(["w"] if reads else []), *pointers])
-    return Function(name, about, macs, weights.floats - before, text, f"{name}({call});", layer.output, y)
+    call = f"{name}({', '.join([*(['w'] if reads else []), *pointers])});"
+    return Function(name, about, macs, weights.floats - before, text, f"bad |= {call}" if checked else call, made)
+
+
+def _pointed(tensor: Tensor, prefix: str) -> str:
+    return "float" if tensor.element is FLOAT else f"{prefix}_{tensor.element.name}"
 
 
 def _generic(
-    fixed: Fixed, layer: Layer, parameters: dict[str, Tensor], y: Tensor, store: Callable[[_Array], str]
+    fixed: Fixed,
+    layer: Layer,
+    parameters: dict[str, Tensor],
+    results: dict[str, Tensor],
+    store: Callable[[_Array], str],
+    prefix: str,
 ) -> list[str]:
-    op = layer.op if layer.op.op != "Copy" else replace(layer.op, op="Identity")
+    op = layer.op if layer.op.op != "Copy" else layer.op._replace(op="Identity")
     positions = [i for i, value in enumerate(op.inputs) if value]
     x = {i: (f"x{k}", parameters[f"x{k}"]) for k, i in enumerate(positions) if f"x{k}" in parameters}
-    try:
-        return GENERIC[op.op](Call(op, fixed, x, y, store))
-    except NotImplementedError:
-        raise UnsupportedError(
-            f"a C program can't hold this model: {op.op} in this form (node {op.name})", hint="Use --to numpy"
-        ) from None
+    made = {op.outputs.index(name): each for name, each in zip(layer.outputs, results.items(), strict=True)}
+    return generic_code(Call(op, fixed, x, results["y"], store, made, prefix))
 
 
-def _frame_lines(y: Tensor) -> list[str]:
+def _frame_lines(y: Tensor, name: str) -> list[str]:
     """Zeros around each image."""
     n, h, w, c = y.shape if len(y.shape) == 4 else (y.shape[0], 1, *y.shape[1:])
     f = y.frame
     row = (w + f.left + f.right) * c
     image = (h + f.top + f.bottom) * row
-    where = f"y - {y.offset}" + (f" + i * {image}" if n > 1 else "")
+    where = f"{name} - {y.offset}" + (f" + i * {image}" if n > 1 else "")
     call = f"frame({where}, {h}, {row}, {f.top * row}, {f.left * c}, {f.right * c}, {f.bottom * row});"
     return [f"    for (int i = 0; i < {n}; i++) @FRAME@_{call}" if n > 1 else f"    @FRAME@_{call}"]
 

@@ -10,25 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exporter.errors import UnsupportedError, UsageError
+from exporter.errors import UsageError
 from exporter.ir.half import HalfTensor
+from exporter.targets.c_program.tracing import Step, Trace
 from exporter.targets.npz_bundle import ModelPlan
-from runtime.kernels import KERNELS
 
 __all__ = ["Fixed", "Op", "example_feeds", "specialise"]
 
 _Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Op:
-    """A node that depends on the input, with its attributes decoded."""
-
-    op: str
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: Mapping[str, Any]
+Op = Step
+"""A node that depends on the input, with its attributes decoded."""
 
 
 @dataclass(frozen=True)
@@ -77,34 +70,25 @@ def example_feeds(plan: ModelPlan) -> dict[str, _Array]:
 def specialise(plan: ModelPlan, feeds: Mapping[str, _Array]) -> Fixed:
     """Runs the plan on an example; what is calculated from constants and shapes alone becomes constant itself.
 
+    Loops become their steps, one after another.
+
     Raises:
-        UnsupportedError: There are loops or conditions in it.
+        UnsupportedError: There is a loop whose number of steps depends on the input.
     """
-    flow = sorted({node["op"] for node in plan.nodes if node["op"] in ("If", "Loop", "Scan")})
-    if flow:
-        raise UnsupportedError(f"a C program can't hold this model: {', '.join(flow)}", hint="Use --to numpy")
-    constants = {name: held if isinstance(held, np.ndarray) else held.numpy() for name, held in plan.arrays.items()}
-    scope: dict[str, _Array] = {**constants, **feeds}
+    trace, names = Trace(plan, feeds), dict[str, str]()
     outputs = tuple(value["name"] for value in plan.outputs)
+    inner = any(node["op"] in ("If", "Loop") for node in plan.nodes)
     reads = Counter([*outputs, *(name for node in plan.nodes for name in node["inputs"])])
-    shapes = {name: array.shape for name, array in scope.items()}
-    types = {name: array.dtype.name for name, array in scope.items()}
-    ops: list[Op] = []
     for node in plan.nodes:
-        attributes = {key: _decoded(value, plan) for key, value in node["attributes"].items()}
-        given = [scope[name] if name else None for name in node["inputs"]]
-        results = dict(zip(node["outputs"], KERNELS[node["op"]](given, attributes), strict=False))
-        scope.update(results)
-        shapes.update((name, array.shape) for name, array in results.items())
-        types.update((name, array.dtype.name) for name, array in results.items())
-        if node["op"] in ("Shape", "Size") or all(name in constants for name in node["inputs"] if name):
-            constants.update(results)
-        else:
-            op = Op(node["op"], node["name"], tuple(node["inputs"]), tuple(node["outputs"]), attributes)
-            ops += _plainer(op, constants, shapes)
-        _forget(node["inputs"], reads, scope, constants)
-    found = {name: scope[name] for name in outputs}
+        trace.run(node, names)
+        reads.subtract(node["inputs"])
+        for name in node["inputs"]:
+            if reads[name] <= 0 and not inner:
+                trace.forget(name)
+    constants, shapes, types = trace.constants, trace.shapes, trace.types
+    found = {name: trace.scope[name] for name in outputs}
     inputs = tuple(value["name"] for value in plan.inputs)
+    ops = [op for step in trace.steps for op in _plainer(step, constants, shapes, types)]
     halves = _halves(ops, constants) if any(isinstance(held, HalfTensor) for held in plan.arrays.values()) else ()
     return Fixed(inputs, outputs, tuple(ops), shapes, types, constants, (dict(feeds), found), frozenset(halves))
 
@@ -119,12 +103,18 @@ def _halves(ops: Sequence[Op], constants: Mapping[str, _Array]) -> Iterator[str]
                     yield name
 
 
-def _plainer(op: Op, constants: dict[str, _Array], shapes: dict[str, tuple[int, ...]]) -> list[Op]:
-    """A Split as slices, a Gemm with constant weights as a dense layer; anything else as it is."""
+def _plainer(
+    op: Op, constants: dict[str, _Array], shapes: dict[str, tuple[int, ...]], types: dict[str, str]
+) -> list[Op]:
+    """A Split as slices, a Gemm with constant weights as a dense layer, a Clip to bounds that aren't constant as Max
+    and Min; anything else as it is."""
 
     def held(name: str, array: _Array) -> str:
-        constants[name], shapes[name] = array, array.shape
+        constants[name], shapes[name], types[name] = array, array.shape, array.dtype.name
         return name
+
+    if op.op == "Clip" and any(name and name not in constants for name in op.inputs[1:]):
+        return _bounded(op, shapes, types)
 
     if op.op == "Split":
         axis, at, slices = int(op.attributes.get("axis", 0)), 0, []
@@ -135,6 +125,7 @@ def _plainer(op: Op, constants: dict[str, _Array], shapes: dict[str, tuple[int, 
             at = end
         return slices
     constant = op.op == "Gemm" and all(name in constants for name in op.inputs[1:] if name)
+    constant = constant and types[op.inputs[0]] == "float32"
     if constant and not op.attributes.get("transA") and len(op.inputs) > 1:
         w = constants[op.inputs[1]] * np.float32(op.attributes.get("alpha", 1.0))
         weights = held(f"{op.name}/kernel", w.T if op.attributes.get("transB") else w)
@@ -147,18 +138,12 @@ def _plainer(op: Op, constants: dict[str, _Array], shapes: dict[str, tuple[int, 
     return [op]
 
 
-def _decoded(value: Any, plan: ModelPlan) -> Any:
-    if isinstance(value, dict) and "array" in value:
-        held = plan.arrays[value["array"]]
-        return held if isinstance(held, np.ndarray) else held.numpy()
-    return float(value["float"]) if isinstance(value, dict) and "float" in value else value
-
-
-def _forget(
-    names: Sequence[str], reads: Counter[str], scope: dict[str, _Array], constants: Mapping[str, _Array]
-) -> None:
-    """Lets go of what nobody reads any more."""
-    reads.subtract(name for name in names if name)
-    for name in names:
-        if name and reads[name] <= 0 and name not in constants:
-            scope.pop(name, None)
+def _bounded(op: Op, shapes: dict[str, tuple[int, ...]], types: dict[str, str]) -> list[Op]:
+    bounds = [(kind, name) for kind, name in zip(("Max", "Min"), op.inputs[1:], strict=False) if name]
+    made, value = [], op.inputs[0]
+    for number, (kind, name) in enumerate(bounds):
+        output = op.outputs[0] if number == len(bounds) - 1 else f"{op.outputs[0]}/{kind}"
+        shapes[output], types[output] = shapes[op.outputs[0]], types[op.outputs[0]]
+        made.append(Op(kind, op.name, (value, name), (output,), {}))
+        value = output
+    return made

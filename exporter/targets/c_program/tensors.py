@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
+from exporter.targets.c_program.elements import FLOAT, Element
+
 __all__ = ["Buffer", "Frame", "Tensor", "contiguous", "place"]
 
 _ALIGNMENT = 16
-"""Floats: buffers begin at multiples of 64 bytes."""
+"""Cells of four bytes: buffers begin at multiples of 64 bytes."""
 
 _ATTEMPTS = 12
 """How many orders of each kind are tried before what was found has to do."""
@@ -20,7 +22,7 @@ class Buffer:
     """Memory of its own.
 
     Attributes:
-        floats: Its size.
+        floats: Its size in cells of four bytes, as a float takes.
         base: What it is called in the C program: `a` is the arena; others aren't placed.
         first, last: The layers between which its contents are needed.
         offset: Where it begins in the arena.
@@ -56,40 +58,48 @@ class Frame:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A view of a buffer: element [i, j, ...] is at offset + i * strides[0] + j * strides[1] + ..."""
+    """A view of a buffer: element [i, j, ...] is at offset + i * strides[0] + j * strides[1] + ..., in elements."""
 
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     buffer: Buffer
     offset: int = 0
     frame: Frame = field(default_factory=Frame)
+    element: Element = FLOAT
 
     @property
     def is_whole(self) -> bool:
         """Whether it is all of its buffer, in order."""
-        return self.offset == 0 and self.strides == contiguous(self.shape) and prod(self.shape) == self.buffer.floats
+        cells = _cells(prod(self.shape), self.element)
+        return self.offset == 0 and self.strides == contiguous(self.shape) and cells == self.buffer.floats
 
-    @property
-    def pointer(self) -> str:
-        """The address of its first element, in C."""
-        if self.buffer.base == "a":
+    def pointer(self, prefix: str) -> str:
+        """The address of its first element, in C, where names begin with the prefix."""
+        if self.buffer.base != "a":
+            return self.buffer.base + (f" + {self.offset}" if self.offset else "")
+        if self.element is FLOAT:
             return f"a + {self.buffer.offset + self.offset}"
-        return self.buffer.base + (f" + {self.offset}" if self.offset else "")
+        where = f"({prefix}_{self.element.name} *)(void *)(a + {self.buffer.offset})"
+        return where + (f" + {self.offset}" if self.offset else "")
 
     def viewed(self, shape: tuple[int, ...]) -> Tensor:
         """The same elements in another shape; for tensors that are whole."""
-        return Tensor(shape, contiguous(shape), self.buffer)
+        return Tensor(shape, contiguous(shape), self.buffer, element=self.element)
 
     @classmethod
-    def new(cls, shape: tuple[int, ...], frame: Frame, base: str = "a") -> Tensor:
-        """A tensor in a buffer of its own; of an image [N, W, C] or [N, H, W, C], with zeros around."""
+    def new(cls, shape: tuple[int, ...], frame: Frame, base: str = "a", element: Element = FLOAT) -> Tensor:
+        """A tensor in a buffer of its own; of an image [N, W, C] or [N, H, W, C] of floats, with zeros around."""
         if not frame:
-            return cls(shape, contiguous(shape), Buffer(prod(shape), base))
+            return cls(shape, contiguous(shape), Buffer(_cells(prod(shape), element), base), element=element)
         n, h, w, c = shape if len(shape) == 4 else (shape[0], 1, *shape[1:])
         row = (w + frame.left + frame.right) * c
         image = (h + frame.top + frame.bottom) * row
         strides = (image, row, c, 1) if len(shape) == 4 else (image, c, 1)
         return cls(shape, strides, Buffer(n * image, base), frame.top * row + frame.left * c, frame)
+
+
+def _cells(count: int, element: Element) -> int:
+    return -(-count * element.size // 4)
 
 
 def contiguous(shape: Sequence[int]) -> tuple[int, ...]:

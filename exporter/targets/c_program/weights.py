@@ -32,8 +32,9 @@ class Weights:
         self.floats = 0
 
     def add(self, array: _Array, *, half: bool = False) -> int:
-        """Where the array begins, in floats; with `half` it is stored in float16."""
-        content = np.ascontiguousarray(array, dtype="<f2" if half else "<f4").tobytes()
+        """Where the array begins, in floats; with `half` it is stored in float16, else in its own type."""
+        dtype = np.dtype("<f2") if half else array.dtype.newbyteorder("<")
+        content = np.ascontiguousarray(array, dtype=dtype).tobytes()
         if content not in self._places:
             self._places[content] = self.floats
             room = -(-len(content) // (4 * _ALIGNMENT)) * 4 * _ALIGNMENT

@@ -109,18 +109,18 @@ def _axis_weights(call: Call, axis: int) -> _Array | None:
 def _conv_transpose(call: Call) -> list[str]:
     """Each input pixel adds its kernel to the output, which begins as the bias."""
     name, x = call.x[0]
-    w, bias = call.constant(1), call.constant(2)
+    w = call.constant(1)
     attributes = call.op.attributes
     rank = len(x.shape) - 2
-    if w is None or attributes.get("group", 1) != 1:
+    if w is None or attributes.get("auto_pad", "NOTSET") != "NOTSET":
         raise NotImplementedError
+    group = attributes.get("group", 1)
     strides = attributes.get("strides") or [1] * rank
     dilations = attributes.get("dilations") or [1] * rank
     pads = attributes.get("pads") or [0] * (2 * rank)
-    *kernel, m, c = w.shape
-    weights = call.store(np.ascontiguousarray(np.moveaxis(w, -1, -2)))  # [*kernel, C, M]
-    start = np.zeros(m, np.float32) if bias is None else bias
-    lines = nest(call.y.shape, [f"y[{index(call.y.strides)}] = ({call.store(start)})[i{rank + 1}];"])
+    *kernel, m, c = w.shape  # of a group: its outputs, and the inputs of all
+    each = c // group
+    weights = call.store(np.ascontiguousarray(np.moveaxis(w, -1, -2)))  # [*kernel, C, M / group]
     axes = [f"i{1 + axis}" for axis in range(rank)]
     taps = [f"i{1 + rank + axis}" for axis in range(rank)]
     places = [
@@ -128,13 +128,67 @@ def _conv_transpose(call: Call) -> list[str]:
     ]
     tests = " || ".join(f"{p} < 0 || {p} >= {n}" for p, n in zip(places, call.y.shape[1:-1], strict=True))
     flat = index(_packed([*kernel, c * m])[:-1], 0, taps)
+    t = x.element.c
+    inner = [f"for (int c = 0; c < {each}; c++, p += {m}) for (int o = 0; o < {m}; o++) to[o] += from[c] * p[o];"]
+    if group > 1:
+        inner = [f"for (int g = 0; g < {group}; g++, from += {each}, to += {m})", "    " + inner[0]]
     body = [
         f"if ({tests}) continue;",
-        f"const float *from = {name} + {index(x.strides[:-1], 0, ['i0', *axes])}, *p = {weights} + {flat};",
-        f"float *to = y + {index(call.y.strides[:-1], 0, ['i0', *places])};",
-        f"for (int c = 0; c < {c}; c++, p += {m}) for (int o = 0; o < {m}; o++) to[o] += from[c] * p[o];",
+        f"const {t} *from = {name} + {index(x.strides[:-1], 0, ['i0', *axes])}, *p = {weights} + {flat};",
+        f"{t} *to = y + {index(call.y.strides[:-1], 0, ['i0', *places])};",
+        *inner,
     ]
-    return [*lines, *nest([*x.shape[:-1], *kernel], body)]
+    return [*_filled_with_bias(call), *nest([*x.shape[:-1], *kernel], body)]
+
+
+def _filled_with_bias(call: Call) -> list[str]:
+    last = f"i{len(call.y.shape) - 1}"
+    value = "0.0f"
+    if call.has(2):
+        bias, _, strides = call.operand(2)
+        value = f"{bias}[{last} * {strides[0]}]"
+    return nest(call.y.shape, [f"y[{index(call.y.strides)}] = {value};"])
+
+
+def _conv(call: Call) -> list[str]:
+    """Convolutions of three axes, and those whose weights depend on the input: each tap adds its products."""
+    name, x = call.x[0] if 0 in call.x else (call.operand(0)[0], None)
+    if x is None:
+        raise NotImplementedError
+    w, w_shape, w_strides = call.operand(1)
+    win = window_of(call.op, call.fixed)
+    group, rank = call.op.attributes.get("group", 1), len(win.kernel)
+    c, m = w_shape[-2], w_shape[-1] // group
+    axes = [f"i{1 + axis}" for axis in range(rank)]
+    taps = [f"i{1 + rank + axis}" for axis in range(rank)]
+    places = [
+        f"({i} * {s} + {t} * {d} - {p[0]})"
+        for i, s, t, d, p in zip(axes, win.strides, taps, win.dilations, win.pads, strict=True)
+    ]
+    tests = [
+        f"{place} < 0 || {place} >= {n}"
+        for place, n, pads in zip(places, x.shape[1:-1], win.pads, strict=True)
+        if any(pads)
+    ]
+    t = x.element.c
+    product = f"to[o * {call.y.strides[-1]}] += v * p[c * {w_strides[-2]} + o * {w_strides[-1]}];"
+    inner = [
+        f"for (int c = 0; c < {c}; c++) {{",
+        f"    const {t} v = from[c * {x.strides[-1]}];",
+        f"    for (int o = 0; o < {m}; o++) {product}",
+        "}",
+    ]
+    if group > 1:
+        steps = f"from += {c * x.strides[-1]}, p += {m * w_strides[-1]}, to += {m * call.y.strides[-1]}"
+        inner = [f"for (int g = 0; g < {group}; g++, {steps}) {{", *("    " + line for line in inner), "}"]
+    body = [
+        *([f"if ({' || '.join(tests)}) continue;"] if tests else []),
+        f"const {t} *from = {name} + {index(x.strides[:-1], 0, ['i0', *places])};",
+        f"const {t} *p = {w} + {index(w_strides[:-2], 0, taps)};",
+        f"{t} *to = y + {index(call.y.strides[:-1], 0, ['i0', *axes])};",
+        *inner,
+    ]
+    return [*_filled_with_bias(call), *nest([*call.y.shape[:-1], *win.kernel], body)]
 
 
 def _packed(shape: Sequence[int]) -> tuple[int, ...]:
@@ -143,6 +197,7 @@ def _packed(shape: Sequence[int]) -> tuple[int, ...]:
 
 WINDOWS: dict[str, Callable[[Call], list[str]]] = {
     **dict.fromkeys(["AveragePool", "MaxPool"], _pool),
+    "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "Resize": _resize,
 }

@@ -350,3 +350,15 @@ def test_numbers_that_are_none_are_no_warning(op: str, x: Any, expected: Any, *,
     )
     found = runtime.load(pack(members(plan, s=np.ones(0, np.float32))), plain=plain)(x)
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("shape", [[], [4], [3, 4]])
+def test_a_determinant_of_no_square_matrix_is_refused(shape: list[int]) -> None:
+    """In the words of this package; NumPy before 1.24 has an exception of its own for it."""
+    plan = document(
+        inputs=[{"name": "x", "dtype": "float32", "shape": shape}],
+        outputs=[{"name": "y", "dtype": "float32", "shape": None}],
+        nodes=[node("Det", ["x"], ["y"])],
+    )
+    with pytest.raises(runtime.RunError, match="no square matrices"):
+        runtime.load(pack(members(plan)))(np.zeros(shape, np.float32))

@@ -153,6 +153,16 @@ def test_a_cache_that_is_a_file_changes_nothing(cache: Path) -> None:
     assert calibrated.calibrated() is None
 
 
+def test_what_cannot_be_measured_is_no_error(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model is loaded all the same, and the built-in profile is kept."""
+
+    def fail(usual: Machine) -> Machine:
+        raise ValueError(usual)
+
+    monkeypatch.setattr(calibration, "measured", fail)
+    assert calibrated.calibrated() == machine.nearest()
+
+
 class Clock:
     """Tells a time that goes on by some seconds whenever it is asked."""
 

@@ -181,6 +181,24 @@ def test_an_operator_without_code(model: Path) -> None:
         build(model)
 
 
+def test_integers_and_an_index_outside(model: Path) -> None:
+    """Indices are taken as they are; one outside is told of in NumPy's words, as without a library."""
+    nodes = [{"op": "Gather", "name": "rows", "inputs": ["w", "x"], "outputs": ["y"], "attributes": {}}]
+    ids = {"name": "x", "dtype": "int64", "shape": [2]}
+    model.write_bytes(pack(members(document(inputs=[ids], nodes=nodes, outputs=[_value("y")], probes=[]))))
+    plain = runtime.load(model)
+    build(model)
+    net = runtime.load(model)
+    assert isinstance(net.executor, Native)
+    for given in ([1, 0], [-1, 1]):
+        np.testing.assert_array_equal(net(np.array(given)), WEIGHT[given])
+    with pytest.raises(runtime.RunError) as told:
+        plain(np.array([0, 9]))
+    with pytest.raises(runtime.RunError) as again:
+        net(np.array([0, 9]))
+    assert str(again.value) == str(told.value)
+
+
 def _value(name: str) -> dict[str, Any]:
     return {"name": name, "dtype": "float32", "shape": ["N", 3]}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.engine import Policy, Prepacked, Program, Spec, compile_program, context
@@ -23,6 +23,7 @@ def drawn(*shape: int) -> Any:
     return np.asarray(RANDOM.standard_normal(shape), np.float32)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 6))
 def test_shares_have_neighbouring_columns(columns: int, width: int, count: int) -> None:
     """Together all of them, each once and in order, and none without any."""

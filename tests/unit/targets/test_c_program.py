@@ -132,7 +132,8 @@ def test_a_planted_error_fails(tmp_path: Path) -> None:
     assert built(written({**files, "net.bin": bytes(damaged)}, tmp_path / "damaged"), "CFLAGS=-O1").returncode != 0
     smaller = re.sub(rb"ARENA_BYTES (\d+)u", lambda m: b"ARENA_BYTES %du" % (int(m[1]) - 64), files["net.h"])
     assert built(written({**files, "net.h": smaller}, tmp_path / "small"), "CFLAGS=-O1").returncode != 0
-    changed = files["net.c"].replace(b"expf", b"-expf")
+    changed = files["net.c"].replace(b"1.0f) * scale", b"1.5f) * scale")
+    assert changed != files["net.c"]
     assert built(written({**files, "net.c": changed}, tmp_path / "changed"), "CFLAGS=-O1").returncode != 0
 
 
@@ -195,9 +196,12 @@ def test_the_same_model_gives_the_same_bytes() -> None:
 def test_what_has_no_kernel_is_listed_in_one_error() -> None:
     """Two ops without a kernel: one error names both. An open size that isn't the batch's is asked for."""
     plan = chain()
-    odd = one_node("ArgMax", [X], {"axis": 1}, 1)
-    with pytest.raises(UnsupportedError, match=r"ArgMax.*int64"):
-        c_files(odd, "net")
+    more: list[dict[str, Any]] = [
+        {"op": op, "name": op, "inputs": ["y8"], "outputs": [f"z{op}"], "attributes": {}}
+        for op in ("Unique", "NonZero")
+    ]
+    with pytest.raises(UnsupportedError, match="NonZero, Unique"):
+        c_files(plan._replace(nodes=[*plan.nodes, *more]), "net")
     open_size = plan._replace(inputs=[{**plan.inputs[0], "shape": ["N", None, 12, 3]}])
     with pytest.raises(UsageError, match="--input x="):
         c_files(open_size, "net")
