@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ class _Weights:
         self.made: list[Any] = []
 
     def __call__(self, *shape: int) -> Any:
-        scale = 1 / np.sqrt(max(1, np.prod(shape[:-1])))
+        scale = 1 / math.sqrt(math.prod(shape[:-1]))
         self.made.append(self.tf.Variable((self.random.standard_normal(shape) * scale).astype(np.float32)))
         return self.made[-1]
 

@@ -96,7 +96,11 @@ CASES = [
     Case(
         "range_of_fractions",
         _range,
-        [np.float32([0, 1, 9, 2]), np.float32([2.6, 1, 2, 1]), np.float32([0.5, 1, -2, 3])],
+        [
+            np.array([0, 1, 9, 2], np.float32),
+            np.array([2.6, 1, 2, 1], np.float32),
+            np.array([0.5, 1, -2, 3], np.float32),
+        ],
         4,
     ),
     Case("sums", _reduced(np.array([1], np.int32), keep=False), [VALUES[:3]], 4, STATIC),
