@@ -13,8 +13,9 @@ from exporter.report.records import FileUsed, Report
 __all__ = ["STRONG", "WEAK", "LayerCheck", "OutputCheck", "SiteCheck", "Verdict", "WeightPower"]
 
 _OFTEN_ASLEEP, _MOSTLY_ASLEEP = 0.25, 0.6
-STRONG, WEAK = 0.99, 0.9
-"""The share of channels of which a fault would have been noticed, from which on a verdict is strong; or is one."""
+STRONG, WEAK, WEAK_BY_OUTPUTS = 0.99, 0.9, 0.5
+"""The share of channels of which a fault would have been noticed, from which on a verdict is strong; or is one; or is
+one where only outputs were compared, which much of a deep network moves by less than noise."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ class Verdict:
         if not all(judged):
             return "off"
         share = 1.0 if self.share is None else self.share
-        if not self.checks or self.problems or self.doubts or share < WEAK or self.asleep > _MOSTLY_ASLEEP:
+        if not self.checks or self.problems or self.doubts or share < self.least or self.asleep > _MOSTLY_ASLEEP:
             return "none"
         return "weak" if share < STRONG or self.asleep > _OFTEN_ASLEEP else "good"
 
@@ -185,6 +186,11 @@ class Verdict:
         """The share of the weights' channels of which a fault would have been noticed; None if that isn't known."""
         channels = sum(one.channels for one in self.power)
         return None if not channels else 1 - sum(len(one.missed) for one in self.power) / channels
+
+    @property
+    def least(self) -> float:
+        """The share under which there is no verdict."""
+        return WEAK_BY_OUTPUTS if any(one.of is not None for one in self.power) else WEAK
 
     @property
     def first_off(self) -> LayerCheck | None:
@@ -288,7 +294,8 @@ def _power_lines(verdict: Verdict) -> list[str]:
     power += f", which stand for {many}" if many > channels + sum(len(one.asleep) for one in verdict.power) else ""
     lines = [f"A channel that is 0, or 1.02 times what it should be, would be noticed in {power}."]
     if share < STRONG or verdict.asleep > _OFTEN_ASLEEP:
-        lines.append("That is weak.")
+        more = " A comparison with the source, by --against, sees more." if many else ""
+        lines.append(f"That is weak.{more}")
     missed = sorted((one for one in verdict.power if one.missed), key=lambda one: -len(one.missed))
     if missed:
         named = ", ".join(f"{one.weight} ({len(one.missed)} of {one.channels})" for one in missed[:8])
@@ -300,7 +307,7 @@ def _power_lines(verdict: Verdict) -> list[str]:
         more = f" and {len(asleep) - 4} more" if len(asleep) > 4 else ""
         best = "in these examples" if many else "in the best of five kinds of inputs"
         lines.append(f"  {count} channels more only see zeros, {best}: {named}{more}")
-    if share < WEAK or verdict.asleep > _MOSTLY_ASLEEP:
+    if share < verdict.least or verdict.asleep > _MOSTLY_ASLEEP:
         hint = "the source with --against" if many else "inputs that it was made for with --data"
         lines.append(f"No verdict: too little of the model was exercised. Give {hint}.")
     return lines

@@ -23,7 +23,7 @@ from runtime.engine.machine import ZEN_4
 from runtime.engine.work_items import Shares
 from runtime.plan import Graph, Node
 
-__all__ = ["Shape", "done", "recorded"]
+__all__ = ["Shape", "done", "recorded", "shapes_of"]
 
 
 class Shape(NamedTuple):
@@ -78,7 +78,8 @@ def _steps(array: np.ndarray[Any, Any]) -> list[int]:
     return [stride for size, stride in zip(array.shape, array.strides, strict=True) if size > 1]
 
 
-def _shapes(name: str) -> Iterator[Shape]:
+def shapes_of(name: str) -> Iterator[Shape]:
+    """The convolutions of a network of `tests.bench.nets`, for one image."""
     from tests.bench.nets import build
 
     model, _ = build(name)
@@ -99,7 +100,7 @@ _NETS = ("resnet50", "vgg16", "mobilenet_v2", "inception_v3", "densenet121", "ef
 
 def main() -> None:
     """Prints the record."""
-    shapes = sorted({shape for name in _NETS for shape in _shapes(name)})
+    shapes = sorted({shape for name in _NETS for shape in shapes_of(name)})
     print("[\n" + ",\n".join(json.dumps([*shape, *recorded(shape)]) for shape in shapes) + "\n]")
 
 

@@ -165,14 +165,25 @@ def test_stored_examples_tell_what_they_would_have_noticed(tmp_path: Path) -> No
     quiet = np.where(np.arange(16) % 4 == 1, 1e-9, 1.0)[:, None]
     _verified(lambda: _network(factor=quiet), tmp_path, _nothing)
     stated = verify_model(tmp_path / "m.onnx")
-    assert (stated.state, stated.share) == ("none", 17 / 21)
-    assert "Give the source with --against" in "\n".join(stated.lines())
+    assert stated.state == "weak"
+    assert stated.share == pytest.approx(17 / 21)
+    assert "That is weak. A comparison with the source" in "\n".join(stated.lines())
     assert {one.weight: one.missed for one in stated.power} == {"first": (1, 5, 9, 13), "last": ()}
     for one in stated.power:
         for channel in range(one.channels):
             _verified(lambda: _network(factor=quiet), tmp_path, _scale(one.weight, channel))
             noticed = verify_model(tmp_path / "m.onnx").state == "off"
             assert noticed == (channel not in one.missed), (one.weight, channel)
+
+
+def test_stored_examples_that_see_little_are_no_evidence(tmp_path: Path) -> None:
+    """Where less than half of the channels reach an output there is no verdict, and it is said what to do."""
+    quiet = np.where(np.arange(16) < 14, 1e-9, 1.0)[:, None]
+    _verified(lambda: _network(factor=quiet), tmp_path, _nothing)
+    stated = verify_model(tmp_path / "m.onnx")
+    assert stated.state == "none"
+    assert stated.share == pytest.approx(7 / 21)
+    assert "Give the source with --against" in "\n".join(stated.lines())
 
 
 def test_stored_examples_that_move_nothing_are_no_evidence(tmp_path: Path) -> None:
