@@ -78,14 +78,20 @@ ANY_ORDER = """\
 
 EXP = """\
 /* e to the power of x, within 2 units of the last place, without a call: 2^n times a polynomial of what is left of x.
- * What is below -87 or above 88 counts as that. */
+ * What is below -87 or above 88 counts as that, and NaN stays NaN; by their bits, as compilers wouldn't vectorise loops
+ * over conditions. */
 static float @P@_exp(float x)
 {
-    const float within = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
+    uint32_t bits;
+    int32_t whole;
+    float within, scale, p = 0.00019899287f;
+    memcpy(&bits, &x, sizeof bits);
+    bits = bits < 0xc2ae0000u ? bits : 0xc2ae0000u;
+    whole = (int32_t)bits;
+    whole = whole < 0x42b00000 ? whole : 0x42b00000;
+    memcpy(&within, &whole, sizeof within);
     const float shifted = within * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
     const float r = within - n * 0.693359375f + n * 2.12194440e-4f;
-    float p = 0.00019899287f, scale;
-    uint32_t bits;
     p = p * r + 0.0013933652f;
     p = p * r + 0.0083332984f;
     p = p * r + 0.041666467f;
@@ -94,7 +100,11 @@ static float @P@_exp(float x)
     memcpy(&bits, &shifted, sizeof bits);
     bits = (bits + 127u) << 23;
     memcpy(&scale, &bits, sizeof scale);
-    return (p * r * r + r + 1.0f) * scale;
+    p = (p * r * r + r + 1.0f) * scale;
+    memcpy(&bits, &p, sizeof bits);
+    bits |= 0u - (uint32_t)(x != x);
+    memcpy(&p, &bits, sizeof p);
+    return p;
 }
 """
 

@@ -132,7 +132,7 @@ def test_a_planted_error_fails(tmp_path: Path) -> None:
     assert built(written({**files, "net.bin": bytes(damaged)}, tmp_path / "damaged"), "CFLAGS=-O1").returncode != 0
     smaller = re.sub(rb"ARENA_BYTES (\d+)u", lambda m: b"ARENA_BYTES %du" % (int(m[1]) - 64), files["net.h"])
     assert built(written({**files, "net.h": smaller}, tmp_path / "small"), "CFLAGS=-O1").returncode != 0
-    changed = files["net.c"].replace(b"1.0f) * scale", b"1.5f) * scale")
+    changed = files["net.c"].replace(b"r + 1.0f) * scale", b"r + 1.5f) * scale")
     assert changed != files["net.c"]
     assert built(written({**files, "net.c": changed}, tmp_path / "changed"), "CFLAGS=-O1").returncode != 0
 
