@@ -97,22 +97,26 @@ def _sizes(ctx: NodeContext, nested: Sequence[ir.Value]) -> list[ir.Value]:
 def ragged_range(ctx: NodeContext) -> tuple[ir.Value, ...]:
     """`RaggedRange`: in each row `start, start + delta, ...` before the limit; single numbers are those of all rows."""
     starts, limits, deltas = (vector(ctx, value) for value in ctx.inputs)
-    if ctx.dtype(starts).is_floating_point():
-        raise RefusalError("it counts in fractions")
     kind = ctx.dtype(starts)
-    starts, limits, deltas = (as_int64(ctx, value) for value in (starts, limits, deltas))
-    one = ctx.op("Sign", deltas)
-    reach = ctx.op("Mul", ctx.op("Sub", limits, starts), one)
-    step = ctx.op("Abs", deltas)
-    count = ctx.op("Div", ctx.op("Sub", ctx.op("Add", reach, step), ctx.int64(1)), step)
-    lengths = ctx.op("Where", ctx.op("Greater", reach, ctx.int64(0)), count, ctx.int64(0))
+    if not kind.is_floating_point():
+        starts, limits, deltas = (as_int64(ctx, value) for value in (starts, limits, deltas))
+    reach = ctx.op("Mul", ctx.op("Sub", limits, starts), ctx.op("Sign", deltas))
+    count = _steps(ctx, reach, ctx.op("Abs", deltas))
+    lengths = ctx.op("Where", ctx.op("Greater", reach, ctx.scalar(0, reach)), count, ctx.int64(0))
     splits = _splits_of_lengths(ctx, lengths)
     rows, places = _rows(ctx, splits)
     everywhere = ctx.op("Shape", lengths)
     first, delta = (ctx.op("Gather", ctx.op("Expand", value, everywhere), rows, axis=0) for value in (starts, deltas))
-    values = cast(ctx, ctx.op("Add", first, ctx.op("Mul", places, delta)), kind)
+    values = cast(ctx, ctx.op("Add", first, ctx.op("Mul", cast(ctx, places, ctx.dtype(delta)), delta)), kind)
     splits_kind = ir.DataType.INT32 if ctx.node.attribute("Tsplits") == 3 else ir.DataType.INT64
     return cast(ctx, splits, splits_kind), values
+
+
+def _steps(ctx: NodeContext, reach: ir.Value, step: ir.Value) -> ir.Value:
+    """How many steps it takes to get that far, or farther."""
+    if ctx.dtype(reach).is_floating_point():
+        return as_int64(ctx, ctx.op("Ceil", ctx.op("Div", reach, step)))
+    return ctx.op("Div", ctx.op("Sub", ctx.op("Add", reach, step), ctx.int64(1)), step)
 
 
 def to_tensor(ctx: NodeContext) -> ir.Value:

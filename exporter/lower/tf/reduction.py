@@ -46,13 +46,13 @@ _WIDE = {
 
 
 def _truth(op_type: str) -> OpFunction:
-    """`All` and `Any`, as the minimum and maximum of 0 and 1."""
+    """`All` and `Any`, as the minimum and maximum of 0 and 1; over nothing these are the largest and lowest number."""
 
     def reduction(ctx: NodeContext) -> ir.Value:
         if ctx.ints(1) == []:
             return ctx.inputs[0]
         numbers = cast(ctx, ctx.inputs[0], ir.DataType.INT32)
-        return cast(ctx, reduce(ctx, op_type, numbers), ir.DataType.BOOL)
+        return ctx.op("Greater", reduce(ctx, op_type, numbers), ctx.const(np.int32(0)))
 
     return reduction
 

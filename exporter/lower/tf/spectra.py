@@ -103,7 +103,8 @@ def _from_real(ctx: NodeContext, x: ir.Value, length: Length) -> Complex:
     """The first half of the transform of real numbers along the last axis; the other half are its conjugates."""
     x = _first(ctx, x, length, ctx.rank(x) - 1)
     waves = _waves(ctx, length, length, _half(ctx, length), x)
-    return Complex(ctx.op("MatMul", x, waves.cosines), ctx.op("Neg", ctx.op("MatMul", x, waves.sines)))
+    zero = ctx.scalar(0, x)  # less 0 is 0, not -0, whose angle is another
+    return Complex(ctx.op("MatMul", x, waves.cosines), ctx.op("Sub", zero, ctx.op("MatMul", x, waves.sines)))
 
 
 def _to_real(ctx: NodeContext, z: Complex, length: Length) -> ir.Value:

@@ -93,6 +93,16 @@ CASES = [
     Case("gather", _gather, [SPLITS, PAIRS, np.array([2, 0, 1, 2], np.int32)], 0, STATIC),
     Case("range", _range, [np.array([0, 3, 9]), np.array([5, 3, 2]), np.array([2, 1, -3])], 0, ("static", "batch")),
     Case("range_one_step", _range, [np.array([0, 3]), np.array([5, 8]), np.array(2)], 0, STATIC),
+    Case(
+        "range_of_fractions",
+        _range,
+        [
+            np.array([0, 1, 9, 2], np.float32),
+            np.array([2.6, 1, 2, 1], np.float32),
+            np.array([0.5, 1, -2, 3], np.float32),
+        ],
+        4,
+    ),
     Case("sums", _reduced(np.array([1], np.int32), keep=False), [VALUES[:3]], 4, STATIC),
     Case("sums_kept", _reduced(np.array([0], np.int32), keep=True), [VALUES[:3]], 4, STATIC),
     Case("sums_of_all", _reduced(np.zeros(0, np.int32), keep=False), [VALUES[:3]], 4, STATIC),

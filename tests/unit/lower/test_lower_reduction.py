@@ -68,6 +68,11 @@ REDUCTIONS = [
         for name in ("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_mean")
     ),
     Case("all", lambda tf, x: (tf.reduce_all(x > -1, 2), tf.reduce_any(x > 1), tf.reduce_all(x > 9, [])), [A]),
+    Case(
+        "truths_of_nothing",
+        lambda tf, x: (tf.reduce_any(x[:, :0] > 0, 1), tf.reduce_all(x[:, :0] > 0, 1), tf.reduce_any(x[:0] > 0)),
+        [A],
+    ),
     Case("norm", lambda tf, x: (tf.raw_ops.EuclideanNorm(input=x, axis=[1]), tf.norm(x, axis=2)), [A], 8),
     Case("norm_of_nothing", lambda tf, x: tf.raw_ops.EuclideanNorm(input=x, axis=[]), [A]),
     Case("dynamic_axes", lambda tf, x, i: tf.reduce_sum(x, tf.reshape(i, [-1])), [A, np.array([2], np.int32)], 8),

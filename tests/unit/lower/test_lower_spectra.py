@@ -79,6 +79,7 @@ CASES = [
     Case("dct", lambda tf, x: tf.signal.dct(x, norm="ortho"), [SHORT], 32),
     Case("idct", lambda tf, x: tf.signal.idct(x), [SHORT], 32),
     Case("angle", lambda tf, x: tf.math.angle(tf.signal.rfft(x)[..., 1:-1]), [SHORT], 256, ("static",)),
+    Case("angle_of_level", lambda tf, x: tf.math.angle(tf.signal.rfft(-tf.abs(x))[..., :1]), [SHORT], 4, ("static",)),
     Case("quotient", _quotient, [SHORT[:2], SHORT[1:]], 32, ("static",)),
     Case("product", _product, [SHORT[:2], SHORT[1:]], 32, ("static",)),
     Case("exponential", lambda tf, x: _parts(tf, tf.exp(tf.complex(x, x * 2))), [SHORT], 32, ("static",)),
