@@ -23,7 +23,8 @@ def lower_batched(model: InferenceModel, *, name: str) -> tuple[ir.Model, Held |
     """The unfolded IR of an inference function, with an open batch where that is right.
 
     Where the inputs' batch has been opened (`Input.written`), the graph is tried at another size than the one it was
-    written for. If something in it takes only that one, the batch is that size.
+    written for. If something in it takes only that one, it is tried with open states of loops, too; else the batch is
+    that size.
 
     Returns:
         The model, and what holds the batch at its size; None if nothing does.
@@ -36,18 +37,22 @@ def lower_batched(model: InferenceModel, *, name: str) -> tuple[ir.Model, Held |
         return _with_own_axes(model, name), None
     if len(sizes) > 1:
         return lower_tensorflow(_at(model, None), name=name), (Reason.BATCHES_DIFFER, {})
-    batch = Batch(sizes.pop())
+    (size,) = sizes
+    lowered, held = _opened(model, name, Batch(size))
+    if lowered is None and held[0] is Reason.TAKES_NO_OTHER_BATCH:
+        lowered, _ = _opened(model, name, Batch(size, next(e.name for e in model.inputs if e.written is not None)))
+    return (lower_tensorflow(_at(model, None), name=name), held) if lowered is None else (lowered, None)
+
+
+def _opened(model: InferenceModel, name: str, batch: Batch) -> tuple[ir.Model | None, Held]:
+    """The IR with an open batch, and None with what holds it where the graph doesn't run at another size."""
     try:
         lowered = lower_tensorflow(model, name=name, batch=batch)
         other = lower_tensorflow(_at(model, batch.size + 1), name=name, batch=batch)
     except CorruptError as error:
-        held = Reason.TAKES_NO_OTHER_BATCH, {"node": error.where[0] if error.where else "the graph"}
-    else:
-        fixed = _fixed_output(lowered, other, batch.size)
-        if fixed is None:
-            return lowered, None
-        held = Reason.OUTPUT_OF_BATCH, {"output": fixed}
-    return lower_tensorflow(_at(model, None), name=name), held
+        return None, (Reason.TAKES_NO_OTHER_BATCH, {"node": error.where[0] if error.where else "the graph"})
+    fixed = _fixed_output(lowered, other, batch.size)
+    return (lowered if fixed is None else None), (Reason.OUTPUT_OF_BATCH, {"output": str(fixed)})
 
 
 def _with_own_axes(model: InferenceModel, name: str) -> ir.Model:

@@ -12,7 +12,7 @@ import onnx_ir as ir
 from exporter.inference.control_flow.nest_loops import all_nodes
 from exporter.inference.model import LoopBody, read_inside
 from exporter.ir.builder import Builder
-from exporter.lower.tf.context import RefusalError
+from exporter.lower.tf.context import Memory, RefusalError
 from exporter.lower.tf.lists import Operand, TensorList, same_number
 from exporter.sources.graph import Node, Ref
 
@@ -31,6 +31,7 @@ class Driver(Protocol):
     """What lowers the nodes around a loop, and those in it."""
 
     builder: Builder
+    memory: Memory
 
     def operand(self, ref: Ref) -> Operand:
         """What a tensor has become; RefusalError if nothing has."""

@@ -51,8 +51,15 @@ class _Loop:
         self.node = node
         self.form = form = LoopForm(driver, node)
         self.body, self.trips, self.carried, self.scans = form.body, form.trips, form.carried, form.scans
-        self.initial = form.initial
+        self.initial = [self._opened(value) for value in form.initial]
         self.dims = [self.builder.shape(value) if isinstance(value, ir.Value) else None for value in self.initial]
+
+    def _opened(self, value: Operand) -> Operand:
+        """A state to begin with; for as many samples as there are where the batch was written down in it."""
+        batch = self.driver.memory.batch
+        if batch is None or not isinstance(value, ir.Value):
+            return value
+        return batch.state(self.builder, value)
 
     def lower(self) -> tuple[Operand, ...] | None:
         """Lowers the body until the shapes of the loop variables are those of every step."""

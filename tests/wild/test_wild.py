@@ -27,6 +27,11 @@ def test_random_training_scripts_are_exported_rightly() -> None:
     _hunt("tf1", 40, 12)
 
 
+def test_a_recurrent_network_over_a_dataset_runs_at_any_batch() -> None:
+    """The zeros that it begins with are written for the batch that it was trained with."""
+    _hunt("tf1", 6003, 1)
+
+
 def test_random_keras_models_are_exported_rightly() -> None:
     """Eight models of both versions of Keras, in all kinds of files."""
     _hunt("keras", 300, 8)

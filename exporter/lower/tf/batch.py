@@ -27,6 +27,9 @@ BROADCASTING = frozenset(
 
 _LARGEST = 1_000_000
 
+_STATE_RANK = 2
+"""At least: a state has features beside the batch."""
+
 BATCH = "N"
 """The symbol of the first size of an input."""
 
@@ -38,10 +41,13 @@ class Batch:
     Attributes:
         size: What constants in the graph have it as.
         carried: The reshapes that carry it along: the name of each, and the axis of its result that holds the batch.
+        source: The input whose batch the states that loops begin with are to have, as the zeros [4, units] of an RNN;
+            None where they stay as they are.
         repeated: The constants that hold the same for each sample: node and operand, and the axis.
     """
 
     size: int
+    source: str | None = None
     carried: dict[str, int] = field(default_factory=dict)
     repeated: dict[tuple[str, int], int] = field(default_factory=dict)
 
@@ -90,6 +96,30 @@ class Batch:
                 self.repeated[node, i] = axis
                 found[i] = once
         return tuple(found)
+
+    def state(self, builder: Builder, value: ir.Value) -> ir.Value:
+        """What a loop begins with, the same for each sample, for as many samples as an input has; else as it is."""
+        dims = builder.shape(value)
+        given = self._given(builder)
+        if given is None or dims is None or len(dims) < _STATE_RANK or dims[0] != self.size or self.size == 1:
+            return value
+        once = _once(builder, value, 0)
+        if once is None:
+            return value
+        count = builder.op("Shape", given, start=0, end=1)
+        rest = builder.constant(np.array(dims[1:], np.int64))
+        return builder.op("Expand", once, builder.op("Concat", count, rest, axis=0))
+
+    def element(self, builder: Builder, dims: Dims | None) -> Dims | None:
+        """The shape of what a loop collects, likewise."""
+        given = self._given(builder)
+        shape = None if given is None else builder.shape(given)
+        if not shape or not dims or len(dims) < _STATE_RANK or dims[0] != self.size or self.size == 1:
+            return dims
+        return (shape[0], *dims[1:])
+
+    def _given(self, builder: Builder) -> ir.Value | None:
+        return next((entry for entry in builder.graph.inputs if entry.name == self.source), None)
 
     def _meets_batch(self, shapes: Sequence[Dims], operand: int, axis: int) -> bool:
         """Whether an operand has the old batch along an axis, counted from the end, and another one the open one."""

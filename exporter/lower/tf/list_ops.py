@@ -82,24 +82,29 @@ def _shape_input(ctx: NodeContext, value: Operand) -> Dims | None:
     return tuple(n if isinstance(n, ir.SymbolicDim) else UNKNOWN if n < 0 else int(n) for n in known)
 
 
+def _opened(ctx: NodeContext, dims: Dims | None) -> Dims | None:
+    batch = ctx.memory.batch
+    return dims if batch is None else batch.element(ctx.builder, dims)
+
+
 def _array(ctx: NodeContext, inputs: tuple[Operand, ...]) -> tuple[Operand, ...]:
     """`TensorArrayV3`."""
     size, dtype = scalar(ctx, _tensor(inputs[0])), _dtype(ctx, "dtype")
     grows = ctx.flag("dynamic_size", False)
-    made = TensorList(size, dtype, _shape_attribute(ctx, "element_shape"), grows=grows)
+    made = TensorList(size, dtype, _opened(ctx, _shape_attribute(ctx, "element_shape")), grows=grows)
     return made, made
 
 
 def _reserve(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:
     """`TensorListReserve`."""
     size = scalar(ctx, _tensor(inputs[1]))
-    return TensorList(size, _dtype(ctx, "element_dtype"), _shape_input(ctx, inputs[0]))
+    return TensorList(size, _dtype(ctx, "element_dtype"), _opened(ctx, _shape_input(ctx, inputs[0])))
 
 
 def _empty(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:
     """`EmptyTensorList`."""
     zero = ctx.const(np.zeros((), np.int32))
-    return TensorList(zero, _dtype(ctx, "element_dtype"), _shape_input(ctx, inputs[0]), grows=True)
+    return TensorList(zero, _dtype(ctx, "element_dtype"), _opened(ctx, _shape_input(ctx, inputs[0])), grows=True)
 
 
 def _from_tensor(ctx: NodeContext, inputs: tuple[Operand, ...]) -> Operand:

@@ -9,6 +9,7 @@ import onnx_ir as ir
 import pytest
 
 from exporter.inference.model import InferenceModel, Input, Output
+from exporter.ir.builder import Builder
 from exporter.ir.evaluate import evaluate
 from exporter.lower.batches import lower_batched
 from exporter.lower.tf.batch import Batch
@@ -47,6 +48,29 @@ def test_a_batch_of_one_is_the_first_axis() -> None:
     """Any axis of size 1 could hold it: the first does if it did before."""
     assert Batch(1).opened("node", (_N, 6), [1, 3, 2]) == [-1, 3, 2]
     assert Batch(1).opened("node", (3, _N, 2), [1, 3, 2]) is None
+
+
+def test_the_zeros_that_a_loop_begins_with() -> None:
+    """States that are the same for each sample, and what is collected of them, get the batch of the input."""
+    builder = Builder("m")
+    builder.input("x", ir.DataType.FLOAT, ("N", 3))
+    zeros = builder.constant(np.zeros((4, 5), np.float32))
+    assert builder.shape(Batch(4, "x").state(builder, zeros)) == (_N, 5)
+    assert Batch(4, "x").element(builder, (4, 5)) == (_N, 5)
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 5), (5, 4)])
+def test_what_is_no_state_of_each_sample(shape: tuple[int, ...]) -> None:
+    """Counters, tensors without the batch in front, and rows that differ stay what they are."""
+    builder = Builder("m")
+    builder.input("x", ir.DataType.FLOAT, ("N", 3))
+    batch = Batch(4, "x")
+    kept = builder.constant(np.zeros(shape, np.float32))
+    rows = builder.constant(np.arange(20, dtype=np.float32).reshape(4, 5))
+    assert batch.state(builder, kept) is kept and batch.state(builder, rows) is rows
+    assert batch.element(builder, shape) == shape
+    zeros = builder.constant(np.zeros((4, 5), np.float32))
+    assert Batch(4).state(builder, zeros) is zeros and Batch(4).element(builder, (4, 5)) == (4, 5)
 
 
 def _model(nodes: Sequence[Node], width: int = 6) -> InferenceModel:
