@@ -75,7 +75,7 @@ def product(ctx: Context, patches: Callable[[], Array], *, upright: bool = False
     largest = max((_rows(shape, part) for job, _ in jobs for part in job), default=0)
     scratch, room = ctx.temporary(len(jobs), largest * depth), ctx.temporary(len(jobs), largest * filters)
     spare = ctx.spare(len(jobs), largest * filters)
-    count = pieces(depth, rows, ctx.policy.machine) if weights.small else 1
+    count = pieces(depth, rows, filters, ctx.policy.machine) if weights.small else 1
     sums = ctx.temporary(len(jobs), count if count > 1 else 0, rows * filters)
 
     def bind() -> list[Step]:

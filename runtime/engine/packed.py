@@ -30,6 +30,8 @@ _ROWS, _FEW = 12, 64
 """Rows that a stretch should have at least, and rows that are better taken in one stretch, of narrower blocks."""
 _LONG = 1024
 """How many numbers a long sum adds up at least."""
+_PILE = 1 << 20
+"""Numbers in all parts of the results together."""
 
 
 class Packed(NamedTuple):
@@ -109,10 +111,12 @@ def width_for(depth: int, columns: int, rows: int, dtype: np.dtype[Any], machine
     return next((width for width in fitting if columns % width == 0), fitting[0])
 
 
-def pieces(depth: int, rows: int, machine: Machine) -> int:
-    """How many parts a sum of that many products should have, for so many rows."""
-    is_long = 1 < rows <= _FEW and depth >= _LONG and machine.depth > 0 and depth % machine.depth == 0
-    return depth // machine.depth if is_long else 1
+def pieces(depth: int, rows: int, columns: int, machine: Machine) -> int:
+    """How many parts a sum of that many products should have, for a result of so many rows and columns."""
+    if not (1 < rows <= _FEW and depth >= _LONG and machine.depth > 0 and depth % machine.depth == 0):
+        return 1
+    most = min(depth // machine.depth, _PILE // (rows * columns))
+    return next((count for count in range(most, 1, -1) if depth // machine.depth % count == 0), 1)
 
 
 def multiply(x: Array, weights: Packed, out: Array, room: Array | None = None) -> list[Step]:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.engine import Policy, Prepacked, Program, Spec, compile_program, context
-from runtime.engine.machine import ZEN_4, Machine
+from runtime.engine.machine import XEON, ZEN_4, Machine
 from runtime.engine.memory import Pool
-from runtime.engine.packed import Packed, empty, pack
+from runtime.engine.packed import Packed, empty, pack, pieces
 from runtime.plan import Graph, Node
 from tests.unit.runtime.conflicts import conflicts
 
@@ -74,3 +74,13 @@ def test_a_conflict_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(context, "_LEAST", 1e-9)
     monkeypatch.setattr(Packed, "shares", lambda self, count: [self] * count)
     assert any("list 0 writes" in line for line in conflicts(compiled("Dense", drawn(3, 64), drawn(64, 96), 2)))
+
+
+@pytest.mark.parametrize(
+    ("depth", "rows", "columns", "count"),
+    [(2048, 49, 512, 16), (4608, 49, 512, 36), (25088, 64, 4096, 4), (25088, 2, 4096, 98), (1000, 49, 64, 1)],
+)
+def test_long_sums_are_made_of_parts(depth: int, rows: int, columns: int, count: int) -> None:
+    """Of as many as there are, if all their results take a few MB at most."""
+    assert pieces(depth, rows, columns, XEON) == count
+    assert pieces(depth, rows, columns, ZEN_4) == 1
