@@ -42,6 +42,7 @@ from exporter.inference.outputs.choose import find_outputs
 from exporter.inference.training.assignments import read_assigned
 from exporter.inference.training.dropout import drop_noise
 from exporter.inference.training.flags import resolve_flags
+from exporter.inference.training.frozen_states import thaw
 from exporter.inference.training.numeric_flags import resolve_blends
 from exporter.inference.training.stateful import states
 from exporter.inference.variables import refuse_lost, used_variables
@@ -83,7 +84,7 @@ class _Inference:
         self.rewriter = Rewriter(self.graph)
         for old, new in results.items():
             self.rewriter.redirect(old, new)
-        self.variables: dict[str, Variable] = dict(source.variables)
+        self.variables: dict[str, Variable] = {**source.variables, **thaw(self.rewriter)}
         self.input_names: dict[Ref, str] = {}
         self.signature = choose_signature(source, graph, options)
         self.inliner = Inliner(self.rewriter)

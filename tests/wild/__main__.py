@@ -11,12 +11,17 @@ from tests.wild.family import Family
 from tests.wild.hunt import hunt, outcome_of
 from tests.wild.judge import RIGHT
 
-_FAMILIES = {"keras": "tests.wild.keras_models", "tf1": "tests.wild.tf1"}
-"""The module of each kind, with the `FAMILY` in it; imported when asked for: kinds don't share one TensorFlow."""
+_FAMILIES = {
+    "keras": ("tests.wild.keras_models", "FAMILY"),
+    "masks": ("tests.wild.keras_models", "MASKS"),
+    "tf1": ("tests.wild.tf1", "FAMILY"),
+}
+"""The module of each kind, and its family's name in it; imported when asked for: kinds don't share one TensorFlow."""
 
 
 def _family(kind: str) -> Family:
-    found = importlib.import_module(_FAMILIES[kind]).FAMILY
+    module, name = _FAMILIES[kind]
+    found = getattr(importlib.import_module(module), name)
     assert isinstance(found, Family)
     return found
 

@@ -30,3 +30,8 @@ def test_random_training_scripts_are_exported_rightly() -> None:
 def test_random_keras_models_are_exported_rightly() -> None:
     """Eight models of both versions of Keras, in all kinds of files."""
     _hunt("keras", 300, 8)
+
+
+def test_random_models_with_masks_are_exported_rightly() -> None:
+    """Six models of layers that make, carry and read masks, of both versions of Keras."""
+    _hunt("masks", 0, 6)

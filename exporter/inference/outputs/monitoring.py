@@ -22,6 +22,9 @@ _IFS = frozenset({"If", "StatelessIf"})
 _CONDITIONS = MERGES | SWITCHES | _IFS
 _STATISTICS = LOSS_ARITHMETIC | COSMETIC | _CHECKS | _CONDITIONS | {"Max", "Min"}
 
+_ELEMENTWISE = frozenset({"Add", "AddV2", "Identity", "Mul", "Sub"})
+"""What a result is scaled and named by at its end, and no summary of it: of a result that is shown, it is a part."""
+
 
 class Watching:
     """Tells what looks at a network from the network.
@@ -97,8 +100,17 @@ class Watching:
                 break
         if any(user.name in self._gradients for name in made for user in self._users.get(name, ())):
             return
+        if self._ends_in(made):
+            made = set()
         self.only |= made
         self.watched |= self._behind(made) if made else {Ref(shown.name)}
+
+    def _ends_in(self, made: Set[str]) -> bool:
+        """Whether what is shown is the end of the network itself, scaled or named: layers use nothing before it."""
+        users = {user.name for ref in self._behind(made) for user in self._users.get(ref.node, ())}
+        return users & self._nodes.keys() <= made | self.only and all(
+            self._nodes[name].op in _ELEMENTWISE for name in made
+        )
 
     def _behind(self, made: Set[str]) -> set[Ref]:
         """What the nodes are computed from."""

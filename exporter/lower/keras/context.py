@@ -20,9 +20,12 @@ from exporter.sources.keras_settings import Settings
 __all__ = ["Findings", "LayerContext", "Lower", "Result", "Tensor"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Tensor:
-    """A value between layers, with the mask that Keras hands along with it: bool, [N, T], true where there is data."""
+    """A value between layers, with the mask that Keras hands along with it: bool, [N, T], true where there is data.
+
+    The mask belongs to the tensor, and whoever takes it away does so for all who use the tensor after.
+    """
 
     value: ir.Value
     mask: ir.Value | None = None

@@ -16,9 +16,9 @@ from exporter.lower.keras.context import Findings, LayerContext, Tensor
 from exporter.lower.keras.dtypes import FLOATS, is_mixed, variable_dtype
 from exporter.lower.keras.inputs import input_shape, make_input
 from exporter.lower.keras.ops import Ops
-from exporter.lower.keras.order import call_order
+from exporter.lower.keras.order import call_order, calls_by_depth
 from exporter.lower.keras.refusals import REFUSED
-from exporter.lower.keras.table import KEEP_MASK, LAYERS
+from exporter.lower.keras.table import LAYERS, keeps_mask
 from exporter.lower.keras.weights import WeightTable
 from exporter.report.diagnosis import diagnose, with_statistics
 from exporter.report.records import BatchNorm
@@ -121,10 +121,17 @@ class _Lowering:
         known: dict[tuple[str, int], tuple[Any, ...]] = {
             (ref.layer, 0): (tensor,) for ref, tensor in zip(refs, inputs, strict=True)
         }
-        for layer, index in call_order(model):
+        for layer, index in calls_by_depth(model) if self._takes_masks(model) else call_order(model):
             if (layer.name, index) not in known:
                 known[layer.name, index] = self._call(layer, index, path, known)
         return _substitute(model.outputs, known)
+
+    def _takes_masks(self, model: KerasModel) -> bool:
+        """Whether a layer takes masks away from its inputs, so that Keras's own order counts."""
+        return self._major >= 3 and any(
+            layer.class_name == "MultiHeadAttention" or (layer.model is not None and self._takes_masks(layer.model))
+            for layer in model.layers
+        )
 
     def raise_refusals(self) -> None:
         """UnsupportedError that names everything without translation."""
@@ -162,7 +169,7 @@ class _Lowering:
         name = "/".join(path)
         with self.ops.builder.source(name):
             if layer.model is not None:
-                outputs = self.model(layer.model, path, _arguments(layer.model, args, kwargs))
+                outputs = self.model(layer.model, path, _masked(_arguments(layer.model, args, kwargs), kwargs))
                 results = tuple(flatten(outputs))
             else:
                 results = self._layer(layer, path, args, kwargs)
@@ -192,7 +199,8 @@ class _Lowering:
         refuse_unused(ctx)
         results = result if isinstance(result, tuple) else (result,)
         self._name(results, "/".join(path))
-        mask = ctx.mask if layer.class_name in KEEP_MASK and layer.origin == "keras" else None
+        keeps = layer.origin == "keras" and keeps_mask(layer.class_name, self._major)
+        mask = ctx.mask if keeps else None
         return tuple(each if isinstance(each, Tensor) else Tensor(each, mask) for each in results)
 
     def _inside(self, layer: KerasLayer, path: tuple[str, ...], args: Sequence[Any]) -> tuple[Tensor, ...]:
@@ -236,6 +244,14 @@ def _arguments(model: KerasModel, args: Sequence[Any], kwargs: Mapping[str, Any]
         if set(names) == set(given):
             return [given[name] for name in names]
     return [leaf for leaf in flatten(given) if isinstance(leaf, Tensor)]
+
+
+def _masked(tensors: list[Tensor], kwargs: Mapping[str, Any]) -> list[Tensor]:
+    """The tensors with the masks that a model's call names; Keras hangs them on the tensors themselves."""
+    for tensor, mask in zip(tensors, flatten(kwargs.get("mask")), strict=False):
+        if isinstance(mask, Tensor):
+            tensor.mask = mask.value
+    return tensors
 
 
 def _substitute(nest: Any, known: Mapping[tuple[str, int], tuple[Any, ...]]) -> Any:

@@ -55,9 +55,9 @@ _CASTING = ("Aug", "Cut", "Mix", "Rand", "Solarization")
 
 
 def identity(ctx: LayerContext) -> Tensor:
-    """x; refused where the call makes randomness part of the model."""
+    """x; refused where the call makes randomness part of the model. `Identity` of Keras 2 drops its mask."""
     _refuse_randomness(ctx)
-    return ctx.tensors[0]
+    return Tensor(ctx.x) if ctx.major < 3 and ctx.layer.class_name == "Identity" else ctx.tensors[0]
 
 
 def layer_scale(ctx: LayerContext) -> ir.Value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
 import onnx_ir as ir
 
 from exporter.lower.keras.context import LayerContext, Lower, Tensor
@@ -20,6 +21,47 @@ def merge(ctx: LayerContext, *, op_type: str) -> Tensor:
     result = values[0]
     for value in values[1:]:
         result = ctx.ops(op_type, result, value)
+    return Tensor(result, _joined(ctx))
+
+
+def multiply(ctx: LayerContext) -> Tensor:
+    """The product; Keras 3 takes 1 for what is masked of an input, and gives 0 for what is masked of all of them."""
+    if ctx.major < 3 or all(tensor.mask is None for tensor in ctx.tensors):
+        return merge(ctx, op_type="Mul")
+    ops = ctx.ops
+    values = _same_rank(ctx, ctx.xs)
+    masks = [_over(ctx, tensor, value) for tensor, value in zip(ctx.tensors, values, strict=True)]
+    result: ir.Value | None = None
+    for value, mask in zip(values, masks, strict=True):
+        factor = value if mask is None else ops("Where", mask, value, ops.scalar(1, value))
+        result = factor if result is None else ops("Mul", result, factor)
+    assert result is not None
+    if None in masks:
+        return Tensor(result, _joined(ctx))
+    return Tensor(ops("Where", ops.any_of(*masks), result, ops.scalar(0, result)), _joined(ctx))
+
+
+def _over(ctx: LayerContext, tensor: Tensor, value: ir.Value) -> ir.Value | None:
+    """The mask with an axis for the channels; none of a tensor that has been given more axes."""
+    if tensor.mask is None or value is not tensor.value:
+        return None
+    if ctx.ops.rank(tensor.mask) != ctx.ops.rank(value) - 1:
+        return ctx.refuse("a mask of another rank than its input's")
+    return ctx.ops.unsqueeze(tensor.mask, -1)
+
+
+def extreme(ctx: LayerContext, *, op_type: str) -> Tensor:
+    """The largest or smallest; in Keras 3, of two the other where one is masked."""
+    if ctx.major < 3 or all(tensor.mask is None for tensor in ctx.tensors):
+        return merge(ctx, op_type=op_type)
+    ops = ctx.ops
+    values = _same_rank(ctx, ctx.xs)
+    masks = [_over(ctx, tensor, value) for tensor, value in zip(ctx.tensors, values, strict=True)]
+    result, covered = values[0], masks[0]
+    for value, mask in zip(values[1:], masks[1:], strict=True):
+        other = value if mask is None else ops("Where", mask, value, result)
+        result = ops(op_type, result if covered is None else ops("Where", covered, result, other), other)
+        covered = None if covered is None or mask is None else ops("Or", covered, mask)
     return Tensor(result, _joined(ctx))
 
 
@@ -56,11 +98,18 @@ def concatenate(ctx: LayerContext) -> Tensor:
     if all(mask is None for mask in masks):
         return Tensor(result)
     rank = ctx.ops.rank(result)
-    if axis % rank == rank - 1 and rank == 3:
+    if any(mask is not None and ctx.ops.rank(mask) != rank - 1 for mask in masks):
+        return ctx.refuse("masks of another rank than its inputs'")
+    if axis % rank == rank - 1:
         return Tensor(result, _joined(ctx))
-    if axis % rank == 1 and rank == 3 and None not in masks:
-        return Tensor(result, ctx.ops.concat([mask for mask in masks if mask is not None], 1))
-    return ctx.refuse("masks of its inputs, joined along this axis")
+    whole = [_true(ctx, x) if mask is None else mask for x, mask in zip(ctx.xs, masks, strict=True)]
+    return Tensor(result, ctx.ops.concat(whole, axis % rank))
+
+
+def _true(ctx: LayerContext, x: ir.Value) -> ir.Value:
+    """A mask of x that lets everything through."""
+    sizes = [ctx.ops.size(x, axis) for axis in range(ctx.ops.rank(x) - 1)]
+    return ctx.ops("Expand", ctx.ops.builder.constant(np.array(True)), ctx.ops.vector(sizes))
 
 
 def dot(ctx: LayerContext) -> ir.Value:
@@ -96,8 +145,8 @@ LAYERS: dict[str, Lower] = {
     "Average": average,
     "Concatenate": concatenate,
     "Dot": dot,
-    "Maximum": partial(merge, op_type="Max"),
-    "Minimum": partial(merge, op_type="Min"),
-    "Multiply": partial(merge, op_type="Mul"),
+    "Maximum": partial(extreme, op_type="Max"),
+    "Minimum": partial(extreme, op_type="Min"),
+    "Multiply": multiply,
     "Subtract": partial(merge, op_type="Sub"),
 }

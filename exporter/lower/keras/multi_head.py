@@ -28,7 +28,18 @@ def multi_head_attention(ctx: LayerContext) -> tuple[Tensor, ...]:
     """softmax(q k / sqrt(size)) v per head; the heads' results projected to the output."""
     heads = ctx.settings.integer("num_heads")
     size = ctx.settings.integer("key_dim")
-    return _attend(ctx, _Heads(heads, heads, size, ctx.settings.integer("value_dim", size)))
+    results = _attend(ctx, _Heads(heads, heads, size, ctx.settings.integer("value_dim", size)))
+    if ctx.major >= 3:
+        _take_masks(ctx)
+    return results
+
+
+def _take_masks(ctx: LayerContext) -> None:
+    """Keras 3 takes the masks away from the tensors that it is given: a residual connection beside it has none."""
+    for name, position in (("query", 0), ("value", 1), ("key", 2)):
+        given = ctx.argument(name, position)
+        if isinstance(given, Tensor):
+            given.mask = None
 
 
 def grouped_query_attention(ctx: LayerContext) -> tuple[Tensor, ...]:

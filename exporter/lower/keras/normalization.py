@@ -24,11 +24,13 @@ def layer_normalization(ctx: LayerContext) -> ir.Value:
     """
     ops, axes = ctx.ops, _axes(ctx)
     rank, epsilon = ops.rank(ctx.x), ctx.settings.number("epsilon", 1e-3)
-    sizes = [ctx.channels(ctx.x, axis) for axis in axes]
     rms = ctx.settings.flag("rms_scaling", False)
-    gamma = ctx.weight("gamma", sizes) if rms or ctx.settings.flag("scale", True) else None
-    beta = ctx.weight("beta", sizes) if not rms and ctx.settings.flag("center", True) else None
-    if not rms and axes == list(range(axes[0], rank)):
+    scales, shifts = rms or ctx.settings.flag("scale", True), not rms and ctx.settings.flag("center", True)
+    known = scales or shifts or all(isinstance(ops.size(ctx.x, axis), int) for axis in axes)
+    sizes = [ctx.channels(ctx.x, axis) for axis in axes] if known else []
+    gamma = ctx.weight("gamma", sizes) if scales else None
+    beta = ctx.weight("beta", sizes) if shifts else None
+    if known and not rms and axes == list(range(axes[0], rank)):
         if gamma is None:
             gamma = ops.builder.constant(np.ones(sizes, ctx.dtype.numpy()), f"{ctx.name}/gamma")
         return ops("LayerNormalization", ctx.x, gamma, beta, axis=axes[0], epsilon=epsilon)
@@ -36,6 +38,8 @@ def layer_normalization(ctx: LayerContext) -> ir.Value:
     centred = ops("Sub", ctx.x, mean)
     variance = ops.reduce("ReduceMean", ops("Mul", centred, centred), axes, keepdims=True)
     y = ops("Div", ctx.x if rms else centred, ops("Sqrt", ops.compute("Add", variance, epsilon)))
+    if not scales and not shifts:
+        return y
     return _scaled(ctx, y, gamma, beta, [size if axis in axes else 1 for axis, size in _sizes(ctx, axes)])
 
 

@@ -39,6 +39,7 @@ _KERAS_CLASSES: Mapping[str, str] = {
     "Clip": "clip",
     "Concatenate": "concatenate",
     "Copy": "identity",
+    "ConvertToTensor": "convert_to_tensor",
     "Cos": "cos",
     "Cosh": "cosh",
     "Cumsum": "cumsum",

@@ -184,6 +184,16 @@ def cast(ctx: LayerContext) -> ir.Value:
     return ctx.ops.cast(tensor(ctx, 0, "x"), data_type(getattr(dtype, "name", dtype), ctx.settings.owner))
 
 
+def convert_to_tensor(ctx: LayerContext) -> ir.Value:
+    """x, in the type that is given, if any; dense tensors stay dense."""
+    dtype = argument(ctx, 1, "dtype")
+    for position, name in ((2, "sparse"), (3, "ragged")):
+        if argument(ctx, position, name):
+            ctx.refuse(f"{name} tensors")
+    x = tensor(ctx, 0, "x")
+    return x if dtype is None else ctx.ops.cast(x, data_type(getattr(dtype, "name", dtype), ctx.settings.owner))
+
+
 def broadcast_to(ctx: LayerContext) -> ir.Value:
     """x spread to a shape."""
     sizes = sizes_of(ctx, argument(ctx, 1, "shape"))
@@ -255,6 +265,7 @@ def _to_depth(ctx: LayerContext) -> ir.Value:
 OPERATIONS: dict[str, Lower] = {
     "broadcast_to": broadcast_to,
     "cast": cast,
+    "convert_to_tensor": convert_to_tensor,
     "concatenate": concatenate,
     "depth_to_space": _to_space,
     "einsum": einsum,

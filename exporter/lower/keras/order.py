@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter.errors import CorruptError
 from exporter.sources.keras_model import KerasLayer, KerasModel, TensorRef, flatten, references
 
-__all__ = ["call_order"]
+__all__ = ["call_order", "calls_by_depth"]
 
 _Call = tuple[str, int]
 
@@ -32,6 +32,24 @@ def call_order(model: KerasModel) -> list[tuple[KerasLayer, int]]:
             open_calls.add(call)
             stack += _needed(layers[call[0]], call[1], ordered, open_calls)
     return [(layers[name], index) for name, index in ordered]
+
+
+def calls_by_depth(model: KerasModel) -> list[tuple[KerasLayer, int]]:
+    """The same calls in the order in which Keras makes them: those first that the longest way to an output begins with.
+
+    Only where a layer changes its inputs, the order makes a difference.
+    """
+    calls = call_order(model)
+    depths: dict[_Call, int] = {}
+    deepest: dict[str, int] = {}
+    for layer, index in reversed(calls):
+        depth = max(depths.get((layer.name, index), 0), deepest.get(layer.name, 0))
+        depths[layer.name, index] = deepest[layer.name] = depth
+        for ref in () if layer.is_input else references(layer.calls[index]):
+            call = (ref.layer, ref.call)
+            depths[call] = max(depths.get(call, 0), depth + 1)
+    layers = {layer.name: layer for layer, _ in calls}
+    return [(layers[name], index) for name, index in sorted(depths, key=lambda call: -depths[call])]
 
 
 def _needed(layer: KerasLayer, index: int, done: dict[_Call, None], waiting: set[_Call]) -> list[_Call]:

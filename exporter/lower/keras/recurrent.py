@@ -100,10 +100,27 @@ def _one_way(
         start = None if left is None else [left.pop(0) for _ in range(min(state_count(cell), len(left)))]
         done = run(ctx, cell, done.sequence, ctx.mask, start, backwards=backwards)
         states += done.states
-    sequence = done.sequence
+    sequence, last = done.sequence, done.states[0]
     if zero_masked and ctx.mask is not None:
-        sequence = ctx.ops("Where", ctx.ops.unsqueeze(ctx.mask, -1), sequence, ctx.ops.scalar(0, sequence))
-    return _Way(sequence, done.states[0], tuple(states), backwards)
+        sequence, last = _zero_masked(ctx, ctx.mask, sequence, last, settings)
+    return _Way(sequence, last, tuple(states), backwards)
+
+
+def _zero_masked(
+    ctx: LayerContext, mask: ir.Value, sequence: ir.Value, last: ir.Value, settings: Settings
+) -> tuple[ir.Value, ir.Value]:
+    """Results [N, T, H] and the last of them [N, H], with zeros at masked steps, as `zero_output_for_mask` wants.
+
+    The last step is the one that is run last. Where steps are unrolled and run backwards, Keras zeroes the results in
+    the order that they are run in, and by the mask in the order of the input.
+    """
+    ops = ctx.ops
+    backwards = settings.flag("go_backwards", False)
+    run_last = ops.slice(mask, 1, 0, 1) if backwards else ops.slice(mask, 1, -1)
+    if backwards and settings.flag("unroll", False):
+        mask = ops.reverse(mask, 1)
+    zero = ops.scalar(0, sequence)
+    return ops("Where", ops.unsqueeze(mask, -1), sequence, zero), ops("Where", run_last, last, zero)
 
 
 def _inputs(ctx: LayerContext) -> tuple[ir.Value, list[ir.Value] | None]:

@@ -30,7 +30,7 @@ from exporter.lower.keras import (
 )
 from exporter.lower.keras.context import Lower
 
-__all__ = ["KEEP_MASK", "LAYERS"]
+__all__ = ["LAYERS", "keeps_mask"]
 
 
 def _merged(tables: Iterable[Mapping[str, Lower]]) -> dict[str, Lower]:
@@ -71,7 +71,7 @@ LAYERS: dict[str, Lower] = _merged(
 )
 """The function that lowers each class."""
 
-KEEP_MASK = frozenset(
+_KEEP_MASK = frozenset(
     {
         "Activation",
         "ActivityRegularization",
@@ -85,22 +85,24 @@ KEEP_MASK = frozenset(
         "GaussianDropout",
         "GaussianNoise",
         "GroupNormalization",
-        "Identity",
         "LayerNormalization",
         "LeakyReLU",
-        "Normalization",
         "PReLU",
-        "RMSNormalization",
         "ReLU",
-        "Rescaling",
         "Softmax",
         "SpatialDropout1D",
         "SpatialDropout2D",
         "SpatialDropout3D",
         "SyncBatchNormalization",
-        "StochasticDepth",
         "ThresholdedReLU",
         "UnitNormalization",
     }
 )
-"""The layers that hand their input's mask on."""
+"""The layers that hand their input's mask on, in both versions of Keras."""
+
+_IN_KERAS_3 = frozenset({"Identity", "Normalization", "Rescaling"})
+
+
+def keeps_mask(class_name: str, major: int) -> bool:
+    """Whether a layer hands its input's mask on; Keras 2 drops it in more of them."""
+    return class_name in _KEEP_MASK or (major >= 3 and class_name in _IN_KERAS_3)

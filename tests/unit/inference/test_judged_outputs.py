@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.unit.inference.graphs import BOOL, FLOAT, INT32, Draft
+from tests.unit.inference.graphs import BOOL, FLOAT, INT32, STRING, Draft
 
 
 def _found(g: Draft) -> list[str]:
@@ -64,3 +64,14 @@ def test_rows_that_are_put_into_one(shape: list[int]) -> None:
     label = g.placeholder("label", (None,), INT32)
     g.mean("loss", g.add("log", "Log", g.add("picked", "GatherV2", flat, label, g.const("axis", 0))), (0,))
     assert _found(g) == ["scores"]
+
+
+def test_a_result_that_a_histogram_shows() -> None:
+    """The affine at the end of a network is its result, though nothing but a histogram uses it."""
+    g = Draft()
+    logits = g.dense("logits", g.placeholder("x"), 4)
+    g.mean("loss", g.add("xent", "SoftmaxCrossEntropyWithLogits", logits, g.placeholder("labels")))
+    scaled = g.add("scaled", "Mul", g.add("sigmoid", "Sigmoid", logits), g.const("ten", 10.0))
+    result = g.add("result", "AddV2", scaled, g.const("least", 0.01))
+    g.add("histogram", "HistogramSummary", g.add("tag", "Const", value=np.array(b"tag", object), dtype=STRING), result)
+    assert _found(g) == ["result"]

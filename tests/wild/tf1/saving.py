@@ -46,8 +46,11 @@ def _with_saver(model: Model, options: dict[str, Any]) -> Model:
 
 
 def _converted(spec: Spec, folder: Path, model: Model, recorded: Recorded) -> tuple[Path, Recorded, dict[str, Any]]:
-    """The checkpoint as a frozen graph or a SavedModel, of the graph for training or of that for inference."""
-    training = not spec["save"].endswith("_eval")
+    """The checkpoint as a frozen graph or a SavedModel, of the graph for training or of that for inference.
+
+    Freezing a graph that has no flag and trains would leave its moving statistics behind.
+    """
+    training = not spec["save"].endswith("_eval") and (spec["flag"] != "constant" or "frozen" not in spec["save"])
     with tf.Graph().as_default(), tf.Session() as session:
         again = write(spec, training)
         tf.train.Saver().restore(session, str(folder / PREFIX))
