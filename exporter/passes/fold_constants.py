@@ -19,6 +19,7 @@ __all__ = ["fold_constants"]
 _SMALL = 1 << 20
 """Bytes up to which a constant may be larger than what it is made of."""
 
+_LEFT = "bytes_left_to_fold"
 _FREE, _PER_BYTE = 1 << 28, 16
 """Bytes of all results together, whatever they are made of; and bytes more for each byte that the model stores."""
 
@@ -40,9 +41,7 @@ def fold_constants(model: ir.Model, *, exact: bool = False) -> None:
     if exact:
         kept |= {node for node in graph if rounded.intersection(node.outputs)}
     moved: list[tuple[ir.Value, str]] = []
-    left = _FREE + _PER_BYTE * sum(
-        v.const_value.nbytes for v in graph.initializers.values() if v.const_value is not None
-    )
+    left = _allowed(model)
     for node in list(graph):
         if node in kept:
             continue
@@ -59,8 +58,16 @@ def fold_constants(model: ir.Model, *, exact: bool = False) -> None:
             left -= size
             if origin is not None:
                 moved.append((constant, origin))
+    model.meta[_LEFT] = left
     edit.remove_dead(model)
     _inherit_names(graph, moved)
+
+
+def _allowed(model: ir.Model) -> int:
+    """Bytes that may still be folded: the first call counts what the model stores, the next ones go on from there."""
+    if _LEFT not in model.meta:
+        model.meta[_LEFT] = _FREE + _PER_BYTE * sum(_size(value) or 0 for value in model.graph.initializers.values())
+    return int(model.meta[_LEFT])
 
 
 def _origin(value: ir.Value) -> str | None:
