@@ -191,17 +191,18 @@ def _plain_lstm(w: Array, r: Array, bias: Array, batch: int) -> _Cell:
     entered, kept = parts[0], parts[2]
 
     def steps(given: Array, places: Array, hidden: Array, cell: Array) -> tuple[Array, Array]:
+        dot, add, divide, exp, tanh = np.dot, np.add, np.divide, np.exp, np.tanh  # looked up once, not in each step
         state[...] = cell
         for row, place in zip(given, places):
-            np.dot(r, hidden, products)
-            np.add(products, row, products)
-            np.tanh(new, new)
-            np.exp(iof, iof)
-            np.add(iof, one, iof)
-            np.divide(divided, iof, quotients)
-            np.add(entered, kept, state)
-            np.tanh(state, new)
-            np.divide(new, output, place)
+            dot(r, hidden, products)
+            add(products, row, products)
+            tanh(new, new)
+            exp(iof, iof)
+            add(iof, one, iof)
+            divide(divided, iof, quotients)
+            add(entered, kept, state)
+            tanh(state, new)
+            divide(new, output, place)
             hidden = place
         return hidden, state
 

@@ -63,6 +63,23 @@ def bincount(ctx: NodeContext) -> ir.Value:
     return counted(ctx, numbers, wanted, None if once else given, ctx.dtype(weights), once=once)
 
 
+def histogram(ctx: NodeContext) -> ir.Value:
+    """`HistogramFixedWidth`: how many numbers are in each of so many equal parts of a range; others in the outer ones.
+
+    The part is min(int((max(x, low) - low) / step), parts - 1), where the quotient is one of doubles.
+    """
+    x, bounds, size = ctx.inputs
+    low, high = (ctx.op("Gather", bounds, ctx.int64(place), axis=0) for place in (0, 1))
+    parts = as_int64(ctx, vector(ctx, size))
+    span = cast(ctx, ctx.op("Sub", high, low), ir.DataType.DOUBLE)
+    step = ctx.op("Div", span, cast(ctx, parts, ir.DataType.DOUBLE))
+    above = ctx.op("Sub", ctx.op("Max", ctx.op("Reshape", x, ctx.int64([-1])), low), low)
+    last = ctx.op("Sub", parts, ctx.int64([1]))
+    far = ctx.op("Div", cast(ctx, above, ir.DataType.DOUBLE), step)
+    near = ctx.op("Min", far, cast(ctx, last, ir.DataType.DOUBLE))
+    return counted(ctx, as_int64(ctx, near), parts, None, ctx.element_type("dtype", 3), once=False)
+
+
 def unique(ctx: NodeContext) -> tuple[ir.Value, ...]:
     """`Unique`, `UniqueWithCounts`: different elements as they come, for each element its number, how often each is."""
     x = ctx.inputs[0]
@@ -113,6 +130,7 @@ def in_top_k(ctx: NodeContext) -> ir.Value:
 OPS: dict[str, OpFunction] = {
     "Bincount": bincount,
     "DenseBincount": bincount,
+    "HistogramFixedWidth": histogram,
     "InTopK": in_top_k,
     "InTopKV2": in_top_k,
     "ListDiff": list_diff,

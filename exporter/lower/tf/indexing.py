@@ -108,6 +108,7 @@ OPS: dict[str, OpFunction] = {
     "ResourceGatherNd": gather_nd,
     "ReverseSequence": reverse_sequence,
     "ScatterNd": scatter_nd,
+    "ScatterNdNonAliasingAdd": _update("add"),
     "TensorScatterAdd": _update("add"),
     "TensorScatterMax": _update("max"),
     "TensorScatterMin": _update("min"),

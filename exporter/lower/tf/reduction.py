@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction
-from exporter.lower.tf.vectors import as_int64, cast, vector
+from exporter.lower.tf.vectors import as_int64, cast, scalar, vector
 
 __all__ = ["OPS", "reduce"]
 
@@ -81,6 +81,14 @@ def top_k_old(ctx: NodeContext) -> tuple[ir.Value, ...]:
     return values, cast(ctx, indices, ir.DataType.INT32)
 
 
+def nth_element(ctx: NodeContext) -> ir.Value:
+    """`NthElement`: the element along the last axis that n others are not above, or with `reverse` not below."""
+    x, n = ctx.inputs[0], as_int64(ctx, ctx.inputs[1])
+    count = vector(ctx, ctx.op("Add", n, ctx.int64(1)))
+    values, _ = ctx.builder.op_n("TopK", 2, x, count, axis=-1, largest=int(ctx.flag("reverse", False)))
+    return ctx.op("Gather", values, scalar(ctx, n), axis=ctx.rank(x) - 1)
+
+
 def cumulative_sum(ctx: NodeContext) -> ir.Value:
     """`Cumsum`; of 8 and 16 bits in int32, whose last bits are those of the sum that has wrapped around."""
     x, axis = ctx.inputs
@@ -145,6 +153,7 @@ OPS: dict[str, OpFunction] = {
     "Max": _reduction("ReduceMax"),
     "Mean": _reduction("ReduceMean"),
     "Min": _reduction("ReduceMin"),
+    "NthElement": nth_element,
     "Prod": _reduction("ReduceProd"),
     "Sum": _reduction("ReduceSum"),
     "TopK": top_k_old,

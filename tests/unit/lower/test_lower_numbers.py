@@ -109,6 +109,35 @@ COUNTS = [
     Case("bincount_truths", lambda tf, x: tf.math.bincount(x, axis=-1, binary_output=True, minlength=6), [ROWS], 0),
     Case("bincount_weights", lambda tf, x, w: tf.math.bincount(x, weights=w), [REPEATED, _floats(6)], 2, KNOWN),
     Case("difference", lambda tf, x, y: tf.raw_ops.ListDiff(x=x, y=y), [REPEATED, _int32(1, 2, 7)], 0, KNOWN),
+    *(
+        Case(
+            f"histogram_{bounds}",
+            lambda tf, x, b=bounds: tf.histogram_fixed_width(x, tf.constant(b), nbins=7),
+            [np.append(4 * _floats(3, 8), [[0.7, 2.8, -1.4, 0, np.inf, -np.inf, 7, 14]], 0).astype(np.float32)],
+            0,
+        )
+        for bounds in ([-1.0, 3.0], [0.0, 0.7], [0.0, 14.0])
+    ),
+    Case(
+        "histogram_of_parts",
+        lambda tf, x, n: tf.histogram_fixed_width(x, [0, 9], n),
+        [REPEATED, np.array(4, np.int32)],
+        0,
+        KNOWN,
+    ),
+    Case(
+        "nth",
+        lambda tf, x: (tf.raw_ops.NthElement(input=x, n=2), tf.raw_ops.NthElement(input=x, n=0, reverse=True)),
+        [ROWS],
+        0,
+    ),
+    Case(
+        "scatter_beside",
+        lambda tf, x, u: tf.raw_ops.ScatterNdNonAliasingAdd(input=x, indices=[[1], [3], [1]], updates=u),
+        [_floats(4, 2), _floats(3, 2)],
+        2,
+        KNOWN,
+    ),
     Case("in_top_k", lambda tf, x: tf.math.in_top_k([1, 0, 4], x, 2), [_floats(3, 5)], 0),
     Case("in_top_k_nan", lambda tf, x: tf.math.in_top_k([1, 0], x, 2), [np.array([[1, np.inf], [2, 3]], "f")], 0),
     Case("inverse", lambda tf, x: tf.math.invert_permutation(x), [_int32(2, 0, 3, 1)], 0),
