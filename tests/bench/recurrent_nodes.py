@@ -2,8 +2,8 @@
 
     TF_USE_LEGACY_KERAS=1 python -m tests.bench.recurrent_nodes
 
-freezes layers of Keras and cells of TensorFlow 1, exports each twice, and prints a table. The exit status is 1 if one of
-them has more nodes here.
+freezes layers of Keras and cells of TensorFlow 1, exports each twice, and prints a table. The exit status is 1 if one
+of them has more nodes here.
 """
 
 from __future__ import annotations
