@@ -19,11 +19,16 @@ __all__ = ["fold_constants"]
 _SMALL = 1 << 20
 """Bytes up to which a constant may be larger than what it is made of."""
 
+_LEFT = "bytes_left_to_fold"
+_FREE, _PER_BYTE = 1 << 28, 16
+"""Bytes of all results together, whatever they are made of; and bytes more for each byte that the model stores."""
+
 
 def fold_constants(model: ir.Model, *, exact: bool = False) -> None:
     """Replaces what only initializers determine by its value, computed in float64 and rounded once, at the end.
 
-    Nodes that make much of little (an Expand to a large shape) stay, and those that take too much work.
+    Nodes that make much of little (an Expand to a large shape) stay, and those that take too much work, or too much
+    memory together.
 
     Args:
         model: Is changed.
@@ -36,20 +41,33 @@ def fold_constants(model: ir.Model, *, exact: bool = False) -> None:
     if exact:
         kept |= {node for node in graph if rounded.intersection(node.outputs)}
     moved: list[tuple[ir.Value, str]] = []
+    left = _allowed(model)
     for node in list(graph):
         if node in kept:
             continue
         for output in node.outputs:
             if not precise.is_constant(output) or not _is_needed(output, precise, kept):
                 continue
+            size = _size(output) or 0
+            if size > left:
+                continue
             origin = None if output in rounded else _origin(output)
             constant = _fold(graph, precise if output in rounded else stored, namer, output)
             if constant is None:
                 continue
+            left -= size
             if origin is not None:
                 moved.append((constant, origin))
+    model.meta[_LEFT] = left
     edit.remove_dead(model)
     _inherit_names(graph, moved)
+
+
+def _allowed(model: ir.Model) -> int:
+    """Bytes that may still be folded: the first call counts what the model stores, the next ones go on from there."""
+    if _LEFT not in model.meta:
+        model.meta[_LEFT] = _FREE + _PER_BYTE * sum(_size(value) or 0 for value in model.graph.initializers.values())
+    return int(model.meta[_LEFT])
 
 
 def _origin(value: ir.Value) -> str | None:
