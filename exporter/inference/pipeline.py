@@ -30,10 +30,11 @@ from exporter.inference.control_flow.open_loops import with_open_loops
 from exporter.inference.findings import Findings
 from exporter.inference.graph.inline import Inliner
 from exporter.inference.graph.names import find_tensor, open_calls
+from exporter.inference.graph.op_types import PLACEHOLDERS
 from exporter.inference.graph.queries import ASSIGN_OPS, MERGES, RANDOM_OPS, STEPWISE, SWITCHES, behind, variable_behind
 from exporter.inference.graph.rewriter import Rewriter
 from exporter.inference.graph.rounds import rounds
-from exporter.inference.inputs.find import cut_input, find_inputs, use_defaults
+from exporter.inference.inputs.find import Given, cut_input, find_inputs, use_defaults
 from exporter.inference.inputs.lookup_tables import bind_tables
 from exporter.inference.inputs.set_values import apply_values
 from exporter.inference.inputs.signatures import choose_signature
@@ -129,12 +130,14 @@ class _Inference:
         )
         return model, tuple(record for _, record in batch_norms), findings
 
-    def _given_inputs(self) -> dict[Ref, tuple[int | None, ...] | None]:
+    def _given_inputs(self) -> dict[Ref, Given]:
         named = self.options.inputs.items()
-        given: dict[Ref, tuple[int | None, ...] | None] = {}
+        given: dict[Ref, Given] = {}
         for name, shape in named:
             ref = find_tensor(self.rewriter, name, what="--input", openers=self.openers)
-            given[self._cut(str(ref), ref)] = shape
+            declared = self.rewriter.node(ref.node).op in PLACEHOLDERS
+            placeholder = self._cut(str(ref), ref)
+            given[placeholder] = Given(str(ref), self.rewriter.node(placeholder.node), declared, shape)
         if not given and self.signature is not None:
             for name, ref in self.signature.inputs.items():
                 self._cut(name, ref)

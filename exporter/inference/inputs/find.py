@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from exporter.errors import UnsupportedError, UsageError
@@ -19,12 +20,29 @@ from exporter.inference.model import Input
 from exporter.report.decisions import Choice, Reason
 from exporter.sources.graph import Node, Ref
 
-__all__ = ["cut_input", "find_inputs", "use_defaults"]
+__all__ = ["Given", "cut_input", "find_inputs", "use_defaults"]
 
 _WRITTEN = "written_for_batch"
 """The attribute of a placeholder in the place of another tensor: the first size of that."""
 
 _Shape = tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A tensor that the user names as an input.
+
+    Attributes:
+        name: As it is in the file.
+        node: The placeholder for it, as it was before any value was set.
+        declared: Whether it is a placeholder in the file, too.
+        shape: What the user says; None: as in the graph.
+    """
+
+    name: str
+    node: Node
+    declared: bool
+    shape: _Shape
 
 
 def cut_input(rewriter: Rewriter, ref: Ref) -> Ref:
@@ -57,7 +75,7 @@ def use_defaults(rewriter: Rewriter, outputs: Iterable[Ref], given: Iterable[Ref
 def find_inputs(
     rewriter: Rewriter,
     outputs: list[Ref],
-    given: Mapping[Ref, _Shape],
+    given: Mapping[Ref, Given],
     findings: Findings,
 ) -> list[Input]:
     """The inputs, in the graph's order.
@@ -65,11 +83,11 @@ def find_inputs(
     Args:
         rewriter: The graph, without training.
         outputs: What is to be computed.
-        given: Tensors that the user names as inputs, with the shapes they say (None: as in the graph).
+        given: Tensors that the user names as inputs, by the placeholders for them.
 
     Raises:
         UnsupportedError: Random numbers are part of the model.
-        UsageError: A tensor is named that the outputs don't need.
+        UsageError: A tensor is named that the outputs don't need, unless it is a placeholder: that stays an input.
     """
     cut = set(given)
     for _ in rounds("finding the inputs"):
@@ -80,42 +98,47 @@ def find_inputs(
             break
         cut |= new
     needed = [ref for ref in cut if ref in used]
+    idle = [ref for ref in given if ref not in needed]
     drawn = [node for node in nodes if node.op in RANDOM_OPS]
     if drawn and not needed:
         needed = [Ref(node.name) for node in drawn]
     elif drawn:
         raise _randomness(drawn)
-    position = {node.name: i for i, node in enumerate(rewriter.graph)}
-    needed.sort(key=lambda ref: (position.get(ref.node, len(position)), ref))
-    idle = [ref for ref in given if ref not in needed]
     if idle:
-        raise _unneeded(rewriter, idle, needed)
+        _check_idle(rewriter, [given[ref] for ref in idle], needed)
     for ref in needed:
         _warn_of_flag(rewriter.node(ref.node), findings)
-    return [_input(rewriter, ref, given.get(ref)) for ref in needed]
+    for ref in idle:
+        name = given[ref].name
+        findings.warn(f"the outputs don't need {name}; it stays an input, as it was asked for, and changes nothing")
+    position = {node.name: i for i, node in enumerate(rewriter.graph)}
+    inputs = sorted([*needed, *idle], key=lambda ref: (position.get(ref.node, len(position)), ref))
+    return [_input(rewriter, ref, given.get(ref)) for ref in inputs]
 
 
-def _unneeded(rewriter: Rewriter, idle: list[Ref], needed: list[Ref]) -> UsageError | UnsupportedError:
-    """Inputs that the outputs need only through an op that isn't computed, or don't need at all."""
+def _check_idle(rewriter: Rewriter, idle: list[Given], needed: list[Ref]) -> None:
+    """Refuse inputs that the outputs need only through an op that isn't computed, and other tensors they don't need."""
     for ref in needed:
         node = rewriter.node(ref.node)
         behind = {other.name for other in rewriter.order([ref])} - {ref.node}
-        through = [str(other) for other in idle if other.node in behind]
+        through = [other.name for other in idle if other.node.name in behind]
         if through and node.op in PYTHON_CALLS:
-            return UnsupportedError(
+            raise UnsupportedError(
                 f"the outputs need the input {', '.join(through)} only through {node.name} ({node.op}), which is "
                 "Python code that isn't in the file",
                 hint=f"Export what comes after it: --input {ref}",
             )
         if through:
-            return UsageError(
+            raise UsageError(
                 f"the outputs need the input {', '.join(through)} only through {node.name} ({node.op}), where the data "
                 "of the model begin",
                 hint=f"Name that instead: --input {ref}",
             )
-    return UsageError(
-        f"the outputs don't need the input {', '.join(map(str, idle))}", hint="Leave it out, or name other outputs"
-    )
+    others = [entry.name for entry in idle if not entry.declared]
+    if others:
+        raise UsageError(
+            f"the outputs don't need the input {', '.join(others)}", hint="Leave it out, or name other outputs"
+        )
 
 
 def _is_source(rewriter: Rewriter, node: Node) -> bool:
@@ -143,8 +166,9 @@ def _warn_of_flag(node: Node, findings: Findings) -> None:
         )
 
 
-def _input(rewriter: Rewriter, ref: Ref, shape: _Shape) -> Input:
-    node = rewriter.node(ref.node)
+def _input(rewriter: Rewriter, ref: Ref, given: Given | None) -> Input:
+    node = rewriter.node(ref.node) if given is None else given.node
+    shape = None if given is None else given.shape
     known = _shape(rewriter, node, ref.port)
     if shape is not None and known and len(known) != len(shape):
         raise _contradiction(ref, shape, known)

@@ -21,10 +21,11 @@ def states(rewriter: Rewriter, needed: Set[str], inputs: Iterable[Ref], others: 
     Args:
         rewriter: The whole graph.
         needed: Names of the nodes that the outputs need.
-        inputs: The model's inputs.
+        inputs: The model's inputs, of which the outputs may not need some.
         others: Variables that are known to be assigned to for another reason, such as moving statistics.
     """
-    given = {ref.node for ref in inputs}
+    read = {ref for name in needed for ref in rewriter.inputs(rewriter.node(name))}
+    given = {ref.node for ref in inputs if ref in read}
     found: dict[str, None] = {}
     for name in dict.fromkeys((*rewriter.graph.nodes, *rewriter.added())):
         node = rewriter.node(name)

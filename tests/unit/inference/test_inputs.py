@@ -143,12 +143,22 @@ def test_a_cut_in_the_middle() -> None:
 
 
 def test_an_input_that_nothing_needs() -> None:
-    """Naming a tensor that the outputs don't depend on is an error."""
+    """Naming a tensor in the middle that the outputs don't depend on is an error."""
+    g = Draft()
+    other = g.dense("other", g.placeholder("z"))
+    y = g.dense("y", g.placeholder("x"))
+    with pytest.raises(UsageError, match="don't need the input other"):
+        g.infer(y.node, inputs={"x": None, other.node: None})
+
+
+def test_a_placeholder_that_nothing_needs() -> None:
+    """A placeholder that is named stays an input, where it was, with a warning; also a flag that was set."""
     g = Draft()
     g.dense("other", g.placeholder("z"))
     y = g.dense("y", g.placeholder("x"))
-    with pytest.raises(UsageError, match="don't need the input z"):
-        g.infer(y.node, inputs={"x": None, "z": None})
+    found = g.infer(y.node, inputs={"x": None, "z": None})
+    assert [entry.name for entry in found.model.inputs] == ["z", "x"]
+    assert [warning for warning in found.findings.warnings if "z" in warning and "changes nothing" in warning]
 
 
 @pytest.mark.parametrize(
