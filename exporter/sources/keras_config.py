@@ -180,10 +180,10 @@ def _origin(record: Mapping[str, Any], class_name: str) -> str:
 
 
 def _looks_like_operation(record: Mapping[str, Any]) -> bool:
-    """Whether it is an operation of Keras 3 in an .h5 file, which has no modules: every layer has these settings."""
+    """Whether it is an operation of Keras 3 in an .h5 file, which has no modules: every layer can be trained or not."""
     config, nodes = record.get("config"), record.get("inbound_nodes")
     called = isinstance(nodes, list | tuple) and any(isinstance(node, Mapping) and "args" in node for node in nodes)
-    return called and isinstance(config, Mapping) and not {"trainable", "dtype", "layers"} & config.keys()
+    return called and isinstance(config, Mapping) and not {"trainable", "layers"} & config.keys()
 
 
 def _refuse_twice(names: list[str], model: str) -> None:

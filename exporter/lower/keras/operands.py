@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -47,11 +48,12 @@ def tensor(ctx: LayerContext, position: int = 0, *names: str) -> ir.Value:
 
 
 def tensors(ctx: LayerContext, position: int = 0, *names: str) -> list[ir.Value]:
-    """An argument that is a list of tensors."""
-    given = [leaf for leaf in flatten(argument(ctx, position, *names)) if isinstance(leaf, Tensor)]
+    """An argument that is a list of tensors, in one type."""
+    given = [leaf.value for leaf in flatten(argument(ctx, position, *names)) if isinstance(leaf, Tensor)]
     if not given:
         return ctx.refuse("it is called without tensors")
-    return [each.value for each in given]
+    target = reduce(partial(_common, ctx), [ctx.ops.dtype(value) for value in given])
+    return [ctx.ops.cast(value, target) for value in given]
 
 
 def pair(ctx: LayerContext, *, first: int = 0, floats: bool = False) -> tuple[ir.Value, ir.Value]:
@@ -59,7 +61,7 @@ def pair(ctx: LayerContext, *, first: int = 0, floats: bool = False) -> tuple[ir
     one, other = argument(ctx, first, "x1", "x", "a"), argument(ctx, first + 1, "x2", "y", "b")
     a = one.value if isinstance(one, Tensor) else _constant(ctx, one, other)
     b = other.value if isinstance(other, Tensor) else _constant(ctx, other, one)
-    target = _common(ctx, a, b)
+    target = _common(ctx, ctx.ops.dtype(a), ctx.ops.dtype(b))
     if floats and target not in FLOATS:
         target = ir.DataType.FLOAT
     return ctx.ops.cast(a, target), ctx.ops.cast(b, target)
@@ -119,13 +121,17 @@ def _constant(ctx: LayerContext, given: object, beside: object) -> ir.Value:
     return ctx.ops.builder.constant(array.astype(kind.numpy()))
 
 
-def _common(ctx: LayerContext, a: ir.Value, b: ir.Value) -> ir.DataType:
-    first, second = ctx.ops.dtype(a), ctx.ops.dtype(b)
+def _common(ctx: LayerContext, first: ir.DataType, second: ir.DataType) -> ir.DataType:
+    """The type of a result of both, as Keras 3 has it: floats go before integers, of half types float32 is the next."""
     if first == second:
         return first
-    for kind, other in ((first, second), (second, first)):
-        if kind in FLOATS and other not in FLOATS:
-            return kind
-    if first in FLOATS or first not in _WIDTH or second not in _WIDTH:
+    floats = [kind for kind in (first, second) if kind in FLOATS]
+    if len(floats) == 1:
+        return floats[0]
+    if floats:
+        return ir.DataType.DOUBLE if ir.DataType.DOUBLE in floats else ir.DataType.FLOAT
+    if first not in _WIDTH or second not in _WIDTH:
         return ctx.refuse(f"operands of types {first.name} and {second.name}")
+    if {first, second} == {ir.DataType.UINT8, ir.DataType.INT8}:
+        return ir.DataType.INT16
     return max(first, second, key=_WIDTH.index)

@@ -52,6 +52,15 @@ def test_both_writings_of_calls(write: Any) -> None:
     assert call.args == ([TensorRef("x", 0, 0), TensorRef("x", 0, 0)],)
 
 
+@pytest.mark.parametrize("settings", [{}, {"dtype": None}, {"dtype": "float32"}])
+def test_operations_without_modules(settings: dict[str, Any]) -> None:
+    """What Keras 3 calls between layers is told from a layer in .h5 files, also if its settings have a type."""
+    model = read_model(_functional(_layer("ZerosLike", "z", _new("x"), **settings), end="z"))
+    assert model.layers[1].origin == "ops"
+    trained = read_model(_functional(_layer("ZerosLike", "z", _new("x"), trainable=True, **settings), end="z"))
+    assert trained.layers[1].origin == "keras"
+
+
 def test_the_version_is_told_by_the_writing() -> None:
     """Without a version number, the way inputs are written decides; a number wins."""
     document = _functional(_layer("ReLU", "r", _old("x")), end="r")
