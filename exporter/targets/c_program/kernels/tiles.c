@@ -1,7 +1,7 @@
 #if @U@_VECTOR
 /* PARTS vectors of V for each of `count` pixels; a panel has `width` channels, `step` floats from one panel to the next;
  * `left` channels are stored. `ahead` is fetched into the cache meanwhile, `pace` floats for each k. */
-#define @L@_TILE(NAME, V, M, WIDE, PARTS, PER_PANEL)                                                              \
+#define @L@_TILE(NAME, V, WIDE, PARTS, PER_PANEL)                                                                 \
     @U@_INLINE void NAME(const @P@_conv *g, const @P@_tile *t, const @W@ *w, const float *b, int step, int width, \
                          int left, const @W@ *ahead, int pace, const int count, const int parts)                \
     {                                                                                                             \
@@ -35,20 +35,20 @@
                 const int n = left - v * WIDE;                                                                    \
                 if (n >= WIDE) {                                                                                  \
                     if (t->r[m]) s += *(const V *)(t->r[m] + v * WIDE);                                           \
-                    if (clamp) @U@_CLAMP(V, M, s, g->low, g->high);                                               \
+                    if (clamp) s = V##_clamp(s, g->low, g->high);                                                 \
                     *(V *)(t->y[m] + v * WIDE) = s;                                                               \
                 } else if (n > 0) {                                                                               \
                     V more = (V){0};                                                                              \
                     if (t->r[m]) memcpy(&more, t->r[m] + v * WIDE, (size_t)n * sizeof(float));                    \
                     s += more;                                                                                    \
-                    if (clamp) @U@_CLAMP(V, M, s, g->low, g->high);                                               \
+                    if (clamp) s = V##_clamp(s, g->low, g->high);                                                 \
                     memcpy(t->y[m] + v * WIDE, &s, (size_t)n * sizeof(float));                                    \
                 }                                                                                                 \
             }                                                                                                     \
         }                                                                                                         \
     }
-@L@_TILE(@K@_tile_wide, @P@_vector, @P@_mask, @U@_WIDE, @U@_PANELS * @U@_PANEL / @U@_WIDE, (@U@_PANEL / @U@_WIDE))
-@L@_TILE(@K@_tile_narrow, @P@_vector4, @P@_mask4, 4, 3, 4)
+@L@_TILE(@K@_tile_wide, @P@_vector, @U@_WIDE, @U@_PANELS * @U@_PANEL / @U@_WIDE, (@U@_PANEL / @U@_WIDE))
+@L@_TILE(@K@_tile_narrow, @P@_vector4, 4, 3, 4)
 
 #if @U@_PANELS > 1
 #define @L@_MORE(COUNT)                                                                                    \
@@ -139,6 +139,9 @@ static void @K@_tiles(const @P@_conv *g, const @P@_tile *t, int count, const @W@
 static void @K@_convolve(const @P@_conv *g, const float *x, const @W@ *w, const float *b, const float *r, float *y)
 {
     const int pixels = g->rows * g->cols, depth = g->taps * g->run;
+    const ptrdiff_t before = 1 - g->cols; /* from the last pixel of a row to the first of the next one */
+    const ptrdiff_t x_next = g->x_row + before * g->x_col, y_next = g->y_row + before * g->y_col;
+    const ptrdiff_t r_next = g->r_row + before * g->r_col;
     for (int begin = 0; begin < pixels; begin += g->block) {
         const int size = pixels - begin < g->block ? pixels - begin : g->block;
         const int tiles = (size + @U@_PIXELS - 1) / @U@_PIXELS;
@@ -148,16 +151,21 @@ static void @K@_convolve(const @P@_conv *g, const float *x, const @W@ *w, const 
             const int width = left < @U@_PANEL ? (left + 3) / 4 * 4 : @U@_PANEL, next = n + panels * width;
             const @W@ *panel = w + (ptrdiff_t)n * depth, *ahead = panel;
             const int pace = next < g->channels && g->block >= pixels ? (panels * width + tiles - 1) / tiles : 0;
-            int row = begin / g->cols, col = begin % g->cols, done = 0;
+            int col = begin % g->cols, done = 0;
+            const ptrdiff_t row = begin / g->cols;
+            ptrdiff_t from = row * g->x_row + col * g->x_col, to = row * g->y_row + col * g->y_col + n;
+            ptrdiff_t add = row * g->r_row + col * g->r_col + n;
             if (pace) ahead = w + (ptrdiff_t)next * depth;
             for (int i = 0; i < tiles; i++) {
                 const int count = (int)((ptrdiff_t)size * (i + 1) / tiles) - done;
                 @P@_tile t;
                 for (int m = 0; m < count; m++) {
-                    t.x[m] = x + (ptrdiff_t)row * g->x_row + col * g->x_col;
-                    t.y[m] = y + (ptrdiff_t)row * g->y_row + col * g->y_col + n;
-                    t.r[m] = r ? r + (ptrdiff_t)row * g->r_row + col * g->r_col + n : NULL;
-                    if (++col == g->cols) col = 0, row++;
+                    const int last = ++col == g->cols;
+                    t.x[m] = x + from, t.y[m] = y + to, t.r[m] = r ? r + add : NULL;
+                    from += last ? x_next : g->x_col;
+                    to += last ? y_next : g->y_col;
+                    add += last ? r_next : g->r_col;
+                    if (last) col = 0;
                 }
                 @K@_tiles(g, &t, count, panel, b + n, width, panels, left, ahead, pace);
                 done += count;

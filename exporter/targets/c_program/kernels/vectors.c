@@ -2,8 +2,11 @@
 #if !@U@_VECTOR
 #define @U@_WIDE 1
 typedef float @P@_vector;
-#define @U@_CLAMP(V, M, v, low, high) ((v) = (v) < (low) ? (low) : (v) > (high) ? (high) : (v))
+#define @P@_vector_clamp(v, low, high) ((v) < (low) ? (low) : (v) > (high) ? (high) : (v))
 #else
+#if defined(__SSE__)
+#include <immintrin.h>
+#endif
 #if defined(__AVX512F__)
 #define @U@_WIDE 16
 #define @U@_PIXELS 9
@@ -28,15 +31,34 @@ typedef int @P@_mask4 __attribute__((vector_size(16), aligned(4), may_alias));
 #if defined(__clang__)
 #define @U@_UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define @U@_UNROLL _Pragma("GCC unroll 16")
+#define @U@_UNROLL _Pragma("GCC unroll 32")
 #endif
-#define @U@_INLINE static inline __attribute__((always_inline))
+#define @U@_INLINE static inline __attribute__((always_inline, unused))
 
-/* v if it is inside, else the bound; NaN stays NaN. */
-#define @U@_CLAMP(V, M, v, low, high)                                         \
-    do {                                                                      \
-        const V lo_ = (V){0} + (low), hi_ = (V){0} + (high);                  \
-        const M under_ = (M)((v) < lo_), over_ = (M)((v) > hi_);              \
-        (v) = (V)(((M)(v) & ~under_ & ~over_) | ((M)lo_ & under_) | ((M)hi_ & over_ & ~under_)); \
-    } while (0)
+/* v if it is inside, else the bound; NaN stays NaN, as the instructions give the second operand then. */
+#if defined(__SSE__)
+#define @U@_CLAMPED(V, X, MM)                                                                         \
+    @U@_INLINE V V##_clamp(V v, float low, float high)                                                \
+    {                                                                                                 \
+        return (V)MM##_min_ps(MM##_set1_ps(high), MM##_max_ps(MM##_set1_ps(low), (X)v));              \
+    }
+@U@_CLAMPED(@P@_vector4, __m128, _mm)
+#if defined(__AVX512F__)
+@U@_CLAMPED(@P@_vector, __m512, _mm512)
+#elif defined(__AVX__)
+@U@_CLAMPED(@P@_vector, __m256, _mm256)
+#else
+@U@_CLAMPED(@P@_vector, __m128, _mm)
+#endif
+#else
+#define @U@_CLAMPED(V, M)                                                                             \
+    @U@_INLINE V V##_clamp(V v, float low, float high)                                                \
+    {                                                                                                 \
+        const V lo = (V){0} + low, hi = (V){0} + high;                                                \
+        const M under = (M)(v < lo), over = (M)(v > hi);                                              \
+        return (V)(((M)v & ~under & ~over) | ((M)lo & under) | ((M)hi & over & ~under));              \
+    }
+@U@_CLAMPED(@P@_vector4, @P@_mask4)
+@U@_CLAMPED(@P@_vector, @P@_mask)
+#endif
 #endif

@@ -55,7 +55,7 @@ static void @P@_gather(const @P@_wino *g, const float *m, int plane, const float
             for (int j = 0; j < cols; j++) {
                 @P@_vector s = o[j] + *(const @P@_vector *)(b + c);
                 if (r) s += *(const @P@_vector *)(r + i * g->r_row + j * g->r_col + c);
-                @U@_CLAMP(@P@_vector, @P@_mask, s, g->low, g->high);
+                s = @P@_vector_clamp(s, g->low, g->high);
                 *(@P@_vector *)(y + i * g->y_row + j * g->y_col + c) = s;
             }
         }
