@@ -207,7 +207,7 @@ void @P@_trace(const char *name, const float *y, int rank, const int *sizes, con
     def source(self) -> str:
         """The program."""
         functions = self._made.functions
-        calls = "\n".join("\n".join([f"    {f.call}", *self._traced(f)]) for f in functions)
+        calls = "\n".join("\n".join([f"    {f.call}", *self._traced(f)]) for f in functions if f.call)
         uses_arena = any("a + " in f.call for f in functions)
         uses_weights = any("(w" in f.call for f in functions)
         checked = any(f.call.startswith("bad |=") for f in functions)

@@ -11,7 +11,7 @@ from exporter.targets.c_program.tensors import Frame, Tensor
 
 __all__ = ["Joins", "is_part"]
 
-_ANY_STRIDES = frozenset({"AveragePool", "BatchNormalization", "Concat", "MaxPool", "ReduceMean", "Resize"})
+_ANY_STRIDES = frozenset({"AveragePool", "Bands", "BatchNormalization", "Concat", "MaxPool", "ReduceMean", "Resize"})
 """Ops, besides elementwise ones and those with weights, that read and write pixels at any distance."""
 
 

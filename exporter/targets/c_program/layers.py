@@ -14,7 +14,7 @@ from exporter.targets.c_program.tensors import Frame
 from exporter.targets.c_program.winograd import is_winograd
 from runtime.kernels.window import Window, window
 
-__all__ = ["VIEWS", "Layer", "frame_of", "layers_of", "window_of"]
+__all__ = ["VIEWS", "Layer", "frame_of", "is_depthwise", "is_linear", "layers_of", "window_of"]
 
 _Array = npt.NDArray[Any]
 
@@ -30,6 +30,7 @@ class Layer:
         inputs: The values that it reads, without the constants of a convolution.
         output: The value that it makes, in the end; of several the first that is read.
         more: The others that are read.
+        parts: The layers that it consists of, if some rows of all are calculated at a time.
         residual: A value that is added before the clamp.
         low, high: The bounds that the result is clamped to.
         names: The nodes in it.
@@ -43,6 +44,7 @@ class Layer:
     high: float = inf
     names: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
+    parts: tuple[Layer, ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -78,6 +80,12 @@ def is_linear(op: Op, fixed: Fixed) -> bool:
         return False
     rank = len(fixed.shapes[op.inputs[1]])
     return rank in (3, 4) if op.op == "Conv" else rank == 2
+
+
+def is_depthwise(op: Op, fixed: Fixed) -> bool:
+    """Whether a convolution makes each channel of one by itself."""
+    w = fixed.shapes[op.inputs[1]]
+    return op.attributes.get("group", 1) > 1 and w[-2] == 1 and w[-1] == op.attributes["group"]
 
 
 @dataclass
@@ -157,6 +165,7 @@ def window_of(op: Op, fixed: Fixed) -> Window:
 
 def frame_of(layer: Layer, fixed: Fixed) -> Frame:
     """The zeros that a convolution wants around its input."""
+    layer = layer.parts[0] if layer.parts else layer
     if layer.op.op != "Conv" or not is_linear(layer.op, fixed):
         return Frame()
     win = window_of(layer.op, fixed)

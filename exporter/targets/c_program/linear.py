@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from exporter.targets.c_program.layers import Layer, window_of
+from exporter.targets.c_program.layers import Layer, is_depthwise, window_of
 from exporter.targets.c_program.loops import collapsed, number
 from exporter.targets.c_program.specialise import Fixed
 from exporter.targets.c_program.tensors import Tensor
@@ -19,6 +19,9 @@ from exporter.targets.c_program.winograd import is_winograd, spread_kernels, til
 __all__ = ["Linear", "Store", "linear_code"]
 
 _Array = npt.NDArray[Any]
+
+_FEW_WEIGHTS = 5_000
+"""Numbers that stay in the cache nearest to the processor, whatever else is read."""
 
 _LARGE_WEIGHTS = 700_000
 _CACHED = 350_000
@@ -48,6 +51,8 @@ def linear_code(
     r: Tensor | None,
     store: Store,
     prefix: str,
+    *,
+    rows: bool = False,
 ) -> Linear:
     """The code of a convolution or a dense layer.
 
@@ -57,16 +62,15 @@ def linear_code(
         x, y, r: Where its input, output and residual are.
         store: Puts an array among the weights.
         prefix: What the program's names begin with.
+        rows: Whether only so many rows are calculated as the variable `rows` says.
     """
     if layer.op.op != "Conv":
         return _dense(layer, fixed, x, y, r, store, prefix)
-    w = fixed.constants[layer.op.inputs[1]]
-    group = layer.op.attributes.get("group", 1)
-    if group > 1 and w.shape[-2] == 1 and w.shape[-1] == group and r is None:
-        return _depthwise(layer, fixed, x, y, store, prefix)
+    if is_depthwise(layer.op, fixed) and r is None:
+        return _depthwise(layer, fixed, x, y, store, prefix, rows=rows)
     if is_winograd(layer.op, window_of(layer.op, fixed), fixed):
         return _winograd(layer, fixed, x, y, r, store, prefix)
-    return _convolution(layer, fixed, x, y, r, store, prefix)
+    return _convolution(layer, fixed, x, y, r, store, prefix, rows=rows)
 
 
 def _bias(layer: Layer, fixed: Fixed, channels: int) -> _Array:
@@ -106,7 +110,7 @@ def _geometry(layer: Layer, fixed: Fixed, x: Tensor, channels: int, *, joined: b
 
 
 def _convolution(
-    layer: Layer, fixed: Fixed, x: Tensor, y: Tensor, r: Tensor | None, store: Store, prefix: str
+    layer: Layer, fixed: Fixed, x: Tensor, y: Tensor, r: Tensor | None, store: Store, prefix: str, *, rows: bool
 ) -> Linear:
     w = fixed.constants[layer.op.inputs[1]]
     *kernel, c, m = w.shape
@@ -121,10 +125,12 @@ def _convolution(
     size = abs(g.row) * oh * 4
     whole = depth * each * 4 > _LARGE_WEIGHTS or size <= _CACHED
     block = oh * ow if whole else max(ow, _CACHED * oh * ow // size)
+    block = 0 if depth * each <= _FEW_WEIGHTS else block
     lines = [
         f"    static const int tap[] = {{{', '.join(map(str, g.taps))}}};",
-        f"    static const {prefix}_conv g = {{",
-        f"        {oh}, {ow}, {len(g.taps)}, {g.run}, {each}, {g.row}, {g.col}, {ys[1]}, {ys[2]}, {rs[1]}, {rs[2]},",
+        f"    {'' if rows else 'static '}const {prefix}_conv g = {{",
+        f"        {'rows' if rows else oh}, {ow}, {len(g.taps)}, {g.run}, {each}, {g.row}, {g.col},",
+        f"        {ys[1]}, {ys[2]}, {rs[1]}, {rs[2]},",
         f"        {block}, tap, {number(layer.low)}, {number(layer.high)}}};",
     ]
     half = layer.op.inputs[1] in fixed.halves
@@ -167,7 +173,7 @@ def _at(name: str, stride: int, count: int, offset: int) -> str:
     return moved if not offset else f"{moved} {'-' if offset < 0 else '+'} {abs(offset)}"
 
 
-def _depthwise(layer: Layer, fixed: Fixed, x: Tensor, y: Tensor, store: Store, prefix: str) -> Linear:
+def _depthwise(layer: Layer, fixed: Fixed, x: Tensor, y: Tensor, store: Store, prefix: str, *, rows: bool) -> Linear:
     w = fixed.constants[layer.op.inputs[1]]
     channels = w.shape[-1]
     g = _geometry(layer, fixed, x, channels, joined=False)
@@ -178,8 +184,8 @@ def _depthwise(layer: Layer, fixed: Fixed, x: Tensor, y: Tensor, store: Store, p
     )
     lines = [
         f"    static const int tap[] = {{{', '.join(map(str, g.taps))}}};",
-        f"    static const {prefix}_depth g = {{",
-        f"        {oh}, {ow}, {len(g.taps)}, {channels}, {g.row}, {g.col}, {ys[1]}, {ys[2]}, tap,",
+        f"    {'' if rows else 'static '}const {prefix}_depth g = {{",
+        f"        {'rows' if rows else oh}, {ow}, {len(g.taps)}, {channels}, {g.row}, {g.col}, {ys[1]}, {ys[2]}, tap,",
         f"        {number(layer.low)}, {number(layer.high)}}};",
         f"    for (int i = 0; i < {n}; i++) {call}" if n > 1 else f"    {call}",
     ]

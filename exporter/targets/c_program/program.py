@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.errors import UnsupportedError
+from exporter.targets.c_program.bands import activation_code, bands_code, bands_of, with_bands
 from exporter.targets.c_program.call import Call
 from exporter.targets.c_program.elements import ELEMENTS, FLOAT, Element
 from exporter.targets.c_program.elementwise import is_elementwise
@@ -31,97 +32,12 @@ from exporter.targets.c_program.specialise import Fixed, Op
 from exporter.targets.c_program.tensors import Buffer, Frame, Tensor, place
 from exporter.targets.c_program.weights import PANEL, Weights
 from exporter.targets.c_program.winograd import is_winograd, scratch_floats
+from exporter.targets.c_program.words import KERNELS, RESERVED
 from exporter.targets.numpy_program.names import Names
 
 __all__ = ["Function", "Program", "program"]
 
 _Array = npt.NDArray[Any]
-_RESERVED = frozenset(
-    [
-        "auto",
-        "break",
-        "case",
-        "char",
-        "const",
-        "continue",
-        "default",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "extern",
-        "float",
-        "for",
-        "goto",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "register",
-        "restrict",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "struct",
-        "switch",
-        "typedef",
-        "union",
-        "unsigned",
-        "void",
-        "volatile",
-        "while",
-    ]
-)
-_KERNELS = frozenset(
-    [
-        "accumulate",
-        "bin",
-        "conv",
-        "convolve",
-        "crc32",
-        "depth",
-        "depth_row",
-        "depthwise",
-        "example_bin",
-        "exp",
-        "frame",
-        "inside",
-        "load",
-        "mask",
-        "mask4",
-        "run",
-        "tile",
-        "tile_narrow",
-        "tile_wide",
-        "tiles",
-        "tiles_1",
-        "tiles_2",
-        "tiles_3",
-        "tiles_4",
-        "tiles_5",
-        "tiles_6",
-        "tiles_7",
-        "tiles_8",
-        "tiles_9",
-        "trace",
-        "vector",
-        "vector_by_bits",
-        "vector_of",
-        "gather",
-        "half",
-        "spread",
-        "vector4",
-        "wino",
-        "winograd",
-        "weights",
-        "widened",
-        *(name for name in ELEMENTS if name != "float32"),
-    ]
-)
-"""What the program's own functions and types are called, after the prefix."""
-
 _MOST_PIXELS = 9
 _MOST_TOLD = 20
 
@@ -169,7 +85,7 @@ def program(fixed: Fixed, prefix: str) -> Program:
     Raises:
         UnsupportedError: There are ops without a kernel; it names all.
     """
-    layers = _with_frames(fixed, _with_outputs(fixed, layers_of(fixed)))
+    layers = with_bands(fixed, _with_frames(fixed, _with_outputs(fixed, layers_of(fixed))))
     _refuse(fixed, layers)
     plans = [_Homes(fixed, layers, joined=joined) for joined in (True, False)]
     sizes = [place(homes.arena()) for homes in plans]
@@ -179,7 +95,10 @@ def program(fixed: Fixed, prefix: str) -> Program:
     found = {fixed.types[name] for name in (*fixed.inputs, *(name for each in layers for name in each.outputs))}
     found |= {fixed.types[name] for each in layers for name in each.inputs}
     made.elements = [element for name, element in ELEMENTS.items() if name in found and element is not FLOAT]
-    names = Names(_RESERVED | _KERNELS | {f"half_{name}" for name in _KERNELS}, [_key(layer) for layer in layers])
+    names = Names(
+        RESERVED | KERNELS | {f"half_{name}" for name in KERNELS},
+        [_key(part) for layer in layers for part in (*layer.parts, layer)],
+    )
     used: set[str] = set()
     problems: list[str] = []
     for number, layer in enumerate(layers):
@@ -187,7 +106,11 @@ def program(fixed: Fixed, prefix: str) -> Program:
             continue
         name = f"{prefix}_{names.variable(_key(layer))}"
         try:
-            made.functions.append(_function(fixed, homes, made.weights, layer, name, used, prefix))
+            if layer.parts:
+                parts = [f"{prefix}_{names.variable(_key(part))}" for part in layer.parts]
+                made.functions += _banded(fixed, homes, made.weights, layer, [*parts, name], used, prefix)
+            else:
+                made.functions.append(_function(fixed, homes, made.weights, layer, name, used, prefix))
         except NotImplementedError:
             problems.append(_form(fixed, layer))
     _raise_for(problems)
@@ -203,8 +126,11 @@ def program(fixed: Fixed, prefix: str) -> Program:
 
 
 def _key(layer: Layer) -> str:
-    """What a layer's function is named after: the copy of a value isn't the layer that makes it."""
-    return f"{layer.output}/copy" if layer.op.op == "Copy" else layer.output
+    """What a layer's function is named after: the copy of a value isn't the layer that makes it, nor is
+    what calculates several in bands."""
+    if layer.op.op in ("Copy", "Bands"):
+        return f"{layer.output}/{layer.op.op.lower()}"
+    return layer.output
 
 
 def _kernel(name: str, prefix: str) -> str:
@@ -254,7 +180,7 @@ def _refuse(fixed: Fixed, layers: list[Layer]) -> None:
     problems = {
         layer.op.op
         for layer in layers
-        if not is_linear(layer.op, fixed) and layer.op.op not in GENERIC and layer.op.op != "Copy"
+        if not is_linear(layer.op, fixed) and layer.op.op not in (*GENERIC, "Bands", "Copy")
     }
     names = {*fixed.inputs, *(name for layer in layers for name in layer.outputs)}
     problems |= {f"element type {fixed.types[name]}" for name in names if fixed.types[name] not in ELEMENTS}
@@ -359,7 +285,7 @@ class _Homes:
     def _candidates(self, layer: Layer) -> tuple[str, ...]:
         """The values whose memory the result may take."""
         if layer.residual is not None:
-            return (layer.residual,)
+            return (layer.residual,) if layer.parts or layer.residual not in layer.inputs else ()
         return tuple(name for name in layer.inputs if name in self.tensors) if is_elementwise(layer.op) else ()
 
     def _taken_over(self, number: int, layer: Layer, name: str, shape: tuple[int, ...], frame: Frame) -> Tensor | None:
@@ -374,6 +300,8 @@ class _Homes:
 
 def _scratch(layer: Layer, fixed: Fixed) -> int:
     """Floats of working memory that a layer needs for itself."""
+    if layer.parts:
+        return bands_of(layer, fixed).floats
     if not is_linear(layer.op, fixed):
         return scratch_of(layer.op, fixed)
     if layer.op.op != "Conv":
@@ -382,20 +310,68 @@ def _scratch(layer: Layer, fixed: Fixed) -> int:
     return scratch_floats(layer.op, win, fixed) if is_winograd(layer.op, win, fixed) else 0
 
 
+class _Store:
+    """Puts arrays among the weights; `reads` says whether there were any."""
+
+    def __init__(self, weights: Weights, prefix: str) -> None:
+        self._weights, self._prefix = weights, prefix
+        self.reads = False
+
+    def __call__(self, array: _Array, half: bool = False) -> str:
+        self.reads = True
+        place = self._weights.add(array, half=half)
+        where = f"w + {place}" if place else "w"
+        kind = "half" if half else array.dtype.name
+        return where if kind == "float32" else f"(const {self._prefix}_{kind} *)(const void *)({where})"
+
+
+def _banded(
+    fixed: Fixed, homes: _Homes, weights: Weights, layer: Layer, names: list[str], used: set[str], prefix: str
+) -> list[Function]:
+    """A function for each part, which takes a number of rows, and the one that calls them; its name is the last."""
+    bands, x, y = bands_of(layer, fixed), homes.tensors[layer.inputs[0]], homes.made(layer, layer.output)
+    r = homes.tensors[layer.residual] if layer.residual else None
+    made: list[Function] = []
+    calls: tuple[list[str], list[str], list[str]] = ([], [], [])
+    place = 0 if bands.wide is not None else 1
+    source = target = x
+    x_row = 0
+    for part, name in zip(layer.parts, names, strict=False):
+        store, before = _Store(weights, prefix), weights.floats
+        if part.op.op != "Conv":
+            lines, given, macs = activation_code(part, target, prefix), ["float *y"], 0
+            calls[place].append(f"{name}({{rows}}, {{y}});")
+        else:
+            place += bool(made)
+            target = (bands.wide, bands.deep, None)[place] or y
+            added = r if part.residual else None
+            code = linear_code(part, fixed, source, target, added, store, prefix, rows=True)
+            used.add(code.kernel)
+            lines, macs, source = code.lines, code.macs, target
+            given = ["const float *x0", *(["const float *r"] if added else []), "float *y"]
+            calls[place].append(f"{name}(w, {{rows}}, {{x}}, {'{r}, ' if added else ''}{{y}});")
+            x_row = x_row or x.strides[1] * window_of(part.op, fixed).strides[0]
+        head = f"static void {name}({', '.join([*(['const float *w'] if store.reads else []), 'int rows', *given])})"
+        about = _about(fixed, part, macs)
+        text = "\n".join([f"/* {about}; some rows */", head, "{", *lines, "}"])
+        made.append(Function(name, about, macs, weights.floats - before, text, "", {}))
+    lines = bands_code(bands, calls, x_row, r.strides[1] if r else 0, y.strides[1])
+    lines += _frame_lines(y, "y") if y.frame else []
+    given = ["const float *w", "const float *x0", *(["const float *r"] if r else []), "float *y", "float *s"]
+    given = given if bands.floats else given[:-1]
+    about = f"{bands.band} of {bands.rows} rows at a time: {', '.join(layer.names)}".replace("*/", "* /")
+    text = "\n".join([f"/* {about} */", f"static void {names[-1]}({', '.join(given)})", "{", *lines, "}"])
+    pointers = [each.pointer(prefix) for each in (x, *([r] if r else []), y)]
+    pointers += [f"a + {homes.scratch[layer.output].offset}"] if bands.floats else []
+    call = f"{names[-1]}({', '.join(['w', *pointers])});"
+    return [*made, Function(names[-1], about, 0, 0, text, call, {layer.output: y})]
+
+
 def _function(
     fixed: Fixed, homes: _Homes, weights: Weights, layer: Layer, name: str, used: set[str], prefix: str
 ) -> Function:
     before = weights.floats
-    reads = False
-
-    def store(array: _Array, half: bool = False) -> str:
-        nonlocal reads
-        reads = True
-        place = weights.add(array, half=half)
-        where = f"w + {place}" if place else "w"
-        kind = "half" if half else array.dtype.name
-        return where if kind == "float32" else f"(const {prefix}_{kind} *)(const void *)({where})"
-
+    store = _Store(weights, prefix)
     made = {output: homes.made(layer, output) for output in layer.outputs}
     parameters = {f"x{i}": homes.tensors[value] for i, value in enumerate(layer.inputs) if value not in fixed.constants}
     results = dict(zip(("y", *(f"y{i}" for i in range(1, len(made)))), made.values(), strict=True))
@@ -415,7 +391,7 @@ def _function(
     scratch = homes.scratch.get(layer.output)
     body = "\n".join(lines)
     lines = [*(f"    (void){key};" for key in (*parameters, *results) if not re.search(rf"\b{key}\b", body)), *lines]
-    given = [*(["const float *w"] if reads else [])]
+    given = [*(["const float *w"] if store.reads else [])]
     given += [f"const {_pointed(tensor, prefix)} *{key}" for key, tensor in parameters.items()]
     given += [f"{_pointed(tensor, prefix)} *{key}" for key, tensor in results.items()]
     given += ["float *s"] if scratch is not None else []
@@ -424,7 +400,7 @@ def _function(
     text = "\n".join([f"/* {about} */", head, "{", *lines, "}"])
     pointers = [tensor.pointer(prefix) for tensor in (*parameters.values(), *results.values())]
     pointers += [f"a + {scratch.offset}"] if scratch is not None else []
-    call = f"{name}({', '.join([*(['w'] if reads else []), *pointers])});"
+    call = f"{name}({', '.join([*(['w'] if store.reads else []), *pointers])});"
     return Function(name, about, macs, weights.floats - before, text, f"bad |= {call}" if checked else call, made)
 
 

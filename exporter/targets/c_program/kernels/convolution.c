@@ -4,7 +4,7 @@
 typedef struct {
     int rows, cols, taps, run, channels;       /* of the output; numbers in a run */
     int x_row, x_col, y_row, y_col, r_row, r_col; /* floats from one output pixel to the next */
-    int block;                                 /* pixels whose input stays in the cache */
+    int block;                                 /* pixels whose input stays in the cache; 0: all weights do */
     const int *tap;                            /* where each run begins */
     float low, high;                           /* what the result is clamped to */
 } @P@_conv;

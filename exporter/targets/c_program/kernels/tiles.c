@@ -26,25 +26,30 @@
                 }                                                                                                 \
             }                                                                                                     \
         }                                                                                                         \
-        const int clamp = !(g->low < -3e38f && g->high > 3e38f);                                                  \
+        if (left < parts * WIDE) {                                                                                \
+            float rest[@MOST@][PARTS * WIDE];                                                                     \
+            @U@_UNROLL for (int m = 0; m < count; m++)                                                            \
+            {                                                                                                     \
+                @U@_UNROLL for (int v = 0; v < parts; v++) *(V *)(rest[m] + v * WIDE) = sum[m][v];                \
+            }                                                                                                     \
+            for (int m = 0; m < count; m++) {                                                                     \
+                for (int c = 0; c < left; c++) {                                                                  \
+                    const float s = t->r[m] ? rest[m][c] + t->r[m][c] : rest[m][c];                               \
+                    t->y[m][c] = s < g->low ? g->low : s > g->high ? g->high : s;                                 \
+                }                                                                                                 \
+            }                                                                                                     \
+            return;                                                                                               \
+        }                                                                                                         \
+        if (t->r[0]) {                                                                                            \
+            @U@_UNROLL for (int m = 0; m < count; m++)                                                            \
+            {                                                                                                     \
+                @U@_UNROLL for (int v = 0; v < parts; v++) sum[m][v] += *(const V *)(t->r[m] + v * WIDE);         \
+            }                                                                                                     \
+        }                                                                                                         \
         @U@_UNROLL for (int m = 0; m < count; m++)                                                                \
         {                                                                                                         \
             @U@_UNROLL for (int v = 0; v < parts; v++)                                                            \
-            {                                                                                                     \
-                V s = sum[m][v];                                                                                  \
-                const int n = left - v * WIDE;                                                                    \
-                if (n >= WIDE) {                                                                                  \
-                    if (t->r[m]) s += *(const V *)(t->r[m] + v * WIDE);                                           \
-                    if (clamp) s = V##_clamp(s, g->low, g->high);                                                 \
-                    *(V *)(t->y[m] + v * WIDE) = s;                                                               \
-                } else if (n > 0) {                                                                               \
-                    V more = (V){0};                                                                              \
-                    if (t->r[m]) memcpy(&more, t->r[m] + v * WIDE, (size_t)n * sizeof(float));                    \
-                    s += more;                                                                                    \
-                    if (clamp) s = V##_clamp(s, g->low, g->high);                                                 \
-                    memcpy(t->y[m] + v * WIDE, &s, (size_t)n * sizeof(float));                                    \
-                }                                                                                                 \
-            }                                                                                                     \
+                *(V *)(t->y[m] + v * WIDE) = V##_clamp(sum[m][v], g->low, g->high);                               \
         }                                                                                                         \
     }
 @L@_TILE(@K@_tile_wide, @P@_vector, @U@_WIDE, @U@_PANELS * @U@_PANEL / @U@_WIDE, (@U@_PANEL / @U@_WIDE))
@@ -135,38 +140,75 @@ static void @K@_tiles(const @P@_conv *g, const @P@_tile *t, int count, const @W@
 }
 #endif
 
+/* `count` pixels of the output from one on; where the next one is. */
+typedef struct {
+    int col;
+    ptrdiff_t x, r, y;
+} @K@_place;
+
+static @K@_place @K@_tile_at(const @P@_conv *g, @K@_place at, int count, const float *x, const float *r, float *y,
+                             @P@_tile *t)
+{
+    for (int m = 0; m < count; m++) {
+        t->x[m] = x + at.x, t->y[m] = y + at.y, t->r[m] = r ? r + at.r : NULL;
+        at.x += g->x_col, at.r += g->r_col, at.y += g->y_col;
+        if (++at.col == g->cols) {
+            at.col = 0;
+            at.x += g->x_row - (ptrdiff_t)g->cols * g->x_col;
+            at.r += g->r_row - (ptrdiff_t)g->cols * g->r_col;
+            at.y += g->y_row - (ptrdiff_t)g->cols * g->y_col;
+        }
+    }
+    return at;
+}
+
+/* All channels of some pixels, then of the next ones: for weights that stay in the cache nearest to the processor. */
+static void @K@_convolve_few(const @P@_conv *g, const float *x, const @W@ *w, const float *b, const float *r, float *y)
+{
+    const int pixels = g->rows * g->cols, depth = g->taps * g->run;
+    const int tiles = (pixels + @U@_PIXELS - 1) / @U@_PIXELS;
+    @K@_place at = {0, 0, 0, 0};
+    for (int i = 0, done = 0; i < tiles; i++) {
+        const int count = (int)((ptrdiff_t)pixels * (i + 1) / tiles) - done;
+        @P@_tile t;
+        at = @K@_tile_at(g, at, count, x, r, y, &t);
+        for (int n = 0; n < g->channels;) {
+            const int left = g->channels - n, width = left < @U@_PANEL ? (left + 3) / 4 * 4 : @U@_PANEL;
+            const @W@ *panel = w + (ptrdiff_t)n * depth;
+            @K@_tiles(g, &t, count, panel, b + n, width, 1, left, panel, 0);
+            n += width;
+            for (int m = 0; m < count && n < g->channels; m++) {
+                t.y[m] += width;
+                if (r) t.r[m] += width;
+            }
+        }
+        done += count;
+    }
+}
+
 /* y = clamp(x convolved with w + b + r); r may be NULL, or y itself. */
 static void @K@_convolve(const @P@_conv *g, const float *x, const @W@ *w, const float *b, const float *r, float *y)
 {
     const int pixels = g->rows * g->cols, depth = g->taps * g->run;
-    const ptrdiff_t before = 1 - g->cols; /* from the last pixel of a row to the first of the next one */
-    const ptrdiff_t x_next = g->x_row + before * g->x_col, y_next = g->y_row + before * g->y_col;
-    const ptrdiff_t r_next = g->r_row + before * g->r_col;
-    for (int begin = 0; begin < pixels; begin += g->block) {
+    if (!g->block) @K@_convolve_few(g, x, w, b, r, y);
+    for (int begin = 0; g->block && begin < pixels; begin += g->block) {
         const int size = pixels - begin < g->block ? pixels - begin : g->block;
         const int tiles = (size + @U@_PIXELS - 1) / @U@_PIXELS;
+        const ptrdiff_t row = begin / g->cols, col = begin % g->cols;
+        const @K@_place first = {(int)col, row * g->x_row + col * g->x_col, row * g->r_row + col * g->r_col,
+                                 row * g->y_row + col * g->y_col};
         for (int n = 0; n < g->channels;) {
             const int left = g->channels - n, full = left / @U@_PANEL;
             const int panels = full < 1 ? 1 : full < @U@_PANELS ? full : @U@_PANELS;
             const int width = left < @U@_PANEL ? (left + 3) / 4 * 4 : @U@_PANEL, next = n + panels * width;
             const @W@ *panel = w + (ptrdiff_t)n * depth, *ahead = panel;
             const int pace = next < g->channels && g->block >= pixels ? (panels * width + tiles - 1) / tiles : 0;
-            int col = begin % g->cols, done = 0;
-            const ptrdiff_t row = begin / g->cols;
-            ptrdiff_t from = row * g->x_row + col * g->x_col, to = row * g->y_row + col * g->y_col + n;
-            ptrdiff_t add = row * g->r_row + col * g->r_col + n;
+            @K@_place at = first;
             if (pace) ahead = w + (ptrdiff_t)next * depth;
-            for (int i = 0; i < tiles; i++) {
+            for (int i = 0, done = 0; i < tiles; i++) {
                 const int count = (int)((ptrdiff_t)size * (i + 1) / tiles) - done;
                 @P@_tile t;
-                for (int m = 0; m < count; m++) {
-                    const int last = ++col == g->cols;
-                    t.x[m] = x + from, t.y[m] = y + to, t.r[m] = r ? r + add : NULL;
-                    from += last ? x_next : g->x_col;
-                    to += last ? y_next : g->y_col;
-                    add += last ? r_next : g->r_col;
-                    if (last) col = 0;
-                }
+                at = @K@_tile_at(g, at, count, x, r ? r + n : NULL, y + n, &t);
                 @K@_tiles(g, &t, count, panel, b + n, width, panels, left, ahead, pace);
                 done += count;
                 ahead += pace * depth;
