@@ -95,19 +95,15 @@ def sniff(path: Path) -> Kind:
         return Kind.EMPTY
     head = file.read(0, min(file.size, _HEAD_BYTES)).tobytes()
     if file.size >= FOOTER_BYTES and file.read(file.size - len(MAGIC)).tobytes() == MAGIC:
-        return _table(file)
+        # V1 and V2 differ in the entry under the empty key: field 1 is a message in V1, a number in V2
+        key, value = Table(file).first() or (None, memoryview(b""))
+        return Kind.V1_CHECKPOINT if key == b"" and value.tobytes()[:1] == b"\x0a" else Kind.V2_INDEX
     for offset, magic, kind in _MAGIC:
         if head.startswith(magic, offset):
             return kind
     if head.startswith(b"PK"):
         return _zip(path, head)
     return _text(head) or _proto(head) or Kind.UNKNOWN
-
-
-def _table(file: RegularFile) -> Kind:
-    """V1 and V2 differ in the entry under the empty key: field 1 is a message in V1, a number in V2."""
-    key, value = Table(file).first() or (None, memoryview(b""))
-    return Kind.V1_CHECKPOINT if key == b"" and value.tobytes()[:1] == b"\x0a" else Kind.V2_INDEX
 
 
 def _zip(path: Path, head: bytes) -> Kind:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from exporter.pages.page import MADE_BY, Page, Section, Table, text_of
+from exporter.pages.page import MADE_BY, Page, Section, text_of
 
 __all__ = ["markdown_page"]
 
@@ -34,15 +34,11 @@ def _section(section: Section) -> Iterator[str]:
         yield from (f"- {_text(fact.name)}: {_text(fact.value)}" for fact in section.facts)
         yield ""
     for table in section.tables:
-        yield from _table(table)
+        yield _row([_text(name) for name in table.head])
+        yield _row(["---" for _ in table.head])
+        for row in table.rows:
+            yield _row([_text(text_of(cell)) for cell in row])
         yield ""
-
-
-def _table(table: Table) -> Iterator[str]:
-    yield _row([_text(name) for name in table.head])
-    yield _row(["---" for _ in table.head])
-    for row in table.rows:
-        yield _row([_text(text_of(cell)) for cell in row])
 
 
 def _row(cells: list[str]) -> str:

@@ -85,7 +85,10 @@ def map_objects(
             hint="Name the SavedModel or graph that the checkpoint belongs to with --graph",
         )
     tree = model_tree(model)
-    mapped = {name: _mapped(tree, nodes, index, store) for name, index in found}
+    mapped = {}
+    for name, index in found:
+        paths = (("/".join(path), key) for path, key in _walk(tree, nodes, index, ()) if key in store)
+        mapped[name] = {path: stored_weight(store, path, key) for path, key in paths}
     misfits = {name: _misfit(model, tree, mapped[name], _keys_below(nodes, index)) for name, index in found}
     fitting = [name for name, misfit in misfits.items() if misfit == min(misfits.values())]
     chosen = model.name if model.name in fitting else fitting[0]
@@ -108,11 +111,6 @@ def _models(nodes: Sequence[ObjectNode]) -> Iterator[tuple[str, int]]:
             if number not in seen:
                 seen.add(number)
                 queue.append((f"{name}/{child}" if name else child, number, depth + 1))
-
-
-def _mapped(tree: WeightTree, nodes: Sequence[ObjectNode], index: int, store: TensorStore) -> dict[str, Variable]:
-    paths = (("/".join(path), key) for path, key in _walk(tree, nodes, index, ()) if key in store)
-    return {path: stored_weight(store, path, key) for path, key in paths}
 
 
 def _misfit(model: KerasModel, tree: WeightTree, variables: Mapping[str, Variable], keys: Set[str]) -> int:

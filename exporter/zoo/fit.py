@@ -85,7 +85,7 @@ class Fit:
         found = list(self._counts())
         if self.missing:
             listed = summary(f"{self.candidate.key(w.name)} {list(w.shape)}" for w in self.missing)
-            found.append(f"{len(self.missing)} {_tensors(self.missing)} missing: {listed}")
+            found.append(f"{len(self.missing)} {'is' if len(self.missing) == 1 else 'are'} missing: {listed}")
         if self.mismatched:
             listed = summary(
                 f"{self.candidate.key(w.name)} {list(shape)}, not {list(w.shape)}" for w, shape in self.mismatched
@@ -107,10 +107,6 @@ class Fit:
             other = there[parent, stem]
             if other != count and stem and (parent, stem) in there:
                 yield f"{parent or 'the network'} has {other} {stem}_N, not {count}"
-
-
-def _tensors(weights: Iterable[Weight]) -> str:
-    return "is" if len(list(weights)) == 1 else "are"
 
 
 def _numbered(names: Iterable[str]) -> Counter[tuple[str, str]]:
@@ -150,7 +146,10 @@ def compare(candidate: Candidate, shapes: Shapes, keys: Iterable[str]) -> Fit:
         keys: All stored keys.
     """
     weights = list(candidate.program.weights())
-    defaulted = [weight for weight in weights if _left_out(weight, weights, shapes)]
+    kept = {weight.part for weight in weights if weight.name in shapes}
+    # a gamma (or beta) that isn't stored needn't be where it isn't usual, or no batch norm has any
+    absent = [weight for weight in weights if weight.absent is not None and weight.name not in shapes]
+    defaulted = [weight for weight in absent if not weight.usual or weight.part not in kept]
     left_out = {weight.name for weight in defaulted}
     wanted = [weight for weight in weights if weight.name not in left_out]
     stored = [weight for weight in wanted if shapes.get(weight.name) == weight.shape]
@@ -158,13 +157,6 @@ def compare(candidate: Candidate, shapes: Shapes, keys: Iterable[str]) -> Fit:
     missing = [weight for weight in wanted if weight.name not in shapes]
     left, outside, aside = _sort_rest(candidate, keys)
     return Fit(candidate, tuple(stored), tuple(missing), tuple(mismatched), left, outside, aside, tuple(defaulted))
-
-
-def _left_out(weight: Weight, weights: list[Weight], shapes: Shapes) -> bool:
-    """Whether a gamma (or beta) isn't stored and needn't be: it isn't usual, or no batch norm has any."""
-    if weight.absent is None or weight.name in shapes:
-        return False
-    return not weight.usual or not any(other.part == weight.part and other.name in shapes for other in weights)
 
 
 def _sort_rest(
