@@ -28,7 +28,14 @@ def report_lines(report: Report, width: int | None, *, detail: int = 0) -> list[
     lines += _tensors(report.inputs, report.outputs, width)
     if report.batch_norms:
         lines += ["", *_batch_norms(report.batch_norms, report.fold_of, width, detail=detail)]
-    lines += _other_folds(report.folds, width)
+    # arithmetic that isn't a batch norm's and has gone into kernels: these aren't the stored ones any more
+    others = [
+        (fold.source, fold.into, fold.how if fold.reason is None else f"in part: {fold.reason}")
+        for fold in report.folds
+        if not fold.batch_norms and fold.into and fold.rescaled
+    ]
+    if others:
+        lines += ["", *table("also folded", ("arithmetic", "into", "how"), others, width, spare=(2,))]
     lines += _decisions("decided", report.decisions, width)
     check = [] if report.check is None else wrapped(_check(report.check), width)
     half = [] if report.half is None else _half(report.half, width)
@@ -186,16 +193,6 @@ _LEFT_OUT = {
     "fails": "it doesn't run on values that are made up for its inputs; verify it with --data",
     "nothing to compare": "the unfolded model's own outputs are no numbers, or nothing but noise, on the examples",
 }
-
-
-def _other_folds(folds: Iterable[FoldOutcome], width: int | None) -> list[str]:
-    """Arithmetic that isn't a batch norm's and has gone into kernels: these aren't the stored ones any more."""
-    others = [fold for fold in folds if not fold.batch_norms and fold.into and fold.rescaled]
-    rows = [
-        (fold.source, fold.into or "", fold.how if fold.reason is None else f"in part: {fold.reason}")
-        for fold in others
-    ]
-    return ["", *table("also folded", ("arithmetic", "into", "how"), rows, width, spare=(2,))] if rows else []
 
 
 def _size(count: int) -> str:

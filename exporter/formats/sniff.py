@@ -103,7 +103,12 @@ def sniff(path: Path) -> Kind:
             return kind
     if head.startswith(b"PK"):
         return _zip(path, head)
-    return _text(head) or _proto(head) or Kind.UNKNOWN
+    if _JSON_OBJECT.match(head):
+        return Kind.JSON
+    match = _FIRST_FIELD.match(head)
+    name = match[1].decode("ascii") if match else ""
+    text = next((kind for names, kind in _TEXT_FIELDS if name in names), None)
+    return text or _proto(head) or Kind.UNKNOWN
 
 
 def _zip(path: Path, head: bytes) -> Kind:
@@ -121,14 +126,6 @@ def _zip(path: Path, head: bytes) -> Kind:
     if names and all(name.endswith(".npy") for name in names):
         return Kind.BUNDLE if "__plan__.npy" in names else Kind.ARRAYS
     return Kind.ZIP
-
-
-def _text(head: bytes) -> Kind | None:
-    if _JSON_OBJECT.match(head):
-        return Kind.JSON
-    match = _FIRST_FIELD.match(head)
-    name = match[1].decode("ascii") if match else ""
-    return next((kind for names, kind in _TEXT_FIELDS if name in names), None)
 
 
 def _proto(head: bytes) -> Kind | None:

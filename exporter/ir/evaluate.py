@@ -319,7 +319,15 @@ def _results(
     budget.check(node.op_type, inputs, attributes, held)
     if node.op_type == "Dense" and inputs[0] is not None and inputs[1] is not None and inputs[1].dtype != dtype:
         return (_dense_in_blocks(inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else None),)
-    return _as_written(node, inputs, dtype) if is_as_written(node) else KERNELS[node.op_type](inputs, attributes)
+    if not is_as_written(node):
+        return KERNELS[node.op_type](inputs, attributes)
+    given = [
+        array
+        if array is None or value is None or value.dtype is None
+        else array.astype(value.dtype.numpy(), copy=False)
+        for value, array in zip(node.inputs, inputs, strict=True)
+    ]
+    return tuple(_in_type(result, dtype) for result in evaluate_node(node, given, None))
 
 
 def _large_matrix(node: ir.Node, dtype: np.dtype[Any], known: Mapping[ir.Value, _Array]) -> ir.Value | None:
@@ -344,17 +352,6 @@ def _dense_in_blocks(x: _Array, kernel: _Array, bias: _Array | None) -> _Array:
     if bias is not None:
         y += bias
     return y.reshape(*x.shape[:-1], kernel.shape[1])
-
-
-def _as_written(node: ir.Node, inputs: list[_Array | None], dtype: np.dtype[Any]) -> tuple[_Array, ...]:
-    """The results of a node in the types that its tensors have, as `dtype`."""
-    given = [
-        array
-        if array is None or value is None or value.dtype is None
-        else array.astype(value.dtype.numpy(), copy=False)
-        for value, array in zip(node.inputs, inputs, strict=True)
-    ]
-    return tuple(_in_type(result, dtype) for result in evaluate_node(node, given, None))
 
 
 def _computed(node: ir.Node, inputs: list[_Array | None], dtype: _DType | None, budget: Budget) -> tuple[_Array, ...]:

@@ -26,8 +26,14 @@ def source_sections(report: Report) -> Iterator[Section]:
         yield Section("Other arithmetic", (f"{text}the kernels, too.",), tables=(table,))
     measured = [norm for norm in report.batch_norms if norm.statistics is not None]
     if measured or report.warnings:
-        charts = (_variances(measured),) if measured else ()
-        tables = (_statistics(measured),) if measured else ()
+        charts: tuple[Chart, ...] = ()
+        tables: tuple[Table, ...] = ()
+        if measured:
+            title = "Moving variances of each batch norm's channels, in the model's order"
+            values = [(s.smallest, s.median, s.largest) for norm in measured if (s := norm.statistics) is not None]
+            series = Series("smallest to largest, median", values, "first")
+            charts = (Chart("ranges", title, [norm.name for norm in measured], [series]),)
+            tables = (_statistics(measured),)
         yield Section("Statistics and warnings", report.warnings, charts, tables=tables)
     if report.decisions:
         decided = tuple((d.subject, d.kind, d.choice, d.reason) for d in report.decisions)
@@ -55,12 +61,6 @@ def _fate(fold: FoldOutcome | None) -> tuple[Cell, Cell]:
     if fold.into:
         return Mark("in part", "doubtful"), f"{fold.into}: {fold.how}; the rest stays: {fold.reason}"
     return Mark("no", "doubtful"), fold.reason
-
-
-def _variances(norms: Sequence[BatchNorm]) -> Chart:
-    values = [(s.smallest, s.median, s.largest) for norm in norms if (s := norm.statistics) is not None]
-    title = "Moving variances of each batch norm's channels, in the model's order"
-    return Chart("ranges", title, [n.name for n in norms], [Series("smallest to largest, median", values, "first")])
 
 
 def _statistics(norms: Sequence[BatchNorm]) -> Table:

@@ -8,7 +8,7 @@ from typing import Any
 from exporter.pages.page import Cell, Chart, Fact, Mark, Page, Section, Series, Table
 from exporter.pages.provenance import Provenance
 from exporter.pages.source_sections import file_sections, source_sections
-from exporter.verify.verdict import LayerCheck, SiteCheck, Verdict, WeightPower
+from exporter.verify.verdict import LayerCheck, Verdict, WeightPower
 
 __all__ = ["verdict_page"]
 
@@ -74,7 +74,14 @@ def _sections(verdict: Verdict, made: Provenance) -> Iterator[Section]:
     if verdict.layers:
         yield Section("Layers", (_LAYERS,), (_errors(verdict.layers),), tables=(_layers(verdict.layers),))
     if verdict.sites:
-        yield Section("Results of batch norms", tables=(_sites(verdict.sites),))
+        sites: list[tuple[Cell, ...]] = []
+        for site in verdict.sites:
+            found: tuple[Cell, ...] = (_ok(site.ok), site.error, site.limit, site.tensor)
+            if site.tensor is None:
+                found = (Mark("moved on", "plain"), None, None, "it is part of the layer behind")
+            sites.append((site.batch_norm, site.engine, *found))
+        head = ("batch norm", "engine", "result", "error", "limit", "in tensor")
+        yield Section("Results of batch norms", tables=(Table("batch norms", head, tuple(sites)),))
     if verdict.power:
         yield _exercised(verdict.power)
     if verdict.inputs.get("inputs"):
@@ -127,16 +134,6 @@ def _layers(checks: Sequence[LayerCheck]) -> Table:
     rows.sort(key=lambda row: row[2] == _ok(True))  # those that are off first
     known = len(head) if any(row[-1] for row in rows) else len(head) - 1
     return Table("layers", head[:known], tuple(row[:known] for row in rows))
-
-
-def _sites(sites: Sequence[SiteCheck]) -> Table:
-    rows = tuple(
-        (s.batch_norm, s.engine, _ok(s.ok), s.error, s.limit, s.tensor)
-        if s.tensor is not None
-        else (s.batch_norm, s.engine, Mark("moved on", "plain"), None, None, "it is part of the layer behind")
-        for s in sites
-    )
-    return Table("batch norms", ("batch norm", "engine", "result", "error", "limit", "in tensor"), rows)
 
 
 def _exercised(power: Sequence[WeightPower]) -> Section:

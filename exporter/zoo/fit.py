@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from exporter.zoo.architecture import Architecture, Choices, Shapes
@@ -82,7 +82,16 @@ class Fit:
 
     def differences(self) -> list[str]:
         """What doesn't go together, for people; empty where `exact`."""
-        found = list(self._counts())
+        found = []
+        if self.missing or self.unexplained:
+            # as "block3 has 7 unit_N, not 6": numbered scopes of which there are more or fewer
+            wanted = _numbered(weight.name for weight in self.candidate.program.weights())
+            present = [weight.name for weight in (*self.stored, *(weight for weight, _ in self.mismatched))]
+            there = _numbered((*present, *self.unexplained))
+            for (parent, stem), count in wanted.items():
+                other = there[parent, stem]
+                if other != count and stem and (parent, stem) in there:
+                    found.append(f"{parent or 'the network'} has {other} {stem}_N, not {count}")
         if self.missing:
             listed = summary(f"{self.candidate.key(w.name)} {list(w.shape)}" for w in self.missing)
             found.append(f"{len(self.missing)} {'is' if len(self.missing) == 1 else 'are'} missing: {listed}")
@@ -95,18 +104,6 @@ class Fit:
             count = len(self.unexplained)
             found.append(f"{count} that the network doesn't have: {summary(map(self.candidate.key, self.unexplained))}")
         return found
-
-    def _counts(self) -> Iterator[str]:
-        """As "block3 has 7 unit_N, not 6": numbered scopes of which there are more or fewer."""
-        if not (self.missing or self.unexplained):
-            return
-        wanted = _numbered(weight.name for weight in self.candidate.program.weights())
-        present = [weight.name for weight in (*self.stored, *(weight for weight, _ in self.mismatched))]
-        there = _numbered((*present, *self.unexplained))
-        for (parent, stem), count in wanted.items():
-            other = there[parent, stem]
-            if other != count and stem and (parent, stem) in there:
-                yield f"{parent or 'the network'} has {other} {stem}_N, not {count}"
 
 
 def _numbered(names: Iterable[str]) -> Counter[tuple[str, str]]:
