@@ -24,26 +24,20 @@ def refuse_lost(graph: Graph, variables: Mapping[str, Variable], source: SourceM
     lost = [node.name for node in graph if node.op in VARIABLE_OPS and node.name not in variables]
     if not lost:
         return
-    if source.store is None:
-        raise _valueless(graph, lost).within(f"file {source.path}")
+    if source.store is None:  # they can be fed where they are read
+        reads = {str(node.inputs[0].node): node.name for node in reversed(list(graph)) if node.op == "ReadVariableOp"}
+        more = f" and {len(lost) - _FED} more" if len(lost) > _FED else ""
+        inputs = " ".join(f"--input {reads.get(name, name)}" for name in lost[:_FED]) + (" and so on" if more else "")
+        raise MissingError(
+            f"its graph has {len(lost)} variables without values that the model needs: {', '.join(lost[:_FED])}{more}",
+            hint=f"Take them as inputs, {inputs}, or give the checkpoint that they are in",
+        ).within(f"file {source.path}")
     keys = sorted({source.missing.get(name, name) for name in lost})
     shown = ", ".join(keys[:_SHOWN]) + (f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else "")
     raise MissingError(
         f"the model needs {len(keys)} tensors that the checkpoint hasn't got: {shown}",
         hint="Save tf.global_variables(), not tf.trainable_variables(), or give the checkpoint that they are in",
     ).within(f"checkpoint {source.path}")
-
-
-def _valueless(graph: Graph, lost: list[str]) -> MissingError:
-    """Variables in a graph that came without a checkpoint; they can be fed where they are read."""
-    reads = {str(node.inputs[0].node): node.name for node in reversed(list(graph)) if node.op == "ReadVariableOp"}
-    named = [reads.get(name, name) for name in lost]
-    more = f" and {len(lost) - _FED} more" if len(lost) > _FED else ""
-    inputs = " ".join(f"--input {name}" for name in named[:_FED])
-    return MissingError(
-        f"its graph has {len(lost)} variables without values that the model needs: {', '.join(lost[:_FED])}{more}",
-        hint=f"Take them as inputs, {inputs}{' and so on' if more else ''}, or give the checkpoint that they are in",
-    )
 
 
 def used_variables(graph: Graph, variables: Mapping[str, Variable]) -> dict[str, Variable]:

@@ -31,11 +31,8 @@ def _parts(value: ir.Value | None, user: ir.Node) -> list[ir.Value | None]:
     node = None if value is None else value.producer()
     if value is None or node is None or not is_op(node, "Concat") or node.graph is not user.graph:
         return [value]
-    alone = len(value.uses()) == 1 and not value.is_graph_output()
-    return list(node.inputs) if alone and _same_axis(node, user) else [value]
-
-
-def _same_axis(first: ir.Node, second: ir.Node) -> bool:
-    shape = first.outputs[0].shape
-    axes = [node.attributes["axis"].as_int() for node in (first, second)]
-    return axes[0] == axes[1] or (shape is not None and (axes[0] - axes[1]) % len(shape) == 0)
+    if len(value.uses()) > 1 or value.is_graph_output():
+        return [value]
+    inner, outer = (each.attributes["axis"].as_int() for each in (node, user))
+    same = inner == outer or (value.shape is not None and (inner - outer) % len(value.shape) == 0)
+    return list(node.inputs) if same else [value]

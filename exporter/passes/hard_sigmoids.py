@@ -39,8 +39,11 @@ def _hard_sigmoid(node: ir.Node) -> tuple[ir.Value, float, float] | None:
     clip = _only_read_here(scaled[1])
     if clip is None or not is_op(clip, "Clip") or clip.inputs[0] is None:
         return None
-    low, high = (_number(clip.inputs[i]) if i < len(clip.inputs) else None for i in (1, 2))
-    if low != 0 or high is None or high <= 0 or abs(alpha * high - 1) > np.finfo(np.float32).eps:
+    bounds = [array for array in map(constant_array, clip.inputs[1:3]) if array is not None and array.size == 1]
+    if len(bounds) < 2:
+        return None
+    low, high = (float(array.reshape(-1)[0]) for array in bounds)
+    if low != 0 or high <= 0 or abs(alpha * high - 1) > np.finfo(np.float32).eps:
         return None
     add = _only_read_here(clip.inputs[0])
     shifted = with_number(add) if is_op(add, "Add") and add is not None else None
@@ -50,8 +53,3 @@ def _hard_sigmoid(node: ir.Node) -> tuple[ir.Value, float, float] | None:
 def _only_read_here(value: ir.Value) -> ir.Node | None:
     """The producer of a value with one reader."""
     return None if len(value.uses()) > 1 or value.is_graph_output() else value.producer()
-
-
-def _number(value: ir.Value | None) -> float | None:
-    array = constant_array(value)
-    return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None

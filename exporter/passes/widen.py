@@ -25,8 +25,11 @@ def widen(model: ir.Model, narrow: Collection[ir.DataType]) -> set[ir.DataType]:
             value.const_value = _widened(value.const_value)
         value.dtype = _WIDE
     for node in model.graph.all_nodes():
-        for attribute in list(node.attributes.values()):
-            _widen_attribute(node, attribute, narrow)
+        for name, attribute in list(node.attributes.items()):
+            if attribute.type == ir.AttributeType.TENSOR and attribute.as_tensor().dtype in narrow:
+                node.attributes[name] = ir.AttrTensor(name, _widened(attribute.as_tensor()))
+            elif name in ("to", "dtype") and attribute.value in {kind.value for kind in narrow}:
+                node.attributes[name] = ir.AttrInt64(name, _WIDE.value)
     return types
 
 
@@ -43,11 +46,3 @@ def _widened(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
         return ir.Tensor(tensor.numpy().astype(np.float32), name=tensor.name)
 
     return ir.LazyTensor(read, dtype=_WIDE, shape=ir.Shape(tensor.shape.numpy()), name=tensor.name)
-
-
-def _widen_attribute(node: ir.Node, attribute: ir.Attr, narrow: Collection[ir.DataType]) -> None:
-    """A constant tensor, or the type that an op is to give its result: `to` of Cast, `dtype` of others."""
-    if attribute.type == ir.AttributeType.TENSOR and attribute.as_tensor().dtype in narrow:
-        node.attributes[attribute.name] = ir.AttrTensor(attribute.name, _widened(attribute.as_tensor()))
-    elif attribute.name in ("to", "dtype") and attribute.value in {kind.value for kind in narrow}:
-        node.attributes[attribute.name] = ir.AttrInt64(attribute.name, _WIDE.value)

@@ -238,31 +238,29 @@ class _Plan:
 
     def nodes(self, graph: ir.Graph) -> list[dict[str, Any]]:
         """The nodes of a graph."""
-        return [self._node(node) for node in graph]
-
-    def _node(self, node: ir.Node) -> dict[str, Any]:
-        inputs = ["" if value is None else self.name(value) for value in node.inputs]
-        while inputs and not inputs[-1]:
-            inputs.pop()
-        where = node.name or node.op_type
-        attributes = {key: self._attribute(f"{where}/{key}", attribute) for key, attribute in node.attributes.items()}
-        outputs = [self.name(value) if value.name else "" for value in node.outputs]
-        return {"op": node.op_type, "name": where, "inputs": inputs, "outputs": outputs, "attributes": attributes}
+        found = []
+        for node in graph:
+            inputs = ["" if value is None else self.name(value) for value in node.inputs]
+            while inputs and not inputs[-1]:
+                inputs.pop()
+            name = node.name or node.op_type
+            attributes = {key: self._attribute(f"{name}/{key}", value) for key, value in node.attributes.items()}
+            outputs = [self.name(value) if value.name else "" for value in node.outputs]
+            entry = {"op": node.op_type, "name": name, "inputs": inputs, "outputs": outputs, "attributes": attributes}
+            found.append(entry)
+        return found
 
     def _attribute(self, name: str, attribute: ir.Attr) -> Any:
         value = attribute.value
         if attribute.type == ir.AttributeType.GRAPH:
-            return {"graph": self._subgraph(value)}
+            inputs = [self.name(entry) for entry in value.inputs]
+            nodes = self.nodes(value)
+            return {"graph": {"inputs": inputs, "nodes": nodes, "outputs": [self.name(end) for end in value.outputs]}}
         if attribute.type == ir.AttributeType.TENSOR:
             unique = self._unique(name)
             self.arrays[unique] = value
             return {"array": unique}
         return [_scalar(entry) for entry in value] if isinstance(value, (list, tuple)) else _scalar(value)
-
-    def _subgraph(self, graph: ir.Graph) -> dict[str, Any]:
-        inputs = [self.name(value) for value in graph.inputs]
-        nodes = self.nodes(graph)
-        return {"inputs": inputs, "nodes": nodes, "outputs": [self.name(value) for value in graph.outputs]}
 
     def probe(self, number: int, probe: Probe) -> dict[str, Any]:
         """The entry of a probe, whose arrays are stored too."""

@@ -35,20 +35,23 @@ def describe(
         ValueInputError: A variance is negative, or a statistic NaN or infinite.
     """
     reader = _Reader(rewriter, variables)
-    found = _unique([(p, _record(reader, p, findings)) for p in parameters])
+    uses: Counter[str] = Counter()
+    found = []
+    for each in parameters:
+        record = _record(reader, each, findings)
+        uses[record.name] += 1
+        if uses[record.name] > 1:  # a layer that is used twice gets a row for each use: `bn`, `bn (2)`
+            record = replace(record, name=f"{record.name} ({uses[record.name]})")
+        found.append((each, record))
     trained = steps(rewriter, variables) if found else None
     values = _values(reader, found)
-    for sentence in diagnose(values, trained, to_keep=_keeping_batches(findings)):
+    # what lets batch norms normalise by the batch: flags that chose the moving statistics, too
+    flags = [d for d in findings.decisions if d.kind == "flag" and isinstance(d.value, bool)]
+    to_keep = [f"--set {d.subject}={'false' if d.value else 'true'}" for d in flags] + ["--keep-batch-statistics"]
+    for sentence in diagnose(values, trained, to_keep=" ".join(to_keep)):
         findings.warn(sentence)
     records = with_statistics((record for _, record in found), values, trained)
     return [(p, record) for (p, _), record in zip(found, records, strict=True)]
-
-
-def _keeping_batches(findings: Findings) -> str:
-    """The arguments that let batch norms normalise by the batch: flags that chose the moving statistics, too."""
-    flags = [d for d in findings.decisions if d.kind == "flag" and isinstance(d.value, bool)]
-    values = [f"--set {d.subject}={'false' if d.value else 'true'}" for d in flags]
-    return " ".join([*values, "--keep-batch-statistics"])
 
 
 def _values(reader: _Reader, found: list[tuple[Parameters, BatchNorm]]) -> list[NormValues]:
@@ -63,17 +66,6 @@ def _values(reader: _Reader, found: list[tuple[Parameters, BatchNorm]]) -> list[
         kept = known.get(variable_behind(reader.rewriter, parameters.mean) or "")
         values.append(NormValues(record.name, record.epsilon, gamma, mean.reshape(-1), variance.reshape(-1), kept))
     return values
-
-
-def _unique(found: list[tuple[Parameters, BatchNorm]]) -> list[tuple[Parameters, BatchNorm]]:
-    """A layer that is used twice gets a row for each use: `bn`, `bn (2)`."""
-    uses: Counter[str] = Counter()
-    result = []
-    for parameters, record in found:
-        uses[record.name] += 1
-        count = uses[record.name]
-        result.append((parameters, record if count == 1 else replace(record, name=f"{record.name} ({count})")))
-    return result
 
 
 class _Reader:

@@ -95,33 +95,23 @@ class _Nesting:
 
     def level(self, loop: str | None) -> list[Node]:
         """The nodes at the level of a loop's body, or of the graph; loops at that level as one node each."""
-        home = () if loop is None else (*self._chain(loop), loop)
-        units = {name: self._unit(name, home) for name in self._nodes if self._homes[name][: len(home)] == home}
+        home: tuple[str, ...] = ()
+        own: set[str] = set()  # the level's own variables, at which its cycle ends
+        if loop is not None:
+            home = (*sorted(self._around[loop], key=lambda other: len(self._around[other])), loop)
+            own = {state.name for state in self._states[loop]}
+        units: dict[str, str] = {}  # what stands for a node: itself, or the loop of this level that it is in
+        for name in self._nodes:
+            loops = self._homes[name]
+            if loops[: len(home)] == home:
+                units[name] = self._names[loops[len(home)]] if len(loops) > len(home) else name
         needs: dict[str, dict[str, None]] = {unit: {} for unit in units.values()}
         for name, unit in units.items():
-            for ref in self._outside(name, home):
+            for ref in self._nodes[name].inputs if name not in own else ():
                 other = units.get(ref.node)
                 if other is not None and other != unit:
                     needs[unit][other] = None
-        return [self._made(unit) for unit in sort_names(needs) if not self._is_state_of(unit, loop)]
-
-    def _chain(self, loop: str) -> tuple[str, ...]:
-        return tuple(sorted(self._around[loop], key=lambda other: len(self._around[other])))
-
-    def _unit(self, name: str, home: tuple[str, ...]) -> str:
-        """What stands for a node at a level: itself, or the loop of that level that it is in."""
-        inner = self._homes[name][len(home) :]
-        return self._names[inner[0]] if inner else name
-
-    def _outside(self, name: str, home: tuple[str, ...]) -> tuple[Ref, ...]:
-        """The inputs of a node, without the end of the cycle at a variable of the level's own loop."""
-        node = self._nodes[name]
-        own = node.op == LOOP_STATE and home and loop_of(node) == home[-1]
-        return () if own else node.inputs
-
-    def _is_state_of(self, name: str, loop: str | None) -> bool:
-        node = self._nodes.get(name)
-        return node is not None and node.op == LOOP_STATE and loop_of(node) == loop
+        return [self._made(unit) for unit in sort_names(needs) if unit not in own]
 
     def _made(self, name: str) -> Node:
         node = self._nodes.get(name)

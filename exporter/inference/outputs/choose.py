@@ -208,15 +208,12 @@ def _without_inner(search: EndSearch, ends: list[End], findings: Findings) -> li
     for end in ends:
         inner = end.only_loss and not end.is_fed
         made = [o for o in ends if inner and not o.only_loss and o is not end and _feeds(search, end.ref, o.ref)]
-        if made and all(not _is_choice(search, o.ref) for o in made):
+        makers = [search.rewriter.node(behind(search.rewriter, o.ref).node) for o in made]
+        if made and not any(maker.op in CHOICES for maker in makers):
             _set_aside(findings, end, Reason.INNER, made[0].ref)
         else:
             kept.append(end)
     return kept
-
-
-def _is_choice(search: EndSearch, ref: Ref) -> bool:
-    return search.rewriter.node(behind(search.rewriter, ref).node).op in CHOICES
 
 
 def _without_logits(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:

@@ -55,21 +55,16 @@ _FLAG_SOURCES = PLACEHOLDERS | VARIABLE_OPS | {"Const"}
 def resolve_flags(rewriter: Rewriter, inliner: Inliner, outputs: list[Ref], findings: Findings) -> None:
     """Inlines calls and resolves every condition that is known, or known to be about training, until none is left."""
     for _ in rounds("resolving the graph's flags"):
-        expanded = _expand_calls(rewriter, inliner, outputs)
+        calls = [node for node in rewriter.order(outputs) if node.op in CALLS]
+        for node in calls:
+            inliner.expand(node)
+        loops = open_loops(rewriter, inliner, rewriter.order(outputs, controls=True))
         conditions = find_conditions(rewriter, outputs)
         resolved = [c for c in conditions if _resolve_known(rewriter, inliner, c)]
-        if expanded or resolved:
+        if calls or loops or resolved:
             continue
         if not _decide_one(rewriter, conditions, findings):
             return
-
-
-def _expand_calls(rewriter: Rewriter, inliner: Inliner, outputs: Iterable[Ref]) -> bool:
-    """Calls of functions, and loops."""
-    calls = [node for node in rewriter.order(outputs) if node.op in CALLS]
-    for node in calls:
-        inliner.expand(node)
-    return open_loops(rewriter, inliner, rewriter.order(outputs, controls=True)) or bool(calls)
 
 
 def _resolve_known(rewriter: Rewriter, inliner: Inliner, condition: Condition) -> bool:
@@ -78,21 +73,14 @@ def _resolve_known(rewriter: Rewriter, inliner: Inliner, condition: Condition) -
         return False
     if rewriter.resolve(Ref(condition.node.name)).node != condition.node.name:
         return False
-    _open(rewriter, condition)
+    if condition.node.op in MERGES:
+        # the Switches of this predicate let through, wherever they are on the way to the Merge
+        sides = [side for side in (condition.if_true, condition.if_false, *condition.sides) if side is not None]
+        switches = [node for node in rewriter.order(sides, controls=True) if node.op in SWITCHES]
+        predicates = {node.name: original(rewriter, rewriter.inputs(node)[1]) for node in switches}
+        open_switches(rewriter, [node for node in switches if predicates[node.name] == condition.predicate])
     take(rewriter, inliner, condition, int(value.item()) if condition.is_numbered else int(bool(value)))
     return True
-
-
-def _open(rewriter: Rewriter, condition: Condition) -> None:
-    """The Switches of this predicate let through, wherever they are on the way to the Merge."""
-    if condition.node.op not in MERGES:
-        return
-    sides = [side for side in (condition.if_true, condition.if_false, *condition.sides) if side is not None]
-    switches = [node for node in rewriter.order(sides, controls=True) if node.op in SWITCHES]
-    open_switches(
-        rewriter,
-        [node for node in switches if original(rewriter, rewriter.inputs(node)[1]) == condition.predicate],
-    )
 
 
 def _decide_one(rewriter: Rewriter, conditions: list[Condition], findings: Findings) -> bool:
@@ -134,15 +122,13 @@ def _sources(rewriter: Rewriter, condition: Condition) -> list[Node]:
     leaves = [node for node in nodes if not rewriter.inputs(node) or _has_default(node)]
     branches = condition.node.op not in SELECTS and all(n.op in COMPUTED_OPS for n in nodes if n not in leaves)
     sources = [node for node in leaves if node.op in _FLAG_SOURCES and _is_scalar(node, of_scalar=branches)]
-    if any(node not in sources for node in leaves if node.op != "Const" and not _feeds_default(rewriter, node, leaves)):
+    defaults = {ref for node in leaves if _has_default(node) for ref in rewriter.inputs(node)}
+    others = [node for node in leaves if node not in sources and node.op != "Const"]
+    if any(Ref(node.name) not in defaults for node in others):
         return []
     found = [node for node in sources if node.op != "Const"]
     masked = drawn and condition.node.op in SELECTS and any(node.attribute("dtype") != BOOL for node in found)
     return [] if masked else found
-
-
-def _feeds_default(rewriter: Rewriter, node: Node, leaves: list[Node]) -> bool:
-    return any(Ref(node.name) in rewriter.inputs(other) for other in leaves if _has_default(other))
 
 
 def _has_default(node: Node) -> bool:

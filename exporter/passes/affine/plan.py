@@ -129,7 +129,12 @@ class Planner:
             raise Refused(f"{value.name} comes from outside of the subgraph")
         self._only_user(value, node)
         if is_site(node):
-            self._up_into_site(plan, self._sites[node], affine)
+            site = self._sites[node]
+            if site.affine.is_identity:  # a site of which nothing is left is no obstacle
+                self._up(plan, node, 0, affine)
+            else:
+                _check_digits(site.affine, affine)
+                plan.after.append((site, affine))
             return
         op = weighted(node, self._constants)
         if op is not None:
@@ -139,33 +144,22 @@ class Planner:
             return
         self._any_way(plan, node, self._carrier(node).up(Step(node, self._constants), value.index() or 0, affine))
 
-    def _up_into_site(self, plan: Plan, site: Site, affine: Affine) -> None:
-        """A site of which nothing is left is no obstacle."""
-        if site.affine.is_identity:
-            self._up(plan, site.node, 0, affine)
-        else:
-            _check_digits(site.affine, affine)
-            plan.after.append((site, affine))
-
     def _any_way(self, plan: Plan, node: ir.Node, ways: list[Way]) -> None:
         """The first of the alternatives that can be gone."""
         for number, way in enumerate(ways):
             mark = plan.mark()
+            plan.passed.append(node)
+            if way.parameter is not None:
+                plan.parameters.append((node, *way.parameter))
             try:
-                self._one_way(plan, node, way)
+                with self._deeper():
+                    for index, affine in way.maps.items():
+                        self._up(plan, node, index, affine)
                 return
             except Refused:
                 plan.back_to(mark)
                 if number == len(ways) - 1:
                     raise
-
-    def _one_way(self, plan: Plan, node: ir.Node, way: Way) -> None:
-        plan.passed.append(node)
-        if way.parameter is not None:
-            plan.parameters.append((node, *way.parameter))
-        with self._deeper():
-            for index, affine in way.maps.items():
-                self._up(plan, node, index, affine)
 
     @contextmanager
     def _deeper(self) -> Iterator[None]:
@@ -198,7 +192,12 @@ class Planner:
 
     def _into_user(self, plan: Plan, user: ir.Node, index: int, affine: Affine) -> None:
         if is_site(user):
-            self._down_into_site(plan, self._sites[user], affine)
+            site = self._sites[user]
+            if site.affine.is_identity:
+                self._down(plan, site.output, affine)
+            else:
+                _check_digits(affine, site.affine)
+                plan.before.append((site, affine))
             return
         op = weighted(user, self._constants)
         if op is not None and index == op.x:
@@ -213,13 +212,6 @@ class Planner:
         with self._deeper():
             for output, mapped in way.maps.items():
                 self._down(plan, user.outputs[output], mapped)
-
-    def _down_into_site(self, plan: Plan, site: Site, affine: Affine) -> None:
-        if site.affine.is_identity:
-            self._down(plan, site.output, affine)
-        else:
-            _check_digits(affine, site.affine)
-            plan.before.append((site, affine))
 
     def _carrier(self, node: ir.Node) -> Carrier:
         found = CARRIERS.get(node.op_type) or BRANCHES.get(node.op_type)

@@ -135,13 +135,10 @@ def noise_of(node: ir.Node, x: int, affine: Affine, constants: Constants) -> Noi
             relative += float(np.mean(error / np.where(exact == 0, 1.0, exact**2)))
         else:
             absolute += float(np.mean(error))
-    return Noise(relative, absolute, _power(node, affine, constants) if is_op(node, "BatchNormalization") else None)
-
-
-def _power(norm: ir.Node, affine: Affine, constants: Constants) -> float:
-    """The mean over the channels of scale^2 (variance + mean^2)."""
-    mean, variance = (constants.array(value) for value in norm.inputs[3:5] if value is not None)
-    return float(np.mean(affine.scale.reshape(-1) ** 2 * (variance + mean**2)))
+    if not is_op(node, "BatchNormalization"):
+        return Noise(relative, absolute)
+    mean, variance = (constants.array(value) for value in node.inputs[3:5] if value is not None)
+    return Noise(relative, absolute, float(np.mean(affine.scale.reshape(-1) ** 2 * (variance + mean**2))))
 
 
 def check_noise(op: Weighted, taken: Taken, new: Taken, noise: Noise, ends: Ends, constants: Constants) -> None:

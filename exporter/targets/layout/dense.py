@@ -106,15 +106,12 @@ def _free_order(node: ir.Node, layout: Layout) -> tuple[ir.Value, Order]:
     else:
         assert node.inputs[0] is not None
         tensor = node.inputs[0]
-        order = _order_made(tensor, layout)
+        producer = tensor.producer()
+        if producer is not None and producer in layout.roles:
+            order = layout.order_out(producer, tensor.index() or 0)
+        else:
+            order = layout.order_of_input(tensor)
     return tensor, order if order and order[0] == 0 else identity(rank_of(tensor))
-
-
-def _order_made(tensor: ir.Value, layout: Layout) -> Order:
-    producer = tensor.producer()
-    if producer is not None and producer in layout.roles:
-        return layout.order_out(producer, tensor.index() or 0)
-    return layout.order_of_input(tensor)
 
 
 def _agreed_order(node: ir.Node, layout: Layout, matrix: ir.Value) -> Order:

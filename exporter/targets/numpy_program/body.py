@@ -58,8 +58,9 @@ class Body:
                 yield from self._assigned(node, text, indent)
 
     def _assigned(self, node: _Node, text: Text, indent: str) -> Iterator[str]:
-        outputs = [self.variable(name) if name and self._uses[name] else "_" for name in node["outputs"]]
-        shapes = [self._shape(name) for name in node["outputs"] if name and self._uses[name]]
+        used = [name for name in node["outputs"] if name and self._uses[name]]
+        outputs = [self.variable(name) if name in used else "_" for name in node["outputs"]]
+        shapes = [sizes_text(self._plan.types.get(name, (None, None))[1]) for name in used]
         comment = "; ".join(shape for shape in shapes if shape)
         if node["op"] not in _TUPLES:
             yield from statement(outputs[0], text.code, comment, indent)
@@ -79,9 +80,6 @@ class Body:
         operand = self._operand(name)
         assert operand is not None
         return operand.text
-
-    def _shape(self, name: str) -> str:
-        return sizes_text(self._plan.types.get(name, (None, None))[1])
 
     def _expression(self, node: _Node) -> Text:
         inputs = [self._operand(name) for name in node["inputs"]]

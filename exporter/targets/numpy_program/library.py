@@ -71,7 +71,12 @@ def excerpt(names: set[str], activations: set[str]) -> Excerpt:
     for name in sorted(names):
         _visit(name, known, ordered)
     used = set().union(*(known[name].uses for name in ordered), ordered)
-    return Excerpt(frozenset(pair for pair in _imports() if pair[1] in used), _joined(ordered, known))
+    text, before = "", False
+    for name in ordered:  # with the blank lines that a formatter wants
+        block = known[name].is_block
+        text += ("" if not text else "\n\n\n" if block or before else "\n") + known[name].text
+        before = block
+    return Excerpt(frozenset(pair for pair in _imports() if pair[1] in used), text)
 
 
 def function_of(op: str) -> str:
@@ -93,16 +98,6 @@ def _visit(name: str, known: dict[str, _Definition], ordered: list[str]) -> None
         _visit(other, known, ordered)
     if name not in ordered:
         ordered.append(name)
-
-
-def _joined(ordered: list[str], known: dict[str, _Definition]) -> str:
-    """The texts with the blank lines that a formatter wants."""
-    text, before = "", False
-    for name in ordered:
-        block = known[name].is_block
-        text += ("" if not text else "\n\n\n" if block or before else "\n") + known[name].text
-        before = block
-    return text
 
 
 @cache

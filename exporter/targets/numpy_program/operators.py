@@ -225,7 +225,8 @@ def _window(attributes: _Attributes) -> dict[str, tuple[int, ...]]:
 def _reduction(op: str) -> _Template:
     def template(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Text | None:
         x, axes = inputs[0], inputs[1].constant if len(inputs) == 2 else None
-        if not x.is_float or axes is None or not axes.size or not _never_empty(x):
+        never_empty = x.sizes is not None and all(isinstance(size, str) or (size or 0) > 0 for size in x.sizes)
+        if not x.is_float or axes is None or not axes.size or not never_empty:
             return None
         where: dict[str, Any] = {"axis": tuple(int(axis) for axis in axes.ravel())}
         where["axis"] = where["axis"][0] if len(where["axis"]) == 1 else where["axis"]
@@ -234,10 +235,6 @@ def _reduction(op: str) -> _Template:
         return call(_REDUCTIONS[op], x.text, **where)
 
     return template
-
-
-def _never_empty(x: Operand) -> bool:
-    return x.sizes is not None and all(isinstance(size, str) or (size or 0) > 0 for size in x.sizes)
 
 
 def _reshape(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Text | None:
@@ -273,11 +270,8 @@ def _power(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Te
 
 
 def _cast(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Text | None:
-    return method(inputs[0].text, "astype", _type(DTYPES[attributes["to"]]))
-
-
-def _type(dtype: np.dtype[Any]) -> str:
-    return "np.bool_" if dtype.kind == "b" else f"np.{dtype.name}"
+    dtype = DTYPES[attributes["to"]]
+    return method(inputs[0].text, "astype", "np.bool_" if dtype.kind == "b" else f"np.{dtype.name}")
 
 
 def _identity(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Text | None:
@@ -307,7 +301,8 @@ def _slice(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Te
         index[axis] = _range(start, end, step)
     while len(index) > 1 and index[-1] == ":":
         index.pop()
-    return Text(f"{_atom(inputs[0].text)}[{', '.join(index)}]")
+    x = inputs[0].text.code
+    return Text(f"{x if x.isidentifier() else f'({x})'}[{', '.join(index)}]")
 
 
 def _range(start: int, end: int, step: int) -> str:
@@ -315,10 +310,6 @@ def _range(start: int, end: int, step: int) -> str:
     first = "" if (start == 0 and step > 0) or (start >= far and step < 0) else str(start)
     last = "" if abs(end) >= far else str(end)
     return f"{first}:{last}" + ("" if step == 1 else f":{step}")
-
-
-def _atom(text: Text) -> str:
-    return text.code if text.code.isidentifier() else f"({text.code})"
 
 
 def _split(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Text | None:
