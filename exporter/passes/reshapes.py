@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.ir import edit
-from exporter.ir.dims import Dims, same_dim
+from exporter.ir.dims import same_dim
 from exporter.ir.edit import constant_array
 from exporter.ir.opset import record_of
 from exporter.passes.affine.affine_map import Array
@@ -60,19 +60,16 @@ def _keep_reduced_axes(graph: ir.Graph) -> None:
         sizes = [1 if axis in reduced else dim for axis, dim in enumerate(x.shape.dims)]
         if keeps:
             sizes = [dim for axis, dim in enumerate(sizes) if axis not in reduced]
-        if not _is_shape(result, tuple(sizes)):
+        if result.shape is None or len(result.shape) != len(sizes):
+            continue
+        different = [(a, b) for a, b in zip(result.shape.dims, sizes, strict=True) if not same_dim(a, b)]
+        # with as many elements, one size that isn't known must be the same too
+        if len(different) > 1 or any(isinstance(a, int) and isinstance(b, int) for a, b in different):
             continue
         before.attributes["keepdims"] = ir.AttrInt64("keepdims", 1 - keeps)
         between.shape = result.shape
         edit.replace(graph, result, between)
         graph.remove(node, safe=True)
-
-
-def _is_shape(value: ir.Value, dims: Dims) -> bool:
-    if value.shape is None or len(value.shape) != len(dims):
-        return False
-    different = [(a, b) for a, b in zip(value.shape.dims, dims, strict=True) if not same_dim(a, b)]
-    return not different or (len(different) == 1 and not all(isinstance(d, int) for d in different[0]))
 
 
 def _shape_tensor(x: ir.Value | None, y: ir.Value) -> Array | None:

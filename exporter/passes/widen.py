@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import numpy as np
 import onnx_ir as ir
@@ -18,7 +18,10 @@ def widen(model: ir.Model, narrow: Collection[ir.DataType]) -> set[ir.DataType]:
     Weights keep their values, since float32 has all numbers of float16 and bfloat16. What TensorFlow rounds in between
     isn't rounded, so that results are at least as near to those of exact arithmetic.
     """
-    found = [value for value in _values(model) if value.dtype in narrow]
+    values: list[ir.Value] = []
+    for graph in (model.graph, *model.graph.subgraphs()):
+        values += [*graph.inputs, *graph.initializers.values(), *(value for node in graph for value in node.outputs)]
+    found = [value for value in values if value.dtype in narrow]
     types = {value.dtype for value in found if value.dtype is not None}
     for value in found:
         if value.const_value is not None:
@@ -31,14 +34,6 @@ def widen(model: ir.Model, narrow: Collection[ir.DataType]) -> set[ir.DataType]:
             elif name in ("to", "dtype") and attribute.value in {kind.value for kind in narrow}:
                 node.attributes[name] = ir.AttrInt64(name, _WIDE.value)
     return types
-
-
-def _values(model: ir.Model) -> Iterator[ir.Value]:
-    for graph in (model.graph, *model.graph.subgraphs()):
-        yield from graph.inputs
-        yield from graph.initializers.values()
-        for node in graph:
-            yield from node.outputs
 
 
 def _widened(tensor: ir.TensorProtocol) -> ir.TensorProtocol:

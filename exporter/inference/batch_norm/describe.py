@@ -89,7 +89,12 @@ class _Reader:
 
 
 def _record(reader: _Reader, parameters: Parameters, findings: Findings) -> BatchNorm:
-    name = _name(reader, parameters)
+    # the scope of the parameters if they share one, else that of the op
+    refs = [parameters.beta, parameters.gamma, parameters.mean]
+    names = [variable_behind(reader.rewriter, ref) for ref in refs if ref is not None]
+    titles = [reader.variables[name].title for name in names if name is not None and name in reader.variables]
+    scope = titles[0].rpartition("/")[0] if titles else ""
+    name = scope or parameters.node.rpartition("/")[0] or parameters.node
     variance = reader.array(parameters.variance)
     _check(reader, name, "mean", parameters.mean, reader.array(parameters.mean), lowest=-np.inf)
     _check(reader, name, "variance", parameters.variance, variance, lowest=0)
@@ -102,17 +107,6 @@ def _record(reader: _Reader, parameters: Parameters, findings: Findings) -> Batc
         reader.origin(parameters.mean),
         reader.origin(parameters.variance),
     )
-
-
-def _name(reader: _Reader, parameters: Parameters) -> str:
-    """The scope of the parameters if they share one, else that of the op."""
-    refs = [parameters.beta, parameters.gamma, parameters.mean]
-    names = [variable_behind(reader.rewriter, ref) for ref in refs if ref is not None]
-    titles = [reader.variables[name].title for name in names if name is not None and name in reader.variables]
-    scopes = [title.rpartition("/")[0] for title in titles]
-    if scopes and scopes[0]:
-        return scopes[0]
-    return parameters.node.rpartition("/")[0] or parameters.node
 
 
 def _parameter(reader: _Reader, ref: Ref | None, neutral: float, left_out: str) -> str:

@@ -208,8 +208,12 @@ class _Search:
             if ref is None or (known is not None and known.size == 1):
                 filled = np.full(channels, value if known is None else known.item(), np.float32)
                 inputs.append(self.rewriter.constant(f"{node.name}/{name}", filled, 1))
-            else:
-                inputs.append(self._flat(ref))
+                continue
+            shape = self._shape(ref)
+            if shape is None or len(shape) != 1:  # as a vector
+                target = self.rewriter.constant(f"{ref.node}/flat_shape", np.array([-1], np.int32), 3)
+                ref = self.rewriter.add(f"{ref.node}/flat", "Reshape", [ref, target], T=1, Tshape=3)
+            inputs.append(ref)
         attributes = {"epsilon": epsilon, "axis": axes.pop() if axes else -1}
         self.rewriter.put(Node(node.name, BATCH_NORM, tuple(inputs), (), attributes))
         return Parameters(node.name, epsilon, gamma, beta, mean, variance)
@@ -239,14 +243,6 @@ class _Search:
             return tuple(np.shape(node.attribute("value")))
         shape = node.attribute("shape") if node.op in VARIABLE_OPS else None
         return None if shape is None else tuple(size or -1 for size in shape)
-
-    def _flat(self, ref: Ref) -> Ref:
-        """A parameter as a vector."""
-        shape = self._shape(ref)
-        if shape is not None and len(shape) == 1:
-            return ref
-        target = self.rewriter.constant(f"{ref.node}/flat_shape", np.array([-1], np.int32), 3)
-        return self.rewriter.add(f"{ref.node}/flat", "Reshape", [ref, target], T=1, Tshape=3)
 
 
 def _fixed(rewriter: Rewriter, nodes: list[Node]) -> set[str]:

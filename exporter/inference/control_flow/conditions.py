@@ -11,7 +11,7 @@ the side that is taken, where that matters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,7 +90,11 @@ def original(rewriter: Rewriter, ref: Ref) -> Ref:
 def find_conditions(rewriter: Rewriter, outputs: Iterable[Ref]) -> list[Condition]:
     """The conditions on the way to these tensors, outer ones after the inner ones they depend on."""
     nodes = rewriter.order(outputs, controls=True)
-    found = list(_merges(rewriter, nodes))
+    # Each tensor carries the set of (predicate, side) under which it is alive. A Merge whose inputs differ in the side
+    # of one predicate joins the branches of that condition, and what comes out no longer depends on it.
+    alive: dict[str, frozenset[_Token]] = {}
+    merges = [_of_merge(rewriter, node, alive) for node in nodes]
+    found = [condition for condition in merges if condition is not None]
     for node in nodes:
         if node.op in IFS | CASES:
             found.append(Condition(node, original(rewriter, rewriter.inputs(node)[0]), None, None))
@@ -105,19 +109,6 @@ _Predicate = tuple[Ref, bool]
 
 _Token = tuple[_Predicate, int]
 """A predicate, and the side of it that something is alive on."""
-
-
-def _merges(rewriter: Rewriter, nodes: Iterable[Node]) -> Iterator[Condition]:
-    """Every Merge of the branches of one Switch predicate.
-
-    Each tensor carries the set of (predicate, side) under which it is alive. A Merge whose inputs differ in the side of
-    one predicate joins the branches of that condition, and what comes out no longer depends on it.
-    """
-    alive: dict[str, frozenset[_Token]] = {}
-    for node in nodes:
-        condition = _of_merge(rewriter, node, alive)
-        if condition is not None:
-            yield condition
 
 
 def mark_conditional(rewriter: Rewriter, nodes: Iterable[Node]) -> None:

@@ -62,7 +62,13 @@ class _Nesting:
         for node in nodes:
             loops = [loop for loop, names in inside.items() if node.name in names]
             self._homes[node.name] = tuple(sorted(loops, key=lambda loop: len(self._around[loop])))
-        self._names = {loop: self._free(loop) for loop in self._states}
+        self._names: dict[str, str] = {}
+        for loop in self._states:
+            name, count = f"{loop}/loop", 0
+            while name in self._nodes:
+                count += 1
+                name = f"{loop}/loop_{count}"
+            self._names[loop] = name
 
     def _order(self, loop: str, state: str, inside: Mapping[str, set[str]]) -> tuple[str, ...]:
         """The loops that a loop is in."""
@@ -70,13 +76,6 @@ class _Nesting:
         if len(around) > _DEEPEST or any(self._states[other][0].name in inside[loop] for other in around):
             raise CorruptError("its frames overlap, or are nested more than 16 deep").within(f"loop {loop}")
         return around
-
-    def _free(self, loop: str) -> str:
-        name, count = f"{loop}/loop", 0
-        while name in self._nodes:
-            count += 1
-            name = f"{loop}/loop_{count}"
-        return name
 
     def _inside(self, loop: str) -> set[str]:
         """What depends on a loop's variables before the loop ends."""

@@ -11,6 +11,7 @@ depend on a loop variable is outside of the loop; and what nobody needs of a loo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from exporter.inference.graph.inline import STEPWISE_OPS, Inliner
@@ -131,7 +132,13 @@ class _Frames:
         self.loops: dict[str, str] = {}
         merges = {node.name: node for node in nodes if node.op in MERGES and self._end(node) is not None}
         frames = self._frames = dict[object, str]()
-        names = _names([node.name for node in nodes if node.op == "LoopCond"])
+        conditions = [node.name for node in nodes if node.op == "LoopCond"]
+        # a loop is called as its scope, where no other LoopCond is in that
+        scopes = Counter(name.rpartition("/")[0] for name in conditions)
+        names = {}
+        for name in conditions:
+            scope = name.rpartition("/")[0]
+            names[name] = scope if scope and scopes[scope] == 1 else name
         for node in nodes:
             condition = self._loop_condition(node)
             merge = rewriter.producer(rewriter.inputs(node)[0]) if condition is not None else None
@@ -222,10 +229,3 @@ class _Frames:
 
     def _now(self, node: Node) -> Node:
         return self._rewriter.node(node.name)
-
-
-def _names(conditions: Sequence[str]) -> dict[str, str]:
-    """For each LoopCond the name of its loop: its scope's, where no other LoopCond is in that."""
-    scopes = [name.rpartition("/")[0] for name in conditions]
-    alone = {scope for scope in scopes if scope and scopes.count(scope) == 1}
-    return {name: scope if scope in alone else name for name, scope in zip(conditions, scopes, strict=True)}

@@ -278,16 +278,13 @@ def _set_aside(findings: Findings, end: End, reason: Reason, result: Ref | None 
     findings.decide("output", str(end.ref), Choice.SET_ASIDE, reason, **details)
 
 
-def _parameters(search: EndSearch, end: End) -> int:
-    """How many weights a candidate is computed with, as far as the graph says."""
-    shapes = [search.rewriter.node(name).attribute("shape") or () for name in search.weights_before(end.ref)]
-    return sum(prod(size or 1 for size in shape) for shape in shapes)
-
-
 def _list(search: EndSearch, ends: list[End]) -> str:
     """The candidates network by network, the one with most weights first, and of each its last results first."""
     shown = []
-    weights = {end: _parameters(search, end) for end in ends}
+    weights: dict[End, int] = {}
+    for end in ends:
+        shapes = [search.rewriter.node(name).attribute("shape") or () for name in search.weights_before(end.ref)]
+        weights[end] = sum(prod(size or 1 for size in shape) for shape in shapes)
     largest = {end.sources: max(weights[o] for o in ends if o.sources == end.sources) for end in ends}
     fed = [end for end in ends if end.is_fed]
 

@@ -50,7 +50,10 @@ class Watching:
         self.only = self._checks()
         self.watched: set[Ref] = set()
         for node in self._nodes.values():
-            if node.name not in self.only and self._is_shown(node):
+            readers = [user for user in users.get(node.name, ()) if user.name not in self.only]
+            # summaries alone use it, as numbers; an image may well be a result
+            shown = bool(readers) and all(user.op in NO_VALUE and user.op != "ImageSummary" for user in readers)
+            if node.name not in self.only and shown:
                 self._follow(node)
         self.watched = {ref for ref in self.watched if ref.node not in self.only}
 
@@ -84,11 +87,6 @@ class Watching:
             return depth > 0
         passes = node.op in SWITCHES | MERGES | {"Identity"} or _checks(node)
         return passes and all(self._leads_nowhere(user, depth - 1) for user in self._users.get(node.name, ()))
-
-    def _is_shown(self, node: Node) -> bool:
-        """Whether summaries alone use it, as numbers; an image may well be a result."""
-        users = [user for user in self._users.get(node.name, ()) if user.name not in self.only]
-        return bool(users) and all(user.op in NO_VALUE and user.op != "ImageSummary" for user in users)
 
     def _follow(self, shown: Node) -> None:
         """From what is shown back to what it says something of; losses, which have gradients, aren't meant."""

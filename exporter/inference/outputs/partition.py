@@ -77,8 +77,13 @@ class Forward:
         for ref, uses in self.users.items():
             self.by_node.setdefault(ref.node, []).extend(node for node, _ in uses)
         self._any_size = self._made_of_any_size()
+        # backpropagation's own ops, TensorFlow's own scope for gradients, and the second results of losses
+        seeds = [node for node in self.nodes if node.op in GRADIENT_OPS or _GRADIENT_SCOPE.search(node.name)]
+        for node in self.nodes:
+            if node.op in CROSS_ENTROPIES:
+                seeds += [user for user, _ in self.users.get(Ref(node.name, 1), [])]
         self.gradients: set[str] = set()
-        self.gradients = self._closure(self._gradient_seeds(), through_training=True)
+        self.gradients = self._closure(seeds, through_training=True)
         every = [ref for node in self.nodes for ref in self._source_refs(node)]
         self.sources = given or every
         self.reach = {ref: self._closure([node for node, _ in self.users.get(ref, [])]) for ref in self.sources}
@@ -99,14 +104,6 @@ class Forward:
         self.forward = reached - self.of_labels
         layers = [node for node in self.nodes if node.name in self.forward and self._applies_weights(node)]
         self.weighted = self._closure(layers) & self.forward if layers else self.forward
-
-    def _gradient_seeds(self) -> list[Node]:
-        """Backpropagation's own ops, the second results of losses, and TensorFlow's own scope for gradients."""
-        seeds = [node for node in self.nodes if node.op in GRADIENT_OPS or _GRADIENT_SCOPE.search(node.name)]
-        for node in self.nodes:
-            if node.op in CROSS_ENTROPIES:
-                seeds += [user for user, _ in self.users.get(Ref(node.name, 1), [])]
-        return seeds
 
     def _closure(self, seeds: Iterable[Node], *, through_training: bool = False) -> set[str]:
         """What depends on these nodes by value, they themselves included; assignments and summaries end it."""

@@ -49,18 +49,17 @@ _TRIED = 200
 
 def statistics_ends(search: EndSearch, ends: Iterable[End]) -> list[End]:
     """Ends that are made of the batch's means and variances alone: they get into moving averages, or did once."""
-    known: dict[str, bool | None] = {}
-    return [end for end in ends if _of_statistics(search.rewriter, end.ref, known)]
-
-
-def _of_statistics(rewriter: Rewriter, ref: Ref, known: dict[str, bool | None]) -> bool | None:
-    """Whether all data that a tensor depends on come by way of a statistic; None if it depends on none."""
-    ref = rewriter.resolve(ref)
-    for node in rewriter.order([ref]):
-        if node.name not in known:
-            known[node.name] = _judged(rewriter, node, known)
-    node = rewriter.node(ref.node)
-    return True if node.op in FUSED_BATCH_NORMS and ref.port in (1, 2) else known[ref.node]
+    rewriter = search.rewriter
+    known: dict[str, bool | None] = {}  # whether all data come by way of a statistic; None if there are none
+    found = []
+    for end in ends:
+        ref = rewriter.resolve(end.ref)
+        for node in rewriter.order([ref]):
+            if node.name not in known:
+                known[node.name] = _judged(rewriter, node, known)
+        if known[ref.node] or (rewriter.node(ref.node).op in FUSED_BATCH_NORMS and ref.port in (1, 2)):
+            found.append(end)
+    return found
 
 
 def _judged(rewriter: Rewriter, node: Node, known: dict[str, bool | None]) -> bool | None:
@@ -85,23 +84,20 @@ def shown_images(search: EndSearch, ends: Iterable[End]) -> dict[End, Ref]:
     found: dict[End, Ref] = {}
     for end in ends:
         node = search.rewriter.node(end.ref.node)
-        if node.op == "Cast" and node.attribute("DstT") in _SCREENS:
-            result = _before_display(search, node)
-            if result is not None:
-                found[end] = result
+        if node.op != "Cast" or node.attribute("DstT") not in _SCREENS:
+            continue
+        while node.op in _DISPLAY:
+            inputs = search.rewriter.inputs(node)
+            weighted = [ref for ref in inputs if ref.node in search.weighted]
+            if len(weighted) != 1 or any(variable_behind(search.rewriter, ref) for ref in inputs):
+                break
+            before = search.rewriter.node(weighted[0].node)
+            others = [user for user in search.by_node.get(before.name, ()) if user.name != node.name]
+            if any(_computes(search, user) for user in others):
+                found[end] = weighted[0]
+                break
+            node = before
     return found
-
-
-def _before_display(search: EndSearch, node: Node) -> Ref | None:
-    while node.op in _DISPLAY:
-        weighted = [ref for ref in search.rewriter.inputs(node) if ref.node in search.weighted]
-        if len(weighted) != 1 or any(variable_behind(search.rewriter, ref) for ref in search.rewriter.inputs(node)):
-            return None
-        before = search.rewriter.node(weighted[0].node)
-        if any(user.name != node.name and _computes(search, user) for user in search.by_node.get(before.name, ())):
-            return weighted[0]
-        node = before
-    return None
 
 
 def _computes(search: EndSearch, user: Node) -> bool:

@@ -93,21 +93,16 @@ def _decide_one(rewriter: Rewriter, conditions: list[Condition], findings: Findi
         if evidence is not None:
             _set(rewriter, condition, sources, evidence[0], evidence[1], findings)
             return True
-    return any(_use_default(rewriter, condition, findings) for condition in conditions)
-
-
-def _use_default(rewriter: Rewriter, condition: Condition, findings: Findings) -> bool:
-    """A predicate that nothing of training hangs on, but that has a default."""
-    sources = _sources(rewriter, condition)
-    if len(sources) != 1 or sources[0].op != "PlaceholderWithDefault":
-        return False
-    source = sources[0]
-    default = rewriter.value(rewriter.inputs(source)[0])
-    if default is None:
-        return False
-    rewriter.redirect(Ref(source.name), rewriter.inputs(source)[0])
-    findings.decide("flag", source.name, default.item(), Reason.UNTRAINED_DEFAULT)
-    return True
+    for condition in conditions:  # one that nothing of training hangs on, but that has a default
+        sources = _sources(rewriter, condition)
+        if len(sources) == 1 and sources[0].op == "PlaceholderWithDefault":
+            given = rewriter.inputs(sources[0])[0]
+            default = rewriter.value(given)
+            if default is not None:
+                rewriter.redirect(Ref(sources[0].name), given)
+                findings.decide("flag", sources[0].name, default.item(), Reason.UNTRAINED_DEFAULT)
+                return True
+    return False
 
 
 def _sources(rewriter: Rewriter, condition: Condition) -> list[Node]:
@@ -147,25 +142,21 @@ def _is_scalar(node: Node, *, of_scalar: bool) -> bool:
 
 def _inference_side(rewriter: Rewriter, condition: Condition) -> tuple[bool, _Evidence] | None:
     """Which side is inference, and what shows it; None where neither side, or both, have something of training."""
-    true_side, false_side = _sides(rewriter, condition)
+    if condition.is_numbered:
+        return None
+    if condition.node.op in IFS:
+        then, other = (_branch(rewriter, condition.node, name) for name in ("then_branch", "else_branch"))
+        true_side, false_side = _without(then, other), _without(other, then)
+    else:
+        assert condition.if_true is not None
+        assert condition.if_false is not None
+        true_side, false_side = one_sided(rewriter, [condition.if_true], [condition.if_false])
     on_true, on_false = _evidence(rewriter, true_side), _evidence(rewriter, false_side)
     if on_true and not on_false:
         return False, on_true
     if on_false and not on_true:
         return True, on_false
     return None
-
-
-def _sides(rewriter: Rewriter, condition: Condition) -> tuple[list[Node], list[Node]]:
-    """What is computed for one side alone; of more than two sides nothing."""
-    if condition.is_numbered:
-        return [], []
-    if condition.node.op in IFS:
-        then, other = (_branch(rewriter, condition.node, name) for name in ("then_branch", "else_branch"))
-        return _without(then, other), _without(other, then)
-    assert condition.if_true is not None
-    assert condition.if_false is not None
-    return one_sided(rewriter, [condition.if_true], [condition.if_false])
 
 
 def _without(nodes: Mapping[str, Node], others: Mapping[str, Node]) -> list[Node]:

@@ -200,17 +200,12 @@ def collect(
         exactness.note(site.node)
         channels.note_site(site.input, site.output, site.affine)
     for site in sites.values():
-        site.dead = _dead(site)
+        scale, shape = site.affine.scale, site.output.shape
+        size = shape[-1] if shape is not None and len(shape) else 1
+        if site.batch_norms and scale.size in (1, scale.shape[-1]) and isinstance(size, int):
+            dead = np.broadcast_to(scale.reshape(-1), (size,)) == 0
+            site.dead = tuple(int(channel) for channel in np.flatnonzero(dead))
     return sites
-
-
-def _dead(site: Site) -> tuple[int, ...]:
-    """The channels of a batch norm whose scale is 0."""
-    scale = site.affine.scale
-    channels = site.output.shape[-1] if site.output.shape is not None and len(site.output.shape) else 1
-    if not site.batch_norms or scale.size not in (1, scale.shape[-1]) or not isinstance(channels, int):
-        return ()
-    return tuple(int(c) for c in np.flatnonzero(np.broadcast_to(scale.reshape(-1), (channels,)) == 0))
 
 
 def _put_site(graph: ir.Graph, namer: Namer, node: ir.Node, x: ir.Value, affine: Affine) -> Site:

@@ -100,7 +100,12 @@ class _Folding:
                 self._move(earlier)
         for site in self._sites.values():
             divide = (node := site.input.producer()) is not None and self._exactness.subtracts(node)
-            write_leftover(self._graph, self._namer, site, centre=self._centre_of_leftover(site), divide=divide)
+            # the two maps, one after the other, as which it is written
+            rounded = site.scaled_first or not self._exactness.is_exact(site.input)
+            centre = None if rounded else self._centred(site)
+            if centre is not None and centre[1].is_identity:
+                centre = None
+            write_leftover(self._graph, self._namer, site, centre=centre, divide=divide)
         _remove_unused(self._graph)
         edit.remove_dead(self._model)
         namer = Namer(self._model.graph)
@@ -150,13 +155,6 @@ class _Folding:
         if not site.affine.has_shift or site.cancels(self._exactness) is None:
             return None
         return centred(site.affine, storage(site.output))
-
-    def _centre_of_leftover(self, site: Site) -> tuple[Affine, Affine] | None:
-        """The two maps, one after the other, as which a site that stays is to be written."""
-        if site.scaled_first or not self._exactness.is_exact(site.input):
-            return None
-        parts = self._centred(site)
-        return None if parts is None or parts[1].is_identity else parts
 
     def _check_digits(self, site: Site, plan: Plan, attempt: _Attempt) -> None:
         """Refused if numbers that are exact, or nearly cancelled by the shift, would be rounded before that."""

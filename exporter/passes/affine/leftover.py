@@ -29,8 +29,12 @@ def write_leftover(
     source = dict(site.node.metadata_props)
     name, x = str(site.node.name), site.input
     namer.release(site.output.name)
-    if divide and _can_divide(site.affine):
-        ops: list[_Op] = [("Div", [None, _constant(namer, site, "divisor", 1 / site.affine.scale)], ())]
+    with np.errstate(all="ignore"):
+        divisor = 1 / site.affine.scale
+        finite = np.isfinite(divisor.astype(np.float32)).all()
+    # dividing is of use where the scale would change a kernel's digits
+    if divide and finite and np.any(np.abs(np.frexp(site.affine.scale)[0]) != 0.5):
+        ops: list[_Op] = [("Div", [None, _constant(namer, site, "divisor", divisor)], ())]
         if site.affine.has_shift:
             ops.append(("Add", [None, _constant(namer, site, "shift", site.affine.shift)], ()))
     elif centre is None or site.affine.is_identity:
@@ -59,7 +63,11 @@ def write_leftover(
 
 
 def _constant(namer: Namer, site: Site, name: str, array: Array) -> ir.Value:
-    return namer.constant(f"{site.source}/{name}", _smallest(array).astype(storage(site.output)))
+    """A new constant, without leading axes of size 1."""
+    sizes = list(array.shape)
+    while sizes and sizes[0] == 1:
+        sizes.pop(0)
+    return namer.constant(f"{site.source}/{name}", array.reshape(sizes).astype(storage(site.output)))
 
 
 _RANKS = (2, 4, 5)
@@ -72,7 +80,9 @@ def _ops(namer: Namer, site: Site, affine: Affine, original: Original | None) ->
     if affine.is_identity:
         return []
     splits = original is not None and original.op_type == "BatchNormalization" and affine.rank not in _RANKS
-    if original is not None and not splits and _still_there(original):
+    inputs = [value for value in original.inputs if value is not None] if original is not None else []
+    still_there = all((value.producer() or value).graph is not None for value in inputs)
+    if original is not None and not splits and still_there:
         x = site.input
         return [(original.op_type, [None if v is x else v for v in original.inputs], original.attributes)]
     if np.all(affine.scale == -1):
@@ -90,22 +100,6 @@ def _ops(namer: Namer, site: Site, affine: Affine, original: Original | None) ->
     return ops
 
 
-def _can_divide(affine: Affine) -> bool:
-    """Whether there is a scale that would change a kernel's digits, and 1 / scale is a number."""
-    with np.errstate(all="ignore"):
-        finite = np.isfinite((1 / affine.scale).astype(np.float32)).all()
-    return bool(finite and np.any(np.abs(np.frexp(affine.scale)[0]) != 0.5))
-
-
-def _still_there(original: Original) -> bool:
-    """Whether none of its inputs has been removed."""
-    for value in original.inputs:
-        node = None if value is None else value.producer()
-        if value is not None and (node.graph if node is not None else value.graph) is None:
-            return False
-    return True
-
-
 def _batch_normalization(namer: Namer, site: Site, affine: Affine, dtype: np.dtype[np.generic]) -> _Op:
     channels = max(affine.scale.size, affine.shift.size)
 
@@ -121,14 +115,6 @@ def _batch_normalization(namer: Namer, site: Site, affine: Affine, dtype: np.dty
         constant("variance", np.ones(1)),
     ]
     return "BatchNormalization", inputs, [ir.AttrFloat32("epsilon", 0.0)]
-
-
-def _smallest(array: Array) -> Array:
-    """Without leading axes of size 1."""
-    sizes = list(array.shape)
-    while sizes and sizes[0] == 1:
-        sizes.pop(0)
-    return array.reshape(sizes)
 
 
 def _bypass(graph: ir.Graph, namer: Namer, site: Site) -> None:

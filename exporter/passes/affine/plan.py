@@ -127,7 +127,13 @@ class Planner:
             raise Refused(f"{value.name} is an input of the {self._whole}")
         if node.graph is not self._graph:
             raise Refused(f"{value.name} comes from outside of the subgraph")
-        self._only_user(value, node)
+        if value.is_graph_output():
+            raise Refused(f"the result of {label(node)} is the output {value.name} of the {self._whole}")
+        users = readers(value)
+        if len(users) > 1:
+            raise Refused(f"the result of {label(node)} has {len(users)} users")
+        if any(user.graph is not self._graph for user, _ in users):
+            raise Refused(f"the result of {label(node)} is used in a subgraph")
         if is_site(node):
             site = self._sites[node]
             if site.affine.is_identity:  # a site of which nothing is left is no obstacle
@@ -169,15 +175,6 @@ class Planner:
         finally:
             self._depth -= 1
 
-    def _only_user(self, value: ir.Value, node: ir.Node) -> None:
-        if value.is_graph_output():
-            raise Refused(f"the result of {label(node)} is the output {value.name} of the {self._whole}")
-        users = readers(value)
-        if len(users) > 1:
-            raise Refused(f"the result of {label(node)} has {len(users)} users")
-        if any(user.graph is not self._graph for user, _ in users):
-            raise Refused(f"the result of {label(node)} is used in a subgraph")
-
     def _down(self, plan: Plan, value: ir.Value, affine: Affine) -> None:
         """Maps the value for all its users."""
         if affine.is_identity:
@@ -188,30 +185,26 @@ class Planner:
             self._visit()
             if user.graph is not self._graph:
                 raise Refused(f"{value.name} is used in a subgraph")
-            self._into_user(plan, user, index, affine)
-
-    def _into_user(self, plan: Plan, user: ir.Node, index: int, affine: Affine) -> None:
-        if is_site(user):
-            site = self._sites[user]
-            if site.affine.is_identity:
-                self._down(plan, site.output, affine)
+            op = weighted(user, self._constants)
+            if is_site(user):
+                site = self._sites[user]
+                if site.affine.is_identity:
+                    self._down(plan, site.output, affine)
+                else:
+                    _check_digits(affine, site.affine)
+                    plan.before.append((site, affine))
+            elif op is not None and index == op.x:
+                LINEAR[user.op_type].take_input(op, affine)
+                check_range(op, self._ledger.with_input(op, affine), self._constants)
+                plan.inputs.append((op, affine))
             else:
-                _check_digits(affine, site.affine)
-                plan.before.append((site, affine))
-            return
-        op = weighted(user, self._constants)
-        if op is not None and index == op.x:
-            LINEAR[user.op_type].take_input(op, affine)
-            check_range(op, self._ledger.with_input(op, affine), self._constants)
-            plan.inputs.append((op, affine))
-            return
-        way = self._carrier(user).down(Step(user, self._constants), index, affine)
-        plan.passed.append(user)
-        if way.parameter is not None:
-            plan.parameters.append((user, *way.parameter))
-        with self._deeper():
-            for output, mapped in way.maps.items():
-                self._down(plan, user.outputs[output], mapped)
+                way = self._carrier(user).down(Step(user, self._constants), index, affine)
+                plan.passed.append(user)
+                if way.parameter is not None:
+                    plan.parameters.append((user, *way.parameter))
+                with self._deeper():
+                    for output, mapped in way.maps.items():
+                        self._down(plan, user.outputs[output], mapped)
 
     def _carrier(self, node: ir.Node) -> Carrier:
         found = CARRIERS.get(node.op_type) or BRANCHES.get(node.op_type)

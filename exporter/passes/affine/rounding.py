@@ -161,7 +161,9 @@ def check_noise(op: Weighted, taken: Taken, new: Taken, noise: Noise, ends: Ends
     unit = ERROR * _eps(after.dtype) ** 2
     channels = 1 if after.bias is None else after.bias.size
     known = None if new.before.has_scale else noise.power
-    power = _input_power(old, channels, known)
+    # the mean square of the input that makes the output's that of the statistics; 1 where they aren't known
+    total = float(np.sum(old.kernel**2))
+    power = 1.0 if known is None or not total else known * channels / total
     squares = old.squares() if known is None else known * channels
     between = squares + _shifted(op, before.kernel, new)
     kept = before.errors().times(factor, new.after.scale).squares(power) + ends.between * unit * between
@@ -171,12 +173,6 @@ def check_noise(op: Weighted, taken: Taken, new: Taken, noise: Noise, ends: Ends
         times = np.sqrt(folded / kept) if kept else np.inf
         more = f"{times:.3g} times the noise of what is rounded without that"
         raise Refused(f"the weights of {op.name} would be rounded to {after.dtype.name} once more: {more}")
-
-
-def _input_power(weights: Weights, channels: int, power: float | None) -> float:
-    """The mean square of the input that makes the output's that of the statistics; 1 where they aren't known."""
-    kernel = float(np.sum(weights.kernel**2))
-    return 1.0 if power is None or not kernel else power * channels / kernel
 
 
 def _shifted(op: Weighted, kernel: Array, new: Taken) -> float:

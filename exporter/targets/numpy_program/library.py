@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -109,21 +108,19 @@ def _definitions() -> dict[str, _Definition]:
     }
     for text in _sources():
         for node in ast.parse(text).body:
-            found.update({name: each for name, each in _defined(node, text) if name not in found})
+            name = None
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                name = node.name
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                name = node.targets[0].id
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id != _TABLE:
+                name = node.target.id
+            if name is not None and name not in found:
+                found[name] = _definition("\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno]))
     for op, expression in _operators().items():
         if function_of(op) not in found:
             found[function_of(op)] = _definition(f"{function_of(op)}: Function = {expression}")
     return found
-
-
-def _defined(node: ast.stmt, text: str) -> Iterator[tuple[str, _Definition]]:
-    lines = "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-        yield node.name, _definition(lines)
-    elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-        yield node.targets[0].id, _definition(lines)
-    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id != _TABLE:
-        yield node.target.id, _definition(lines)
 
 
 def _definition(text: str) -> _Definition:

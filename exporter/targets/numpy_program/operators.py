@@ -126,7 +126,12 @@ def expression(op: str, inputs: Sequence[Operand | None], attributes: _Attribute
     given = [x for x in inputs if x is not None]
     template = _TEMPLATES.get(op) if len(given) == len(inputs) else None
     text = template(given, attributes, used) if template is not None else None
-    text = text or _plain(op, given, outputs) or _function(op, inputs, attributes, used)
+    text = text or _plain(op, given, outputs)
+    if not text:  # a call of the runtime's function, attributes by name
+        if op in ("GRU", "LSTM", "RNN"):
+            used.activations |= set(attributes.get("activations", ())) | {"Sigmoid", "Tanh"}
+        arguments = ["None" if x is None else x.text for x in inputs]
+        text = used.call(function_of(op), *arguments, **attributes)
     if not half:
         return text
     return method(text, "astype", "np.float16") if outputs == 1 else used.call("narrow", text)
@@ -149,14 +154,6 @@ def _plain(op: str, inputs: Sequence[Operand], outputs: int) -> Text | None:
     if op in _FUNCTIONS and len(inputs) == (2 if op in ("And", "Max", "Min", "Or", "Xor") else 1) and outputs == 1:
         return call(_FUNCTIONS[op], *(x.text for x in inputs))
     return None
-
-
-def _function(op: str, inputs: Sequence[Operand | None], attributes: _Attributes, used: Used) -> Text:
-    """A call of the runtime's function, attributes by name."""
-    if op in ("GRU", "LSTM", "RNN"):
-        used.activations |= set(attributes.get("activations", ())) | {"Sigmoid", "Tanh"}
-    arguments = ["None" if x is None else x.text for x in inputs]
-    return used.call(function_of(op), *arguments, **attributes)
 
 
 def _relu(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Text | None:

@@ -81,6 +81,10 @@ def program(
     body = Body(plan, names, used)
     lines = list(body.lines(plan.nodes, "    "))
     results = [body.text(value["name"]).code for value in plan.outputs]
+    kind = "np.ndarray" if len(results) == 1 else f"tuple[{', '.join(['np.ndarray'] * len(results))}]"
+    signature = [f"def run({', '.join(f'{name}: np.ndarray' for name in parameters)}) -> {kind}:"]
+    if len(signature[0]) > WIDTH:
+        signature = ["def run(", *(f"    {name}: np.ndarray," for name in parameters), f") -> {kind}:"]
     functions = excerpt(used.functions, used.activations)
     return "\n".join(
         [
@@ -95,7 +99,7 @@ def program(
             "",
             "",
             '@np.errstate(all="ignore")',
-            *_signature(parameters, len(results)),
+            *signature,
             *_wrapped(f'"""{_listed(plan.outputs)} from {_listed(plan.inputs)}."""', "    "),
             *(f"    {parameter} = given({i}, {parameter})" for i, parameter in enumerate(parameters)),
             *lines,
@@ -242,11 +246,3 @@ def opened() -> np.lib.npyio.NpzFile:
         print(f"error: the weights can't be read: {{error}}")
         raise SystemExit(3) from None
 '''
-
-
-def _signature(parameters: Sequence[str], results: int) -> list[str]:
-    kind = "np.ndarray" if results == 1 else f"tuple[{', '.join(['np.ndarray'] * results)}]"
-    line = f"def run({', '.join(f'{name}: np.ndarray' for name in parameters)}) -> {kind}:"
-    if len(line) <= WIDTH:
-        return [line]
-    return ["def run(", *(f"    {name}: np.ndarray," for name in parameters), f") -> {kind}:"]
