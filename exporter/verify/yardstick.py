@@ -62,10 +62,18 @@ class Yardstick:
         dtype: The type of what will be judged.
         own_size: Whether each element is exact for its size.
         depth: How many products are added up for each element.
+        picked_from: What is known of the tensor whose elements these are, if they are some of another one's.
     """
 
     def __init__(
-        self, truth: Array, runs: Sequence[Array], dtype: npt.DTypeLike, *, own_size: bool = False, depth: int = 1
+        self,
+        truth: Array,
+        runs: Sequence[Array],
+        dtype: npt.DTypeLike,
+        *,
+        own_size: bool = False,
+        depth: int = 1,
+        picked_from: Yardstick | None = None,
     ) -> None:
         self.truth = truth
         wide = _wide(truth)
@@ -76,6 +84,9 @@ class Yardstick:
         # sum (each partial sum is rounded); engines may do so where NumPy adds in blocks. Twice that passes.
         floor = max(FLOOR, _SERIAL * depth**0.5) * float(np.finfo(np.dtype(dtype)).eps)
         self._noise = [self._noises(runs, scale) for scale in self._scales]
+        if picked_from is not None and picked_from._noise[0].shape == self._noise[0].shape:
+            # A few elements tell less of the noise than all that they were picked from.
+            self._noise[0] = np.maximum(self._noise[0], picked_from._noise[0])
         self._limits = [np.maximum(FACTOR * noise, floor) for noise in self._noise]
 
     def of(self, truth: Array) -> Yardstick:

@@ -33,7 +33,9 @@ def _weights(*shape: int, scale: float = 1.0) -> Any:
     return (scale * np.random.RandomState(sum(shape)).standard_normal(shape)).astype(np.float32)
 
 
-def _network(*, shift: float = 0.0, factor: float | Any = 1.0) -> ir.Model:
+def _network(
+    *, shift: float = 0.0, factor: float | Any = 1.0, bias: float | Any = None, probabilities: bool = False
+) -> ir.Model:
     """A convolution with a batch norm, and logits; pixels of 0 to 255, going by the statistics."""
     b = Builder("m")
     y = b.op("Conv", b.input("x", FLOAT, ("N", 12, 12, 3)), b.constant(_weights(3, 3, 3, 16), "first"), None)
@@ -42,6 +44,10 @@ def _network(*, shift: float = 0.0, factor: float | Any = 1.0) -> ir.Model:
     y = b.op("Relu", b.op("Add", y, b.constant(np.full(16, shift, np.float32))))
     y = b.op("ReduceMean", y, b.constant(np.array([1, 2])), keepdims=0)
     y = b.op("Dense", y, b.constant(_weights(16, 5, scale=factor), "last"))
+    if bias is not None:
+        y = b.op("Add", y, b.constant(np.float32(bias)))
+    if probabilities:
+        y = b.op("Reshape", b.op("Softmax", y, axis=-1), b.constant(np.array([-1, 5])))
     return b.finish({"y": y})
 
 
@@ -139,6 +145,17 @@ def test_an_output_that_does_not_depend_on_the_input_is_no_evidence(tmp_path: Pa
     verdict = _verified(lambda: _network(shift=-1e6), tmp_path, _nothing)
     assert (verdict.state, bool(verdict)) == ("none", False)
     assert "doesn't depend on input x" in "\n".join(verdict.lines())
+
+
+def test_probabilities_that_never_change_are_no_doubt_where_logits_do(tmp_path: Path) -> None:
+    """One class wins whatever comes, and the logits tell what is behind it; a network that is dead has none that do."""
+    certain = np.float32([1000, 0, 0, 0, 0])
+    verdict = _verified(lambda: _network(bias=certain, probabilities=True), tmp_path, _nothing)
+    assert (verdict.state, verdict.doubts) == ("good", ())
+    verdict = _verified(lambda: _network(bias=certain, probabilities=True), tmp_path, _zero("first", [3]))
+    assert verdict.state == "off"
+    verdict = _verified(lambda: _network(bias=certain, probabilities=True, shift=-1e6), tmp_path, _nothing)
+    assert verdict.state == "none"
 
 
 def test_what_is_not_finite_is_no_evidence(tmp_path: Path) -> None:
