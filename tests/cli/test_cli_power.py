@@ -149,7 +149,7 @@ def test_an_output_that_does_not_depend_on_the_input_is_no_evidence(tmp_path: Pa
 
 def test_probabilities_that_never_change_are_no_doubt_where_logits_do(tmp_path: Path) -> None:
     """One class wins whatever comes, and the logits tell what is behind it; a network that is dead has none that do."""
-    certain = np.float32([1000, 0, 0, 0, 0])
+    certain = np.array([1000, 0, 0, 0, 0], np.float32)
     verdict = _verified(lambda: _network(bias=certain, probabilities=True), tmp_path, _nothing)
     assert (verdict.state, verdict.doubts) == ("good", ())
     verdict = _verified(lambda: _network(bias=certain, probabilities=True), tmp_path, _zero("first", [3]))
