@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from math import prod
 
@@ -66,11 +67,13 @@ def find_outputs(rewriter: Rewriter, given: Iterable[Ref], findings: Findings) -
 
 def _without_unused_noise(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
     """Without what dropout makes of inner results and nothing uses, such as the outputs of all steps but the last."""
-    needed = {end.ref: {node.name for node in search.rewriter.order([end.ref])} for end in ends if len(ends) > 1}
+    if len(ends) < 2 or not any(node.op in RANDOM_OPS for node in search.rewriter.order(end.ref for end in ends)):
+        return ends
+    needed = {end.ref: search.rewriter.order([end.ref]) for end in ends}
+    users = Counter(node.name for nodes in needed.values() for node in nodes)
     kept = []
     for end in ends:
-        others = set[str]().union(*(names for ref, names in needed.items() if ref != end.ref))
-        own = [search.rewriter.node(name) for name in needed.get(end.ref, set()) - others]
+        own = [node for node in needed[end.ref] if users[node.name] == 1]
         if any(node.op in RANDOM_OPS for node in own) and all(node.op in _NOISE for node in own):
             _set_aside(findings, end, Reason.UNUSED_NOISE)
         else:
