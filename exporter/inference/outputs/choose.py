@@ -226,7 +226,8 @@ def _without_logits(search: EndSearch, ends: list[End], findings: Findings) -> l
     """Without ends that a loss starts from and that another end comes from by activations alone."""
     kept = []
     for end in ends:
-        results = [o.ref for o in ends if end.only_loss and o is not end and _activates(search, end.ref, o.ref)]
+        others = (o.ref for o in ends if o is not end) if end.only_loss else ()
+        results = [ref for ref in others if _activates(search, end.ref, ref)]
         if results:
             _set_aside(findings, end, Reason.LOGITS, results[0])
         else:
@@ -246,18 +247,18 @@ def _activates(search: EndSearch, logits: Ref, result: Ref) -> bool:
 
 def _without_auxiliary(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
     """Without the heads of training that branch off in the middle: much of the network comes after the branch."""
-    if len(ends) < 2:
+    if len(ends) < 2 or not any(end.only_loss for end in ends):
         return ends
     layers = {end.ref: search.layers_before(end.ref) for end in ends}
     kept = []
     for end in ends:
         deeper = [
             other
-            for other in ends
+            for other in (ends if end.only_loss else ())
             if layers[end.ref] - layers[other.ref]
             and len(layers[other.ref] - layers[end.ref]) > 2 * len(layers[end.ref] - layers[other.ref]) + 2
         ]
-        if end.only_loss and deeper:
+        if deeper:
             _set_aside(findings, end, Reason.AUXILIARY_HEAD, deeper[0].ref)
         else:
             kept.append(end)
