@@ -45,11 +45,14 @@ def reshape(ctx: NodeContext) -> ir.Value:
         raise RefusalError(f"its shape has rank {known.ndim}, expected 1")
     if known is not None and any(item == 0 for item in known.reshape(-1)):
         return ctx.op("Reshape", x, as_int64(ctx, wanted), allowzero=1)
-    if ctx.memory.batch is not None and known is not None and known.dtype != object and known.ndim == 1:
-        opened = ctx.memory.batch.opened(ctx.node.name, ctx.shape(x), [int(item) for item in known])
-        if opened is not None:
-            return ctx.op("Reshape", x, ctx.int64(opened))
-    return ctx.op("Reshape", x, as_int64(ctx, wanted))
+    batch = ctx.memory.batch
+    if batch is None or known is None or known.dtype == object:
+        return ctx.op("Reshape", x, as_int64(ctx, wanted))
+    sizes = [int(item) for item in known]
+    opened = batch.opened(ctx.node.name, ctx.shape(x), sizes, batch.outer_of(ctx.builder, x))
+    result = ctx.op("Reshape", x, as_int64(ctx, wanted) if opened is None else ctx.int64(opened))
+    batch.note(ctx.builder, x, sizes, result)
+    return result
 
 
 def squeeze(ctx: NodeContext) -> ir.Value:
