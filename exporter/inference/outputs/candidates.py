@@ -38,7 +38,7 @@ from exporter.inference.outputs.partition import Forward
 from exporter.inference.outputs.training_groups import made_for_others
 from exporter.sources.graph import Node, Ref
 
-__all__ = ["CHOICES", "End", "EndSearch"]
+__all__ = ["CHOICES", "PARTS", "End", "EndSearch"]
 
 _NOT_VALUES = SHAPE_OPS | SWITCHES | {"ZerosLike", "OnesLike", "Assert"}
 _NOT_NUMBERS = (7, 20, 21)
@@ -49,10 +49,12 @@ _PREPARING = frozenset({"Add", "AddV2", "Cast", "Div", "Mul", "RealDiv", "Sub"})
 
 CHOICES = frozenset({"ArgMax", "ArgMin", "TopK", "TopKV2"})
 
+_CTC_DECODERS = frozenset({"CTCBeamSearchDecoder", "CTCBeamSearchDecoderV2", "CTCGreedyDecoder"})
+
 _COMPARED = 64
 """Numbers of constants that are compared before all of them are."""
 
-_PARTS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}
+PARTS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}
 """Ops that part a tensor, and the attribute that says into how many."""
 
 
@@ -106,6 +108,8 @@ class EndSearch(Forward):
                 continue
             users = [user for user in self.by_node.get(node.name, []) if user.name not in looking]
             if any(user.name in self.forward for user in users) or (not users and self._is_of_loop(node)):
+                for ref in self._parts_of_loss(node, users):
+                    self._add_result(found, ref, only_loss=True)
                 continue
             if self.ranks.get(node.name) == 0:
                 starts = {self.loss.whole(self._chosen_from(ref)) for ref in self.loss.start(Ref(node.name))}
@@ -126,6 +130,15 @@ class EndSearch(Forward):
         inner = self._inner(watched - set(fed), found)
         ends = {ref: only_loss for ref, only_loss in found.items() if ref not in inner}
         return [End(ref, self.sources_of(ref), only_loss, ref in fed) for ref, only_loss in ends.items()]
+
+    def _parts_of_loss(self, node: Node, users: list[Node]) -> list[Ref]:
+        """The parts of a tensor that nothing but a loss uses, where layers use others: a mean beside a deviation."""
+        parts = []
+        for ref in _results(node) if node.op in PARTS else ():
+            own = [user for user in users if ref in self.rewriter.inputs(user)]
+            if any(user.name in self.of_labels for user in own) and not any(user.name in self.forward for user in own):
+                parts.append(ref)
+        return parts
 
     def _measured(self, watched: Iterable[Ref]) -> set[Ref]:
         """What people look at; where that is a single number, a loss say, what its arithmetic starts from."""
@@ -155,7 +168,7 @@ class EndSearch(Forward):
     def _chosen_from(self, ref: Ref) -> Ref:
         """The scores that a choice is made from, else the tensor itself, before gradients are stopped."""
         choice = self.rewriter.node(behind(self.rewriter, ref).node)
-        if choice.op in CHOICES:
+        if choice.op in CHOICES | _CTC_DECODERS:
             ref = self.rewriter.inputs(choice)[0]
         while self.rewriter.node(ref.node).op == "StopGradient":
             ref = self.rewriter.inputs(self.rewriter.node(ref.node))[0]
@@ -170,14 +183,15 @@ class EndSearch(Forward):
 
     def _compared(self, ref: Ref) -> Ref:
         """What metrics compare with a threshold before they look at the labels; the tensor itself if it is no such."""
-        start, node = ref, self.rewriter.node(ref.node)
-        while node.op in PREDICATES or (start != ref and node.op in COSMETIC | {"Tile", "Transpose"}):
+        start, node, compares = ref, self.rewriter.node(ref.node), False
+        while node.op in PREDICATES | COSMETIC | {"Tile", "Transpose"}:
             weighted = [other for other in self.rewriter.inputs(node) if other.node in self.weighted]
             if len(weighted) != 1:
                 return ref
+            compares |= node.op in PREDICATES
             start = weighted[0]
             node = self.rewriter.node(start.node)
-        return start
+        return start if compares else ref
 
     def _is_result(self, node: Node, users: list[Node]) -> bool:
         """Nothing uses it, a loss or metric does, or people look at it as an image."""
@@ -292,5 +306,5 @@ class EndSearch(Forward):
 
 def _results(node: Node) -> list[Ref]:
     """The results of an end: all parts of a split, else the first."""
-    count = node.attribute(_PARTS[node.op], 1) if node.op in _PARTS else 1
+    count = node.attribute(PARTS[node.op], 1) if node.op in PARTS else 1
     return [Ref(node.name, port) for port in range(count)]
