@@ -29,16 +29,12 @@ def give_output_ranks(model: ir.Model, probes: Sequence[Probe]) -> tuple[str, ..
         if probes and name in probes[0].outputs:
             rank, source = probes[0].outputs[name].ndim, "as on the example"
         else:
-            rank, source = _rank_before(value), "as that of what it is made of, for want of an example"
+            before: ir.Value | None = value
+            while before is not None and before.shape is None:
+                producer = before.producer()
+                before = producer.inputs[0] if producer is not None and producer.inputs else None
+            rank = 0 if before is None or before.shape is None else len(before.shape)
+            source = "as that of what it is made of, for want of an example"
         value.shape = ir.Shape([None] * rank)
         notes.append(f"the rank of {name} depends on data; it is declared as {rank}, {source}")
     return tuple(notes)
-
-
-def _rank_before(value: ir.Value) -> int:
-    """The rank of the first of the values that a value is made of, each of the one before, that has one."""
-    before: ir.Value | None = value
-    while before is not None and before.shape is None:
-        producer = before.producer()
-        before = producer.inputs[0] if producer is not None and producer.inputs else None
-    return 0 if before is None or before.shape is None else len(before.shape)

@@ -208,15 +208,12 @@ def _without_inner(search: EndSearch, ends: list[End], findings: Findings) -> li
     for end in ends:
         inner = end.only_loss and not end.is_fed
         made = [o for o in ends if inner and not o.only_loss and o is not end and _feeds(search, end.ref, o.ref)]
-        if made and all(not _is_choice(search, o.ref) for o in made):
+        makers = [search.rewriter.node(behind(search.rewriter, o.ref).node) for o in made]
+        if made and not any(maker.op in CHOICES for maker in makers):
             _set_aside(findings, end, Reason.INNER, made[0].ref)
         else:
             kept.append(end)
     return kept
-
-
-def _is_choice(search: EndSearch, ref: Ref) -> bool:
-    return search.rewriter.node(behind(search.rewriter, ref).node).op in CHOICES
 
 
 def _without_logits(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
@@ -282,16 +279,13 @@ def _set_aside(findings: Findings, end: End, reason: Reason, result: Ref | None 
     findings.decide("output", str(end.ref), Choice.SET_ASIDE, reason, **details)
 
 
-def _parameters(search: EndSearch, end: End) -> int:
-    """How many weights a candidate is computed with, as far as the graph says."""
-    shapes = [search.rewriter.node(name).attribute("shape") or () for name in search.weights_before(end.ref)]
-    return sum(prod(size or 1 for size in shape) for shape in shapes)
-
-
 def _list(search: EndSearch, ends: list[End]) -> str:
     """The candidates network by network, the one with most weights first, and of each its last results first."""
     shown = []
-    weights = {end: _parameters(search, end) for end in ends}
+    weights: dict[End, int] = {}
+    for end in ends:
+        shapes = [search.rewriter.node(name).attribute("shape") or () for name in search.weights_before(end.ref)]
+        weights[end] = sum(prod(size or 1 for size in shape) for shape in shapes)
     largest = {end.sources: max(weights[o] for o in ends if o.sources == end.sources) for end in ends}
     fed = [end for end in ends if end.is_fed]
 
