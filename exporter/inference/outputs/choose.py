@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from math import prod
 
@@ -66,11 +67,13 @@ def find_outputs(rewriter: Rewriter, given: Iterable[Ref], findings: Findings) -
 
 def _without_unused_noise(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
     """Without what dropout makes of inner results and nothing uses, such as the outputs of all steps but the last."""
-    needed = {end.ref: {node.name for node in search.rewriter.order([end.ref])} for end in ends if len(ends) > 1}
+    if len(ends) < 2 or not any(node.op in RANDOM_OPS for node in search.rewriter.order(end.ref for end in ends)):
+        return ends
+    needed = {end.ref: search.rewriter.order([end.ref]) for end in ends}
+    users = Counter(node.name for nodes in needed.values() for node in nodes)
     kept = []
     for end in ends:
-        others = set[str]().union(*(names for ref, names in needed.items() if ref != end.ref))
-        own = [search.rewriter.node(name) for name in needed.get(end.ref, set()) - others]
+        own = [node for node in needed[end.ref] if users[node.name] == 1]
         if any(node.op in RANDOM_OPS for node in own) and all(node.op in _NOISE for node in own):
             _set_aside(findings, end, Reason.UNUSED_NOISE)
         else:
@@ -220,7 +223,8 @@ def _without_logits(search: EndSearch, ends: list[End], findings: Findings) -> l
     """Without ends that a loss starts from and that another end comes from by activations alone."""
     kept = []
     for end in ends:
-        results = [o.ref for o in ends if end.only_loss and o is not end and _activates(search, end.ref, o.ref)]
+        others = (o.ref for o in ends if o is not end) if end.only_loss else ()
+        results = [ref for ref in others if _activates(search, end.ref, ref)]
         if results:
             _set_aside(findings, end, Reason.LOGITS, results[0])
         else:
@@ -241,18 +245,18 @@ def _activates(search: EndSearch, logits: Ref, result: Ref) -> bool:
 
 def _without_auxiliary(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
     """Without the heads of training that branch off in the middle: much of the network comes after the branch."""
-    if len(ends) < 2:
+    if len(ends) < 2 or not any(end.only_loss for end in ends):
         return ends
     layers = {end.ref: search.layers_before(end.ref) for end in ends}
     kept = []
     for end in ends:
         deeper = [
             other
-            for other in ends
+            for other in (ends if end.only_loss else ())
             if layers[end.ref] - layers[other.ref]
             and len(layers[other.ref] - layers[end.ref]) > 2 * len(layers[end.ref] - layers[other.ref]) + 2
         ]
-        if end.only_loss and deeper:
+        if deeper:
             _set_aside(findings, end, Reason.AUXILIARY_HEAD, deeper[0].ref)
         else:
             kept.append(end)

@@ -164,18 +164,7 @@ class ConstantChannels:
             last = x.shape[-1] if x is not None and x.shape is not None and len(x.shape) else 1
             count = last if isinstance(last, int) else 1
         self.taken.append((op, count))
-        self._learn_output(op, taken)
-
-    def _taken(self, op: Weighted, fact: Affine) -> Taken:
-        LINEAR[op.node.op_type].take_input(op, fact)
-        taken = self._ledger.with_input(op, fact)
-        check_range(op, taken, self._constants)
-        ends = Ends(between=False, behind=True)
-        check_noise(op, self._ledger.so_far(op), Ledger().with_input(op, fact), EXACT, ends, self._constants)
-        return taken
-
-    def _learn_output(self, op: Weighted, taken: Taken) -> None:
-        """An output channel that has only zeros left in its kernel is its bias."""
+        # an output channel that has only zeros left in its kernel is its bias
         output = op.node.outputs[0]
         if op.node.op_type not in ("Conv", "Dense") or output.shape is None:
             return
@@ -185,6 +174,14 @@ class ConstantChannels:
         live = kernel.reshape(-1, kernel.shape[-1]).any(axis=0).astype(np.float64)
         shift = np.zeros(1) if bias is None else bias
         self._learn(output, Affine.of(live, np.where(live == 0, shift, 0.0), len(output.shape)))
+
+    def _taken(self, op: Weighted, fact: Affine) -> Taken:
+        LINEAR[op.node.op_type].take_input(op, fact)
+        taken = self._ledger.with_input(op, fact)
+        check_range(op, taken, self._constants)
+        ends = Ends(between=False, behind=True)
+        check_noise(op, self._ledger.so_far(op), Ledger().with_input(op, fact), EXACT, ends, self._constants)
+        return taken
 
 
 def _first(go: Callable[[Affine], _T], facts: Iterator[Affine]) -> _T | None:

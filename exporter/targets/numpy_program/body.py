@@ -107,7 +107,13 @@ class Body:
             return x
         others = [other for other in inputs if other is not None and other.constant is None]
         decided = any(other.dtype == x.dtype and (other.rank or 0) >= max(1, x.constant.ndim) for other in others)
-        if not decided or (op in ("Clip", "Pow") and not _takes_literals(op, inputs)):
+        if op in ("Clip", "Pow"):  # a function of NumPy doesn't ask its arguments for their types, one of ours does
+            given = [other for other in inputs if other is not None]
+            whole = len(given) == len(inputs) == {"Clip": 3, "Pow": 2}[op]
+            constant = op == "Pow" or all(other.constant is not None for other in given[1:])
+            decided = decided and whole and constant
+            decided = decided and given[0].is_float and bool(given[0].rank) and given[0].dtype == given[1].dtype
+        if not decided:
             return x
         number = x.constant.reshape(-1)[0].item()
         return Operand(Text(literal(number), 4 if number >= 0 else 2), x.dtype, x.sizes, x.constant)
@@ -215,14 +221,6 @@ class _Lazy(Text):
     def code(self) -> str:
         body: Body = object.__getattribute__(self, "_body")
         return body.variable(object.__getattribute__(self, "_name"))
-
-
-def _takes_literals(op: str, inputs: Sequence[Operand | None]) -> bool:
-    """Whether it will be a function of NumPy, not one that asks its arguments for their types."""
-    given = [x for x in inputs if x is not None]
-    whole = len(given) == len(inputs) == {"Clip": 3, "Pow": 2}[op]
-    constant = op == "Pow" or all(x.constant is not None for x in given[1:])
-    return whole and constant and given[0].is_float and bool(given[0].rank) and given[0].dtype == given[1].dtype
 
 
 def _array_text(array: _Array) -> Text:
