@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
+from exporter.lower.tf.scattering import scattered
 from exporter.lower.tf.vectors import as_int64, cast, dim_value, element, join, scalar
 
 __all__ = ["OPS"]
@@ -93,7 +94,7 @@ def times_dense(ctx: NodeContext) -> ir.Value:
     products = ctx.op("Mul", lines, ctx.op("Unsqueeze", values, ctx.int64([1])))
     size = join(ctx, [element(ctx, shape, 1 if turned else 0), dim_value(ctx, b, 1)])
     zeros = ctx.op("ConstantOfShape", size, value=np.zeros(1, ctx.numpy_dtype(values)))
-    return ctx.op("ScatterND", zeros, row, products, reduction="add")
+    return scattered(ctx, zeros, row, products, "add")
 
 
 def ctc_greedy(ctx: NodeContext) -> tuple[ir.Value, ...]:
