@@ -63,13 +63,10 @@ class _Layers:
         return self.features if layer == 0 else self.ways * self.units
 
 
-def _pieces(
-    ctx: NodeContext, layers: _Layers, params: ir.Value
-) -> Iterator[tuple[ir.Value, ir.Value, ir.Value]]:
+def _pieces(ctx: NodeContext, layers: _Layers, params: ir.Value) -> Iterator[tuple[ir.Value, ir.Value, ir.Value]]:
     """For each layer ONNX's W, R and B: cuDNN has all matrices before all biases, in each direction by input, state."""
     gates, units = len(layers.kind.gates), layers.units
     place = 0
-    biases = layers.count * layers.ways * gates * units
     first_bias = sum(layers.ways * gates * units * (layers.width(i) + units) for i in range(layers.count))
 
     def taken(start: int, *shape: int) -> ir.Value:

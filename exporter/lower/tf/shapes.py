@@ -57,7 +57,8 @@ def squeeze(ctx: NodeContext) -> ir.Value:
     """`Squeeze`: the axes given, or all whose size is 1."""
     axes = ctx.integers("squeeze_dims", ())
     if axes:
-        line = narrowed(ctx, ctx.inputs[0], axes[0] % ctx.rank(ctx.inputs[0])) if len(axes) == 1 else None
+        shape = ctx.shape(ctx.inputs[0])
+        line = narrowed(ctx, ctx.inputs[0], axes[0] % len(shape)) if len(axes) == 1 and shape else None
         return line or ctx.op("Squeeze", ctx.inputs[0], ctx.int64(axes))
     sizes = ctx.sizes(ctx.inputs[0])
     if sizes is None:
