@@ -13,7 +13,7 @@ from typing import Any
 from runtime.budget import Budget
 from runtime.errors import FAILURES, NetError, RunError
 from runtime.kernels import KERNELS
-from runtime.kernels.base import Array
+from runtime.kernels.base import Array, Kernel
 from runtime.kernels.control import complete
 
 __all__ = ["Graph", "Node", "evaluate", "execute"]
@@ -28,6 +28,7 @@ class Node:
         inputs: Names of values; "" for one that is left out.
         outputs: Names of the values made; "" for one that nobody reads.
         attributes: Numbers, strings, lists of them, arrays and `Graph`s.
+        kernel: What computes it in the place of the core's, where an engine has said so.
         captures: The values around it that its subgraphs read.
     """
 
@@ -44,6 +45,7 @@ class Node:
         self.inputs = inputs
         self.outputs = outputs
         self.attributes = attributes or {}
+        self.kernel: Kernel | None = None
         graphs = [value for value in self.attributes.values() if isinstance(value, Graph)]
         self.captures = tuple(sorted({name for graph in graphs for name in graph.captures}))
 
@@ -123,7 +125,7 @@ def _call(
         attributes = {key: _bound(value, scope, budget, _scans(node)) for key, value in attributes.items()}
     try:
         budget.check(node.op, inputs, attributes, held)
-        results = KERNELS[node.op](inputs, attributes)
+        results = (node.kernel or KERNELS[node.op])(inputs, attributes)
         results = complete(results, len(node.outputs)) if node.op == "Loop" else results
         if len(results) < len(node.outputs):
             raise ValueError(f"{len(results)} results for {len(node.outputs)} outputs")

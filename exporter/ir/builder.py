@@ -18,7 +18,7 @@ from exporter.ir.ops import CHANNELS_LAST, ML, ML_OPSET, OPSET, domain_of
 from exporter.ir.text import tensor_of
 from exporter.ir.unique_names import UniqueNames
 from runtime.attributes import problem
-from runtime.extent import nbytes
+from runtime.cost import cost
 from runtime.kernels import KERNELS
 
 __all__ = ["Builder"]
@@ -296,7 +296,7 @@ class Builder:
             return None
         if op_type in _GROWING and not _is_small(sizes):
             return None
-        if nbytes(op_type, arrays, attributes) > _LARGEST_RESULT:
+        if cost(op_type, arrays, attributes)[0] > _LARGEST_RESULT:
             return None
         results = KERNELS[op_type](arrays, attributes)
         small = all(result.size <= _LARGEST_ELEMENTS for result in results)

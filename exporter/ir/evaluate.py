@@ -17,8 +17,8 @@ from exporter.ir.edit import subgraphs
 from exporter.ir.order import is_as_written
 from exporter.ir.text import array_of
 from runtime.budget import Budget, Limits, Meter, TooMuchError
+from runtime.engine.kernels import KERNELS
 from runtime.errors import FAILURES
-from runtime.kernels import KERNELS
 from runtime.kernels.control import complete
 
 __all__ = ["MADE_OF", "Call", "Constants", "attributes_of", "evaluate", "evaluate_node"]

@@ -29,7 +29,7 @@ __all__ = ["example_power", "unmoved"]
 
 _LINEAR = frozenset({"Conv", "ConvTranspose", "Dense", "MatMul", "Gemm"})
 _MOST_OPERATIONS = 1 << 30
-"""Of all runs together, as `runtime.work` counts them: a second or two."""
+"""Of all runs together, as `runtime.cost` counts them: a second or two."""
 
 _FEWEST = 24
 """Fewer channels don't stand for others."""

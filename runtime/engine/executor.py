@@ -12,6 +12,7 @@ import numpy as np
 from runtime.budget import Limits
 from runtime.bundle import Bundle, Source, read
 from runtime.engine import cores
+from runtime.engine.kernels import use_in
 from runtime.engine.machine import Machine
 from runtime.engine.memory import Pool
 from runtime.engine.micro_batches import Pieces
@@ -63,6 +64,7 @@ class Compiled:
         self._has_text = any(value.dtype == TEXT for value in (*bundle.inputs, *bundle.outputs)) or any(
             node.op in TEXT_OPS or node.attributes.get("to") == TEXT_TYPE for node in bundle.graph.nodes
         )
+        use_in(bundle.graph)
         self._plain = Plain(self.bundle, limits)
 
     def accepts(self, arrays: Sequence[Any]) -> bool:

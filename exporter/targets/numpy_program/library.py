@@ -12,25 +12,27 @@ from importlib import resources
 __all__ = ["Excerpt", "excerpt", "function_of", "reserved"]
 
 _MODULES = (
-    "activation",
-    "base",
-    "cast",
-    "control",
-    "convolution",
-    "detection",
-    "elementwise",
-    "erf",
-    "indexing",
-    "linear",
-    "logic",
-    "normalization",
-    "pooling",
-    "recurrent",
-    "reduction",
-    "resize",
-    "shape",
-    "window",
+    "engine/recurrent.py",
+    "kernels/activation.py",
+    "kernels/base.py",
+    "kernels/cast.py",
+    "kernels/control.py",
+    "kernels/convolution.py",
+    "kernels/detection.py",
+    "kernels/elementwise.py",
+    "kernels/erf.py",
+    "kernels/indexing.py",
+    "kernels/linear.py",
+    "kernels/logic.py",
+    "kernels/normalization.py",
+    "kernels/pooling.py",
+    "kernels/recurrent.py",
+    "kernels/reduction.py",
+    "kernels/resize.py",
+    "kernels/shape.py",
+    "kernels/window.py",
 )
+"""Of two definitions of a name the first is taken."""
 _OURS = ("runtime", "exporter")
 _TABLE = "OPS"
 
@@ -164,6 +166,6 @@ def _imports() -> frozenset[tuple[str, str]]:
 
 @cache
 def _sources() -> tuple[str, ...]:
-    kernels = resources.files("runtime.kernels")
+    modules = resources.files("runtime")
     ours = resources.files("exporter.targets.numpy_program").joinpath("helpers.py")
-    return tuple(file.read_text("utf-8") for file in (ours, *(kernels.joinpath(f"{name}.py") for name in _MODULES)))
+    return tuple(file.read_text("utf-8") for file in (ours, *(modules.joinpath(name) for name in _MODULES)))
