@@ -15,6 +15,7 @@ pytestmark = pytest.mark.tensorflow
 _random = np.random.default_rng(15)
 X = _random.standard_normal((3, 4, 2)).astype(np.float32)
 ROWS = np.array([[2, 3], [0, 2], [2, 3]], np.int32)
+PIXELS = _random.integers(-(2**31), 2**31, (1, 4, 6, 2)).astype(np.int32)
 TEXT = np.array(["b", "a", "b", "ä"], object)
 
 
@@ -59,6 +60,8 @@ CASES = [
     Case("unique_rows", lambda tf, x: list(tf.raw_ops.UniqueV2(x=x, axis=[0])), [ROWS], 0, ("static",)),
     Case("unique_columns", lambda tf, x: list(tf.raw_ops.UniqueWithCountsV2(x=x, axis=[1])), [ROWS.T], 0, ("static",)),
     Case("finite_half", lambda tf, x: tf.math.is_finite(x), [np.array([1, np.inf, np.nan], np.float16)], 0),
+    Case("pixels_int32", lambda tf, x: tf.nn.depth_to_space(tf.nn.space_to_depth(x, 2)[:, :1], 2), [PIXELS], 0),
+    Case("pixels_uint8", lambda tf, x: tf.nn.space_to_depth(x, 2), [PIXELS.astype(np.uint8)], 0, ("static",)),
     *(_scatter(kind) for kind in (np.float16, np.int8, np.uint8, np.int16)),
 ]
 
