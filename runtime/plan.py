@@ -6,7 +6,7 @@ with subgraphs holds them as `Graph`s among its attributes; they see all values 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from runtime.kernels import KERNELS
 from runtime.kernels.base import Array, Kernel
 from runtime.kernels.control import complete
 
-__all__ = ["Graph", "Node", "evaluate", "execute"]
+__all__ = ["Graph", "Node", "See", "execute"]
 
 
 class Node:
@@ -82,10 +82,14 @@ def _last_reads(nodes: Sequence[Node], mortal: set[str]) -> list[tuple[str, ...]
     return ends[::-1]
 
 
+See = Callable[[Node, "Sequence[Array]"], None]
+"""What is told of a run: each node with its results."""
+
+
 def execute(
     graph: Graph,
     scope: dict[str, Array],
-    see: Callable[[Node, Sequence[Array]], None] | None = None,
+    see: See | None = None,
     budget: Budget | None = None,
 ) -> None:
     """Runs the nodes on `scope`, which has the inputs and captures, and afterwards also the outputs.
@@ -160,11 +164,3 @@ def _run_subgraph(
     results = tuple(inner[name] for name in graph.outputs)
     budget.keep(sum(array.nbytes for array in results[scans:]))
     return results
-
-
-def evaluate(nodes: Iterable[Node], arrays: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
-    """The values named in `outputs` after running the nodes on the arrays, which stay as they are."""
-    graph = Graph(tuple(arrays), tuple(outputs), tuple(nodes))
-    scope = dict(arrays)
-    execute(graph, scope)
-    return {name: scope[name] for name in outputs}

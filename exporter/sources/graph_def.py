@@ -10,6 +10,7 @@ from exporter.errors import CorruptError, LimitError
 from exporter.formats import limits
 from exporter.formats.tensor_proto import expansion, to_array
 from exporter.sources.graph import FunctionBody, FunctionCall, Graph, Node, Ref, parse_ref
+from exporter.sources.noted_shapes import check_noted_shapes
 from exporter.sources.op_defs import OpDefs
 
 __all__ = ["MOST_NODES", "read_graph"]
@@ -28,7 +29,8 @@ def read_graph(graph_def: Any, *, op_list: Iterable[Any] = (), collections: Mapp
         collections: The `collection_def` of a MetaGraphDef; node lists are kept.
 
     Raises:
-        CorruptError: Two nodes of one name, an input that no node provides, or a cycle.
+        CorruptError: Two nodes of one name, an input that no node provides, a cycle,
+            or shapes noted for results that contradict the graph.
         LimitError: More than `MOST_NODES` nodes; or a few stored values stand for too many bytes.
     """
     if len(graph_def.node) > MOST_NODES:
@@ -46,6 +48,7 @@ def read_graph(graph_def: Any, *, op_list: Iterable[Any] = (), collections: Mapp
         nodes[message.name] = Node(message.name, message.op, inputs, controls, _Attributes(message, op_defs))
     _check_inputs(nodes)
     check_order(nodes)
+    check_noted_shapes(graph_def)
     functions = _Functions({function.signature.name: function for function in graph_def.library.function}, op_defs)
     return Graph(nodes, functions, _node_lists(collections or {}))
 

@@ -32,18 +32,13 @@ def give_output_ranks(model: ir.Model, probes: Sequence[Probe]) -> tuple[str, ..
         else:
             before = _ranked_before(value)
             if before.shape is None:
-                notes.append(_unknown(name, before))
+                wanted = f"the rank of {name} isn't known, as that of {before.name} isn't"
+                notes.append(f"{wanted}; onnx.checker wants one: give {before.name} a shape with --input")
                 continue
             rank, source = len(before.shape), "as that of what it is made of, for want of an example"
         value.shape = ir.Shape([None] * rank)
         notes.append(f"the rank of {name} depends on data; it is declared as {rank}, {source}")
     return tuple(notes)
-
-
-def _unknown(output: str, source: ir.Value) -> str:
-    """Says that ONNX can't declare an output, nor what it is made of."""
-    wanted = f"the rank of {output} isn't known, as that of {source.name} isn't"
-    return f"{wanted}; onnx.checker wants one: give {source.name} a shape with --input"
 
 
 def _ranked_before(value: ir.Value) -> ir.Value:

@@ -18,8 +18,9 @@ from runtime.engine.memory import Pool
 from runtime.engine.micro_batches import Pieces
 from runtime.engine.programs import Programs
 from runtime.engine.selection import ACCURACIES, Policy
+from runtime.engine.times import Layer, Times, timed
 from runtime.engine.weights import WORTH_DROPPING, Weights
-from runtime.executor import Layer, Plain, Times
+from runtime.executor import Plain
 from runtime.kernels.base import Array
 from runtime.kernels.cast import TEXT_TYPE
 from runtime.kernels.text import OPS as TEXT_OPS
@@ -90,10 +91,10 @@ class Compiled:
     def timed(self, arrays: Sequence[Array]) -> Times:
         """Run once, and return how long each step took, and which kernel it was."""
         if self._has_text:
-            return self._plain.timed(arrays)
+            return timed(self._plain, arrays)
         program, idle = self._programs.take(arrays, _kinds(arrays), self._plain.budget(arrays))
         if program is None:
-            return self._plain.timed(arrays)
+            return timed(self._plain, arrays)
         if isinstance(program, Pieces):
             runs = [self.timed(part) for part in program.parts(arrays)]
             layers = {name: Layer(kernel, len(runs) * count) for name, (kernel, count) in runs[0].layers.items()}

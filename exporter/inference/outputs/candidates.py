@@ -105,15 +105,25 @@ class EndSearch(Forward):
             if node.name not in self.weighted or node.name in looking or node.op in _NOT_VALUES:
                 continue
             users = [user for user in self.by_node.get(node.name, []) if user.name not in looking]
-            if any(user.name in self.forward for user in users) or (not users and self._is_of_loop(node)):
+            if any(user.name in self.forward for user in users):
                 continue
+            copied_in_loop = node.op == "Identity" and node.attribute("loop") is not None
+            if not users and copied_in_loop and not self._is_loop_result(node):
+                continue
+            judged = any(user.name in self.of_labels or user.op == "ImageSummary" for user in users)
             if self.ranks.get(node.name) == 0:
                 starts = {self.loss.whole(self._chosen_from(ref)) for ref in self.loss.start(Ref(node.name))}
                 found.update((ref, True) for ref in sorted(starts - found.keys()) if self.ranks.get(ref.node) != 0)
-            elif self._is_result(node, users):
-                for ref in _results(node):
-                    measured = node.op in CHOICES and bool(self.by_node.get(node.name))
-                    self._add_result(found, ref, bool(users) or measured)
+            elif judged or (not users and not self._is_leftover(node)):
+                measured = node.op in CHOICES and bool(self.by_node.get(node.name))
+                for port in range(node.attribute(_PARTS[node.op], 1) if node.op in _PARTS else 1):
+                    ref = Ref(node.name, port)
+                    if users or measured:
+                        # what only a loss or metric uses is made to suit that; a choice that an accuracy makes is no
+                        # result, the scores that it chooses from are
+                        found.setdefault(self.loss.prediction(self._chosen_from(self._compared(ref))), True)
+                    else:
+                        found[ref] = False
                     if not users:
                         found.update((scores, True) for scores in self._judged_scores(ref) - found.keys())
         found.update((ref, True) for ref in sorted(self.scores - found.keys()))
@@ -123,9 +133,14 @@ class EndSearch(Forward):
         fed += [ref for ref in made_for_others(self) if ref not in fed]
         for ref in fed:
             found.setdefault(ref, True)
-        inner = self._inner(watched - set(fed), found)
-        ends = {ref: only_loss for ref, only_loss in found.items() if ref not in inner}
-        return [End(ref, self.sources_of(ref), only_loss, ref in fed) for ref, only_loss in ends.items()]
+        needed = {ref: {node.name for node in self.rewriter.order([ref])} for ref in found}
+        ends = []
+        for ref, only_loss in found.items():
+            following = [end for end, names in needed.items() if ref.node in names and end.node != ref.node]
+            if following and ref in watched and ref not in fed:  # people look at it on the way to an end
+                continue
+            ends.append(End(ref, self.sources_of(ref), only_loss, ref in fed))
+        return ends
 
     def _measured(self, watched: Iterable[Ref]) -> set[Ref]:
         """What people look at; where that is a single number, a loss say, what its arithmetic starts from."""
@@ -134,23 +149,6 @@ class EndSearch(Forward):
             starts = self.loss.start(ref) if self.ranks.get(ref.node) == 0 else {ref}
             found |= {self._chosen_from(start) for start in starts}
         return found
-
-    def _inner(self, watched: Iterable[Ref], ends: Iterable[Ref]) -> set[Ref]:
-        """Of the tensors that people look at, those that an end is computed from."""
-        needed = {ref: {node.name for node in self.rewriter.order([ref])} for ref in ends}
-        return {
-            ref for ref in watched if any(ref.node in names for end, names in needed.items() if end.node != ref.node)
-        }
-
-    def _add_result(self, found: dict[Ref, bool], ref: Ref, only_loss: bool) -> None:
-        """A result; for what only a loss or metric uses, what it was made of to suit that.
-
-        A choice that an accuracy makes is no result; the scores that it chooses from are.
-        """
-        if not only_loss:
-            found[ref] = False
-            return
-        found.setdefault(self.loss.prediction(self._chosen_from(self._compared(ref))), True)
 
     def _chosen_from(self, ref: Ref) -> Ref:
         """The scores that a choice is made from, else the tensor itself, before gradients are stopped."""
@@ -179,12 +177,6 @@ class EndSearch(Forward):
             node = self.rewriter.node(start.node)
         return start
 
-    def _is_result(self, node: Node, users: list[Node]) -> bool:
-        """Nothing uses it, a loss or metric does, or people look at it as an image."""
-        if users:
-            return any(user.name in self.of_labels or user.op == "ImageSummary" for user in users)
-        return not self._is_leftover(node)
-
     def _is_leftover(self, node: Node) -> bool:
         """What isn't meant as a result.
 
@@ -211,10 +203,6 @@ class EndSearch(Forward):
             return any(assigns(self.rewriter, call) for call in calls)
         beside = self.by_node.get(made.name, [])
         return any(user.op == "IdentityN" for user in beside)
-
-    def _is_of_loop(self, node: Node) -> bool:
-        """Whether it is a copy that makes up a loop, as its condition."""
-        return node.op == "Identity" and node.attribute("loop") is not None and not self._is_loop_result(node)
 
     def _is_loop_result(self, node: Node) -> bool:
         """Whether it is the copy of a variable that the steps of a loop change."""
@@ -288,9 +276,3 @@ class EndSearch(Forward):
         operands = [behind(self.rewriter, other) for other in self.rewriter.inputs(node)]
         changed = [other for other in operands if self.rewriter.node(other.node).op != "Const"]
         return changed[0] if len(changed) == 1 else None
-
-
-def _results(node: Node) -> list[Ref]:
-    """The results of an end: all parts of a split, else the first."""
-    count = node.attribute(_PARTS[node.op], 1) if node.op in _PARTS else 1
-    return [Ref(node.name, port) for port in range(count)]
