@@ -58,7 +58,10 @@ def cut_input(rewriter: Rewriter, ref: Ref) -> Ref:
 
 
 def use_defaults(rewriter: Rewriter, outputs: Iterable[Ref], given: Iterable[Ref], findings: Findings) -> None:
-    """A placeholder that nobody has named as an input takes a default that is one number or what layers compute."""
+    """A placeholder that nobody has named as an input takes a default that is one number or what layers compute.
+
+    It takes any default where the user has named others.
+    """
     named = frozenset(given)
     for node in rewriter.order(outputs, stop=named):
         if node.op != "PlaceholderWithDefault" or Ref(node.name) in named:
@@ -70,6 +73,9 @@ def use_defaults(rewriter: Rewriter, outputs: Iterable[Ref], given: Iterable[Ref
         elif default is not None and default.size == 1:
             rewriter.redirect(Ref(node.name), rewriter.inputs(node)[0])
             findings.decide("value", node.name, default.item(), Reason.NUMBER_DEFAULT)
+        elif named:
+            rewriter.redirect(Ref(node.name), rewriter.inputs(node)[0])
+            findings.decide("value", node.name, Choice.ITS_DEFAULT, Reason.UNNAMED_DEFAULT)
 
 
 def find_inputs(

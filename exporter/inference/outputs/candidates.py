@@ -38,7 +38,7 @@ from exporter.inference.outputs.partition import Forward
 from exporter.inference.outputs.training_groups import made_for_others
 from exporter.sources.graph import Node, Ref
 
-__all__ = ["CHOICES", "End", "EndSearch"]
+__all__ = ["CHOICES", "PARTS", "End", "EndSearch"]
 
 _NOT_VALUES = SHAPE_OPS | SWITCHES | {"ZerosLike", "OnesLike", "Assert"}
 _NOT_NUMBERS = (7, 20, 21)
@@ -49,10 +49,12 @@ _PREPARING = frozenset({"Add", "AddV2", "Cast", "Div", "Mul", "RealDiv", "Sub"})
 
 CHOICES = frozenset({"ArgMax", "ArgMin", "TopK", "TopKV2"})
 
+_CTC_DECODERS = frozenset({"CTCBeamSearchDecoder", "CTCBeamSearchDecoderV2", "CTCGreedyDecoder"})
+
 _COMPARED = 64
 """Numbers of constants that are compared before all of them are."""
 
-_PARTS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}
+PARTS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}
 """Ops that part a tensor, and the attribute that says into how many."""
 
 
@@ -106,6 +108,10 @@ class EndSearch(Forward):
                 continue
             users = [user for user in self.by_node.get(node.name, []) if user.name not in looking]
             if any(user.name in self.forward for user in users):
+                for ref in _results(node) if node.op in PARTS else ():  # the mean beside a deviation that layers use
+                    reading = {user.name for user in users if ref in self.rewriter.inputs(user)}
+                    if reading & self.of_labels and not reading & self.forward:
+                        found.setdefault(self._judged(ref), True)
                 continue
             copied_in_loop = node.op == "Identity" and node.attribute("loop") is not None
             if not users and copied_in_loop and not self._is_loop_result(node):
@@ -116,12 +122,9 @@ class EndSearch(Forward):
                 found.update((ref, True) for ref in sorted(starts - found.keys()) if self.ranks.get(ref.node) != 0)
             elif judged or (not users and not self._is_leftover(node)):
                 measured = node.op in CHOICES and bool(self.by_node.get(node.name))
-                for port in range(node.attribute(_PARTS[node.op], 1) if node.op in _PARTS else 1):
-                    ref = Ref(node.name, port)
+                for ref in _results(node):
                     if users or measured:
-                        # what only a loss or metric uses is made to suit that; a choice that an accuracy makes is no
-                        # result, the scores that it chooses from are
-                        found.setdefault(self.loss.prediction(self._chosen_from(self._compared(ref))), True)
+                        found.setdefault(self._judged(ref), True)
                     else:
                         found[ref] = False
                     if not users:
@@ -142,6 +145,10 @@ class EndSearch(Forward):
             ends.append(End(ref, self.sources_of(ref), only_loss, ref in fed))
         return ends
 
+    def _judged(self, ref: Ref) -> Ref:
+        """What a loss or metric judges, before it was made to suit that: of an accuracy's choice the scores."""
+        return self.loss.prediction(self._chosen_from(self._compared(ref)))
+
     def _measured(self, watched: Iterable[Ref]) -> set[Ref]:
         """What people look at; where that is a single number, a loss say, what its arithmetic starts from."""
         found: set[Ref] = set()
@@ -153,7 +160,7 @@ class EndSearch(Forward):
     def _chosen_from(self, ref: Ref) -> Ref:
         """The scores that a choice is made from, else the tensor itself, before gradients are stopped."""
         choice = self.rewriter.node(behind(self.rewriter, ref).node)
-        if choice.op in CHOICES:
+        if choice.op in CHOICES | _CTC_DECODERS:
             ref = self.rewriter.inputs(choice)[0]
         while self.rewriter.node(ref.node).op == "StopGradient":
             ref = self.rewriter.inputs(self.rewriter.node(ref.node))[0]
@@ -168,14 +175,15 @@ class EndSearch(Forward):
 
     def _compared(self, ref: Ref) -> Ref:
         """What metrics compare with a threshold before they look at the labels; the tensor itself if it is no such."""
-        start, node = ref, self.rewriter.node(ref.node)
-        while node.op in PREDICATES or (start != ref and node.op in COSMETIC | {"Tile", "Transpose"}):
+        start, node, compares = ref, self.rewriter.node(ref.node), False
+        while node.op in PREDICATES | COSMETIC | {"Tile", "Transpose"}:
             weighted = [other for other in self.rewriter.inputs(node) if other.node in self.weighted]
             if len(weighted) != 1:
                 return ref
+            compares |= node.op in PREDICATES
             start = weighted[0]
             node = self.rewriter.node(start.node)
-        return start
+        return start if compares else ref
 
     def _is_leftover(self, node: Node) -> bool:
         """What isn't meant as a result.
@@ -276,3 +284,9 @@ class EndSearch(Forward):
         operands = [behind(self.rewriter, other) for other in self.rewriter.inputs(node)]
         changed = [other for other in operands if self.rewriter.node(other.node).op != "Const"]
         return changed[0] if len(changed) == 1 else None
+
+
+def _results(node: Node) -> list[Ref]:
+    """The results of an end: all parts of a split, else the first."""
+    count = node.attribute(PARTS[node.op], 1) if node.op in PARTS else 1
+    return [Ref(node.name, port) for port in range(count)]

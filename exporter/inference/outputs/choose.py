@@ -239,7 +239,8 @@ def _activates(search: EndSearch, logits: Ref, result: Ref) -> bool:
     made = behind(search.rewriter, logits)
     if made == behind(search.rewriter, result):  # views of one tensor: the first gives way
         return logits.node in needed
-    return made.node in needed and search.layers_before(logits) == search.layers_before(result)
+    used = any(made in search.rewriter.inputs(search.rewriter.node(name)) for name in needed)
+    return used and search.layers_before(logits) == search.layers_before(result)
 
 
 def _without_auxiliary(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:

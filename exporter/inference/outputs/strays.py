@@ -21,7 +21,7 @@ from exporter.inference.graph.queries import (
     variable_behind,
 )
 from exporter.inference.graph.rewriter import Rewriter
-from exporter.inference.outputs.candidates import End, EndSearch
+from exporter.inference.outputs.candidates import PARTS, End, EndSearch
 from exporter.sources.graph import Node, Ref
 from exporter.sources.model import VARIABLE_OPS
 
@@ -215,7 +215,7 @@ def _whole(search: EndSearch, refs: list[Ref]) -> Ref | None:
     needed = [{node.name for node in rewriter.order([ref])} for ref in refs]
     common = set.intersection(*needed) & search.weighted
     layers = search.layers_before(refs[0])
-    candidates = [node for node in rewriter.order(refs) if node.name in common]
+    candidates = [node for node in rewriter.order(refs) if node.name in common and node.op not in PARTS]
     for node in reversed(candidates[-_TRIED:]):
         stop = frozenset(Ref(node.name, port) for port in range(8))
         outside = {other.name for other in rewriter.order(refs, stop=stop)} - {node.name}
