@@ -14,28 +14,33 @@ __all__ = ["problem"]
 _LARGEST = (1 << 31) - 1
 _MOST_RANK = 64
 
-_Test = Callable[[Any], bool]
+_Test = tuple[str, Callable[[Any], bool]]
+"""What a value is expected to be, in words and as a function."""
 
 
 def problem(op: str, attributes: Mapping[str, Any]) -> str | None:
     """What is wrong with an attribute of a known operator, as `strides is [0, 1], ...`; None if nothing is."""
     types = KERNELS[op].__wrapped__.__annotations__  # type: ignore[attr-defined]
     for name, value in attributes.items():
-        expected = types[name]
-        kind = expected.replace(" | None", "")
-        if not _TYPES[kind](value):
-            return f"{name} is {str(value)[:100]}, expected {_WORDS.get(kind, kind)}"
-        if name in _RANGES:
-            words, test = _RANGES[name]
-            numbers = value if isinstance(value, (list, tuple)) else [value]
-            if not all(map(test, numbers)):
-                return f"{name} is {str(value)[:100]}, expected {words}"
+        kind, is_list = _element(types[name])
+        if is_list and not isinstance(value, (list, tuple)):
+            return f"{name} is {str(value)[:100]}, expected a list"
+        for expected, test in filter(None, (_TYPES[kind], _RANGES.get(name))):
+            if not all(map(test, value if is_list else [value])):
+                return f"{name} is {str(value)[:100]}, expected {expected}{' in each place' * is_list}"
     return _geometry(attributes)
+
+
+def _element(annotation: str) -> tuple[str, bool]:
+    """The type of an attribute, or of what it is a list of, and whether it is a list."""
+    name, _, inner = annotation.partition(" |")[0].partition("[")
+    return inner.rstrip("]") or name, bool(inner)
 
 
 def _geometry(attributes: Mapping[str, Any]) -> str | None:
     """One number for each spatial axis, two in pads."""
-    ranks = {name: len(attributes[name]) for name in _PER_AXIS if attributes.get(name)}
+    per_axis = ("dilations", "kernel_shape", "output_padding", "strides")
+    ranks = {name: len(attributes[name]) for name in per_axis if attributes.get(name)}
     if attributes.get("pads"):
         ranks["half of pads"] = -(-len(attributes["pads"]) // 2)
     if len(set(ranks.values())) > 1 or len(attributes.get("pads") or ()) % 2:
@@ -43,104 +48,38 @@ def _geometry(attributes: Mapping[str, Any]) -> str | None:
     return None
 
 
-_PER_AXIS = ("dilations", "kernel_shape", "output_padding", "strides")
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and abs(int(value)) <= _LARGEST
-
-
-def _is_int64(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and -(1 << 63) <= int(value) < 1 << 63
-
-
-def _is_float(value: Any) -> bool:
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _each(test: _Test) -> _Test:
-    return lambda value: isinstance(value, (list, tuple)) and all(map(test, value))
+def _integer(least: int, most: int) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, (int, np.integer)) and not isinstance(value, bool) and least <= int(value) <= most
+    )
 
 
 _TYPES: dict[str, _Test] = {
-    "Array": lambda value: isinstance(value, np.ndarray),
-    "Body": lambda value: hasattr(value, "nodes") or callable(value),
-    "Int64": _is_int64,
-    "Sequence[Int64]": _each(_is_int64),
-    "Sequence[float]": _each(_is_float),
-    "Sequence[int]": _each(_is_int),
-    "Sequence[str]": _each(_is_text),
-    "bool": _is_int,
-    "float": _is_float,
-    "int": _is_int,
-    "list[int]": _each(_is_int),
-    "str": _is_text,
+    "Array": ("an array", lambda value: isinstance(value, np.ndarray)),
+    "Body": ("a graph", lambda value: hasattr(value, "nodes") or callable(value)),
+    "Int64": ("an int64", _integer(-(1 << 63), (1 << 63) - 1)),
+    "float": ("a number", lambda value: isinstance(value, (int, float, np.number)) and not isinstance(value, bool)),
+    "int": (f"an integer up to {_LARGEST}", _integer(-_LARGEST, _LARGEST)),
+    "str": ("a string", lambda value: isinstance(value, str)),
 }
 """A test for each type that a kernel's function may have in its signature."""
 
-_WORDS = {
-    "Array": "an array",
-    "Body": "a graph",
-    "Int64": "an int64",
-    "Sequence[Int64]": "a list of int64",
-    "Sequence[float]": "a list of numbers",
-    "Sequence[int]": f"a list of integers up to {_LARGEST}",
-    "Sequence[str]": "a list of strings",
-    "bool": "0 or 1",
-    "float": "a number",
-    "int": f"an integer up to {_LARGEST}",
-    "list[int]": f"a list of integers up to {_LARGEST}",
-    "str": "a string",
-}
-
-_POSITIVE: tuple[str, _Test] = ("at least 1", lambda value: value >= 1)
-_NATURAL: tuple[str, _Test] = ("at least 0", lambda value: value >= 0)
-_FLAG: tuple[str, _Test] = ("0 or 1", lambda value: value in (0, 1))
-_AXIS: tuple[str, _Test] = (
-    f"an axis from {-_MOST_RANK} to {_MOST_RANK}",
-    lambda value: -_MOST_RANK <= value <= _MOST_RANK,
+_AXES = "axes axis batch_axis scan_input_axes scan_output_axes time_axis"
+_NATURAL = "batch_dims num_scan_inputs output_padding pads perm"
+_POSITIVE = "blocksize dilations group hidden_size kernel_shape num_outputs size strides"
+_FLAGS = (
+    "allowzero antialias count_include_pad detect_negative detect_positive exclude_outside exclusive fmod input_forget "
+    "keepdims largest layout linear_before_reset noop_with_empty_axes reverse saturate scan_input_directions "
+    "scan_output_directions select_last_index sorted transA transB upper"
 )
-
-_RANGES: dict[str, tuple[str, _Test]] = {
-    **dict.fromkeys(
-        ("blocksize", "dilations", "group", "hidden_size", "kernel_shape", "num_outputs", "size", "strides"), _POSITIVE
-    ),
-    **dict.fromkeys(("batch_dims", "num_scan_inputs", "output_padding", "pads", "perm"), _NATURAL),
-    **dict.fromkeys(
-        (
-            "allowzero",
-            "antialias",
-            "count_include_pad",
-            "detect_negative",
-            "detect_positive",
-            "exclude_outside",
-            "exclusive",
-            "fmod",
-            "input_forget",
-            "keepdims",
-            "largest",
-            "layout",
-            "linear_before_reset",
-            "noop_with_empty_axes",
-            "reverse",
-            "saturate",
-            "scan_input_directions",
-            "scan_output_directions",
-            "select_last_index",
-            "sorted",
-            "transA",
-            "transB",
-            "upper",
-        ),
-        _FLAG,
-    ),
-    **dict.fromkeys(
-        ("axes", "axis", "batch_axis", "scan_input_axes", "scan_output_axes", "time_axis"),
-        _AXIS,
-    ),
+_RANGES: dict[str, _Test] = {
+    name: (words, _integer(least, most))
+    for names, words, least, most in (
+        (_AXES, f"an axis from {-_MOST_RANK} to {_MOST_RANK}", -_MOST_RANK, _MOST_RANK),
+        (_NATURAL, "at least 0", 0, _LARGEST),
+        (_POSITIVE, "at least 1", 1, _LARGEST),
+        (_FLAGS, "0 or 1", 0, 1),
+    )
+    for name in names.split()
 }
 """What the numbers of an attribute may be, by its name."""

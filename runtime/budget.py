@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from runtime.extent import nbytes
-from runtime.work import operations
+from runtime.cost import cost
 
 __all__ = ["FREE_BYTES", "FREE_OPERATIONS", "MOST_STEPS", "PER_BYTE", "Budget", "Limits", "Meter", "TooMuchError"]
 
@@ -21,7 +20,7 @@ PER_BYTE = 64
 """Bytes that it may take for each byte of its inputs and weights."""
 
 FREE_OPERATIONS = 1 << 35
-"""Operations, as `runtime.work` counts them, that a run may take whatever it is given: some seconds."""
+"""Operations, as `runtime.cost` counts them, that a run may take whatever it is given: some seconds."""
 
 OPERATIONS_PER_BYTE = 1 << 16
 """Operations that it may take for each byte of its inputs and weights; a large classifier takes some hundreds."""
@@ -95,10 +94,11 @@ class Budget:
         Raises:
             TooMuchError: There isn't.
         """
-        wanted, held = nbytes(op, inputs, attributes), held + self._kept
-        if wanted + held > self.most_bytes:
-            raise TooMuchError(f"it would take {wanted + held} bytes, and {self.most_bytes} are allowed", "most_bytes")
-        self.meter.spend(operations(op, inputs, attributes, wanted))
+        made, operations = cost(op, inputs, attributes)
+        wanted = made + held + self._kept
+        if wanted > self.most_bytes:
+            raise TooMuchError(f"it would take {wanted} bytes, and {self.most_bytes} are allowed", "most_bytes")
+        self.meter.spend(operations)
 
     def again(self) -> Budget:
         """Return the same budget with nothing spent."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from runtime.document import ArrayInfo, Document, Value, parse
 from runtime.errors import BundleError
-from runtime.kernels.base import Array
+from runtime.kernels.base import Array, texts
 from runtime.npy import TEXT, escape, header
 from runtime.plan import Graph
 
@@ -258,9 +258,7 @@ def _array(file: BinaryIO, info: ZipInfo, expected: ArrayInfo, empty: Empty) -> 
 
 def _texts(array: Array, where: str) -> Array:
     """Strings as `str` objects."""
-    found = np.empty(array.size, object)
     try:
-        found[:] = [item.decode("utf-8") for item in array.reshape(-1).tolist()]
+        return texts((item.decode("utf-8") for item in array.reshape(-1).tolist()), array.shape)
     except UnicodeDecodeError as error:
         raise BundleError(f"{where} has a string that isn't UTF-8: {error}") from error
-    return found.reshape(array.shape)

@@ -6,42 +6,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from runtime.budget import Budget, Limits
 from runtime.bundle import Bundle
 from runtime.kernels.base import Array
-from runtime.plan import Node, execute
+from runtime.plan import See, execute
 
 if TYPE_CHECKING:
     from typing import Protocol
 else:
     Protocol = object
 
-__all__ = ["Executor", "Layer", "Plain", "Times"]
-
-
-class Layer(NamedTuple):
-    """What a profile says of a node besides its time.
-
-    Attributes:
-        kernel: What it is done by, with all that was fused into it.
-        products: Multiplications and additions of a convolution or dense layer if done directly, 0 for other operators.
-    """
-
-    kernel: str
-    products: int
-
-
-class Times(NamedTuple):
-    """The seconds of each step of a run, in order, and how the nodes are computed, by their names."""
-
-    steps: Sequence[tuple[Node, float]]
-    layers: Mapping[str, Layer]
+__all__ = ["Executor", "Plain"]
 
 
 class Executor(Protocol):
@@ -52,9 +32,6 @@ class Executor(Protocol):
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """Return the outputs, in order, for the inputs, in order, in arrays of the caller's own."""
-
-    def timed(self, arrays: Sequence[Array]) -> Times:
-        """Run once, and return how long each step took."""
 
 
 class Plain:
@@ -75,32 +52,19 @@ class Plain:
         """Return False: inputs are checked in every call."""
         return False
 
-    def run(self, arrays: Sequence[Array]) -> list[Array]:
-        """Return the outputs, in order; RunError if the sizes that were left open don't go together."""
-        scope = self._scope(arrays)
+    def run(self, arrays: Sequence[Array], see: See | None = None) -> list[Array]:
+        """Return the outputs, in order; `see` is called after each node with its results.
+
+        RunError if the sizes that were left open don't go together.
+        """
+        scope = {**self._bundle.weights, **{value.name: array for value, array in zip(self._bundle.inputs, arrays)}}
         borrowed = {id(array) for array in scope.values()}.union(id(_owner(array)) for array in arrays)
-        execute(self._bundle.graph, scope, budget=self.budget(arrays))
+        execute(self._bundle.graph, scope, see, self.budget(arrays))
         return [_own(scope[name], borrowed) for name in self._outputs]
-
-    def timed(self, arrays: Sequence[Array]) -> Times:
-        """Run once, and return how long each operator took."""
-        steps: list[tuple[Node, float]] = []
-        marks = [time.perf_counter()]
-
-        def see(node: Node, results: Sequence[Array]) -> None:
-            marks.append(time.perf_counter())
-            steps.append((node, marks[-1] - marks[-2]))
-
-        execute(self._bundle.graph, self._scope(arrays), see, self.budget(arrays))
-        return Times(steps, {})
 
     def budget(self, arrays: Sequence[Array]) -> Budget:
         """Return what a run on these inputs may take."""
         return Budget(self._stored + sum(array.nbytes for array in arrays), self._limits)
-
-    def _scope(self, arrays: Sequence[Array]) -> dict[str, Array]:
-        named = {value.name: array for value, array in zip(self._bundle.inputs, arrays)}
-        return {**self._bundle.weights, **named}
 
 
 def _owner(array: Array) -> Any:

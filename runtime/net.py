@@ -234,9 +234,10 @@ class Net:
     def profile(self, feeds: Mapping[str, Any], *, rounds: int = 10) -> list[Row]:
         """Measure how long each node takes, with what was fused into it; InputError as for `run`."""
         from runtime.engine.profile import summary
+        from runtime.engine.times import timed
 
         arrays = converted(self.inputs, in_order(self.inputs, feeds))
-        runs = [self.executor.timed(arrays) for _ in range(rounds)]
+        runs = [timed(self.executor, arrays) for _ in range(rounds)]
         return summary([times.steps for times in runs], runs[0].layers)
 
     @property

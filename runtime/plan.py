@@ -6,17 +6,17 @@ with subgraphs holds them as `Graph`s among its attributes; they see all values 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from runtime.budget import Budget
 from runtime.errors import FAILURES, NetError, RunError
 from runtime.kernels import KERNELS
-from runtime.kernels.base import Array
+from runtime.kernels.base import Array, Kernel
 from runtime.kernels.control import complete
 
-__all__ = ["Graph", "Node", "evaluate", "execute"]
+__all__ = ["Graph", "Node", "See", "execute"]
 
 
 class Node:
@@ -28,6 +28,7 @@ class Node:
         inputs: Names of values; "" for one that is left out.
         outputs: Names of the values made; "" for one that nobody reads.
         attributes: Numbers, strings, lists of them, arrays and `Graph`s.
+        kernel: What computes it in the place of the core's, where an engine has said so.
         captures: The values around it that its subgraphs read.
     """
 
@@ -44,6 +45,7 @@ class Node:
         self.inputs = inputs
         self.outputs = outputs
         self.attributes = attributes or {}
+        self.kernel: Kernel | None = None
         graphs = [value for value in self.attributes.values() if isinstance(value, Graph)]
         self.captures = tuple(sorted({name for graph in graphs for name in graph.captures}))
 
@@ -80,10 +82,14 @@ def _last_reads(nodes: Sequence[Node], mortal: set[str]) -> list[tuple[str, ...]
     return ends[::-1]
 
 
+See = Callable[[Node, "Sequence[Array]"], None]
+"""What is told of a run: each node with its results."""
+
+
 def execute(
     graph: Graph,
     scope: dict[str, Array],
-    see: Callable[[Node, Sequence[Array]], None] | None = None,
+    see: See | None = None,
     budget: Budget | None = None,
 ) -> None:
     """Runs the nodes on `scope`, which has the inputs and captures, and afterwards also the outputs.
@@ -123,7 +129,7 @@ def _call(
         attributes = {key: _bound(value, scope, budget, _scans(node)) for key, value in attributes.items()}
     try:
         budget.check(node.op, inputs, attributes, held)
-        results = KERNELS[node.op](inputs, attributes)
+        results = (node.kernel or KERNELS[node.op])(inputs, attributes)
         results = complete(results, len(node.outputs)) if node.op == "Loop" else results
         if len(results) < len(node.outputs):
             raise ValueError(f"{len(results)} results for {len(node.outputs)} outputs")
@@ -158,11 +164,3 @@ def _run_subgraph(
     results = tuple(inner[name] for name in graph.outputs)
     budget.keep(sum(array.nbytes for array in results[scans:]))
     return results
-
-
-def evaluate(nodes: Iterable[Node], arrays: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
-    """The values named in `outputs` after running the nodes on the arrays, which stay as they are."""
-    graph = Graph(tuple(arrays), tuple(outputs), tuple(nodes))
-    scope = dict(arrays)
-    execute(graph, scope)
-    return {name: scope[name] for name in outputs}

@@ -83,20 +83,20 @@ MUTATIONS = (
     Mutation(
         "bounds of Clip for Max exchanged",
         "exporter/passes/clips.py",
-        'bounds = (first, outer[2]) if node.op_type == "Min" else (outer[2], first)',
-        "bounds = (first, outer[2])",
+        'low, high = (first, outer[2]) if node.op_type == "Min" else (outer[2], first)',
+        "low, high = (first, outer[2])",
     ),
     Mutation(
         "a maximum pool over negative values takes zeros",
         "exporter/passes/pads.py",
-        "and is_not_negative(source)):",
-        "):",
+        "if not meet or not is_not_negative(source):",
+        "if not meet:",
     ),
     Mutation(
         "pads at channels folded away",
         "exporter/passes/pads.py",
-        "if widths is None or np.any(widths < 0) or np.any(widths[:, [0, -1]]):",
-        "if widths is None or np.any(widths < 0):",
+        "if np.any(widths < 0) or np.any(widths[:, [0, -1]]):",
+        "if np.any(widths < 0):",
     ),
     Mutation(
         "pads permuted by the inverse",

@@ -15,11 +15,14 @@ class Findings:
 
     decisions: list[Decision] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    _of_subject: dict[str, list[Decision]] = field(default_factory=dict, repr=False, compare=False)
 
     def decide(self, kind: Kind, subject: str, value: Value, code: Reason, **details: Detail) -> None:
         """Notes a decision, once; `details` are what the words of the reason name."""
         decision = Decision(kind, subject, value, code, details)
-        if decision not in self.decisions:
+        same = self._of_subject.setdefault(subject, [])
+        if decision not in same:
+            same.append(decision)
             self.decisions.append(decision)
 
     def warn(self, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -114,7 +113,11 @@ class _Inference:
         self.decoded = cut_decoders_in_loops(rewriter, outputs, given)
         self.input_names |= self.decoded
         inputs = self._named_inputs(find_inputs(rewriter, outputs, given, findings))
-        nodes = self._final_nodes(inputs, outputs)
+        # only what the outputs need, inputs in their final meaning, control inputs gone
+        stop = frozenset(entry.ref for entry in inputs)
+        cut = {ref.node for ref in stop}
+        needed = [node for node in rewriter.order(outputs, stop=stop) if node.name not in cut]
+        nodes = [Node(n.name, n.op, rewriter.inputs(n), (), n.attributes) for n in needed]
         nested = nest_loops(nodes, self._assigned(nodes, updates))
         graph = Graph({node.name: node for node in nested}, self.graph.functions)
         refuse_lost(graph, self.variables, self.source)
@@ -176,21 +179,22 @@ class _Inference:
         """Inputs under the names that the user or the signature gives them, each with its reason in the report."""
         named = [replace(entry, name=self.input_names.get(entry.ref, entry.name)) for entry in inputs]
         for entry in named:
-            code, details = self._why(entry)
+            op = self.rewriter.node(entry.ref.node).op
+            details: dict[str, str] = {}
+            if entry.ref in self.decoded:
+                code = Reason.DECODED_IN_LOOP
+            elif entry.ref in self.input_names and self.signature is not None:
+                code, details = Reason.OF_SIGNATURE, {"signature": self.signature.name}
+            elif entry.ref in self.input_names:
+                code = Reason.NAMED_BY_USER
+            elif op in RANDOM_OPS:
+                code = Reason.RANDOM_START
+            elif op.startswith("Placeholder"):
+                code = Reason.PLACEHOLDER
+            else:
+                code, details = Reason.DATA_SOURCE, {"op": op}
             self.findings.decide("input", entry.name, Choice.INPUT, code, **details)
         return named
-
-    def _why(self, entry: Input) -> tuple[Reason, dict[str, str]]:
-        if entry.ref in self.decoded:
-            return Reason.DECODED_IN_LOOP, {}
-        if entry.ref in self.input_names:
-            if self.signature is None:
-                return Reason.NAMED_BY_USER, {}
-            return Reason.OF_SIGNATURE, {"signature": self.signature.name}
-        op = self.rewriter.node(entry.ref.node).op
-        if op in RANDOM_OPS:
-            return Reason.RANDOM_START, {}
-        return (Reason.PLACEHOLDER, {}) if op.startswith("Placeholder") else (Reason.DATA_SOURCE, {"op": op})
 
     def _check_kept(self) -> None:
         """Every scope of --keep-batch-statistics has to mean something, or the user believes what isn't so."""
@@ -249,7 +253,19 @@ class _Inference:
 
     def _use_averages(self, updates: Updates, outputs: list[Ref]) -> None:
         """Weights that training averaged over its steps (ExponentialMovingAverage): said, and used if asked for."""
-        shadows = self._shadows(updates, outputs)
+        store, by_graph = self.source.store, updates.shadows()
+        shadows: dict[str, Variable] = {}
+        for node in self.rewriter.order(outputs):
+            variable = self.variables.get(node.name)
+            if variable is None or store is None:
+                continue
+            shadow = self.variables.get(by_graph.get(node.name, ""))
+            key = f"{variable.key}/ExponentialMovingAverage"
+            if shadow is None and key in store:
+                info = store.info(key)
+                shadow = Variable(node.name, key, info.kind, info.shape, partial(store.read, key))
+            if shadow is not None and shadow.shape == variable.shape:
+                shadows[node.name] = shadow
         if not shadows:
             if self.options.ema:
                 raise UsageError(
@@ -263,22 +279,6 @@ class _Inference:
         for name, shadow in shadows.items():
             self.variables[name] = replace(shadow, node=name)
         self.findings.decide("ema", count, Choice.AVERAGED_WEIGHTS, Reason.AVERAGES_ASKED_FOR)
-
-    def _shadows(self, updates: Updates, outputs: list[Ref]) -> Mapping[str, Variable]:
-        store, found = self.source.store, {}
-        by_graph = updates.shadows()
-        for node in self.rewriter.order(outputs):
-            variable = self.variables.get(node.name)
-            if variable is None or store is None:
-                continue
-            shadow = self.variables.get(by_graph.get(node.name, ""))
-            key = f"{variable.key}/ExponentialMovingAverage"
-            if shadow is None and key in store:
-                info = store.info(key)
-                shadow = Variable(node.name, key, info.kind, info.shape, partial(store.read, key))
-            if shadow is not None and shadow.shape == variable.shape:
-                found[node.name] = shadow
-        return found
 
     def _channels(self, ref: Ref) -> int | None:
         name = variable_behind(self.rewriter, ref)
@@ -295,13 +295,6 @@ class _Inference:
                 f"{titles}: the model changes them at every call, as a stateful RNN its states; the exported one "
                 "begins each call with their saved values"
             )
-
-    def _final_nodes(self, inputs: list[Input], outputs: list[Ref]) -> list[Node]:
-        """Only what the outputs need, inputs in their final meaning, control inputs gone."""
-        stop = frozenset(entry.ref for entry in inputs)
-        nodes = self.rewriter.order(outputs, stop=stop)
-        cut = {ref.node for ref in stop}
-        return [Node(n.name, n.op, self.rewriter.inputs(n), (), n.attributes) for n in nodes if n.name not in cut]
 
     def _assigned(self, nodes: list[Node], updates: Updates) -> dict[str, tuple[str, ...]]:
         """For each loop the needed variables that its steps assign to, but for moving statistics."""

@@ -18,24 +18,18 @@ def join_concats(model: ir.Model) -> None:
     for node in list(model.graph):
         if not is_op(node, "Concat"):
             continue
-        joined = [part for value in node.inputs for part in _parts(value, node)]
+        joined: list[ir.Value | None] = []
+        for value in node.inputs:
+            inner = None if value is None else value.producer()
+            own = inner is not None and is_op(inner, "Concat") and inner.graph is node.graph
+            if value is None or inner is None or not own or len(value.uses()) > 1 or value.is_graph_output():
+                joined.append(value)
+                continue
+            axis, outer = (each.attributes["axis"].as_int() for each in (inner, node))
+            same = axis == outer or (value.shape is not None and (axis - outer) % len(value.shape) == 0)
+            joined += inner.inputs if same else [value]
         if len(joined) > len(node.inputs):
             node.resize_inputs(len(joined))
             for index, value in enumerate(joined):
                 node.replace_input_with(index, value)
     edit.remove_dead(model)
-
-
-def _parts(value: ir.Value | None, user: ir.Node) -> list[ir.Value | None]:
-    """What a value is concatenated from, if only this user sees it; else itself."""
-    node = None if value is None else value.producer()
-    if value is None or node is None or not is_op(node, "Concat") or node.graph is not user.graph:
-        return [value]
-    alone = len(value.uses()) == 1 and not value.is_graph_output()
-    return list(node.inputs) if alone and _same_axis(node, user) else [value]
-
-
-def _same_axis(first: ir.Node, second: ir.Node) -> bool:
-    shape = first.outputs[0].shape
-    axes = [node.attributes["axis"].as_int() for node in (first, second)]
-    return axes[0] == axes[1] or (shape is not None and (axes[0] - axes[1]) % len(shape) == 0)

@@ -20,12 +20,8 @@ def matmul_to_dense(model: ir.Model) -> None:
     constants, namer = Constants(), Namer(model.graph)
     for graph in (model.graph, *model.graph.subgraphs()):
         for node in list(graph):
-            if is_op(node, "MatMul") and _fits(node, constants):
+            x, w = node.inputs[:2] if is_op(node, "MatMul") else (None, None)
+            if x is None or w is None or x.shape is None or w.shape is None:
+                continue
+            if len(x.shape) >= 1 and len(w.shape) == 2 and constants.is_constant(w) and not constants.is_constant(x):
                 put_instead(graph, namer, node, "Dense", node.inputs)
-
-
-def _fits(node: ir.Node, constants: Constants) -> bool:
-    x, w = node.inputs[0], node.inputs[1]
-    if x is None or w is None or x.shape is None or w.shape is None or constants.is_constant(x):
-        return False
-    return len(w.shape) == 2 and len(x.shape) >= 1 and constants.is_constant(w)

@@ -70,23 +70,19 @@ def share_constants(model: ir.Model) -> None:
             continue
         alike[tensor.dtype, tuple(tensor.shape.numpy())].append(value)
     for values in alike.values():
-        _share(graph, values)
-
-
-def _share(graph: ir.Graph, values: list[ir.Value]) -> None:
-    if len(values) == 1:
-        return
-    kept: dict[bytes, list[ir.Value]] = defaultdict(list)
-    for value in values:
-        array = constant_array(value)
-        assert array is not None
-        candidates = kept[array.reshape(-1)[:64].tobytes()]
-        same = next((other for other in candidates if np.array_equal(_bits(other), _bits(value))), None)
-        if same is None:
-            candidates.append(value)
+        if len(values) == 1:
             continue
-        ir.convenience.replace_all_uses_with(value, same)
-        del graph.initializers[str(value.name)]
+        kept: dict[bytes, list[ir.Value]] = defaultdict(list)
+        for value in values:
+            array = constant_array(value)
+            assert array is not None
+            candidates = kept[array.reshape(-1)[:64].tobytes()]
+            same = next((other for other in candidates if np.array_equal(_bits(other), _bits(value))), None)
+            if same is None:
+                candidates.append(value)
+                continue
+            ir.convenience.replace_all_uses_with(value, same)
+            del graph.initializers[str(value.name)]
 
 
 def _bits(value: ir.Value) -> Array:

@@ -41,12 +41,17 @@ def fold_constants(model: ir.Model, *, exact: bool = False) -> None:
     if exact:
         kept |= {node for node in graph if rounded.intersection(node.outputs)}
     moved: list[tuple[ir.Value, str]] = []
-    left = _allowed(model)
+    if _LEFT not in model.meta:  # the first call counts what the model stores, the next ones go on from there
+        model.meta[_LEFT] = _FREE + _PER_BYTE * sum(_size(value) or 0 for value in graph.initializers.values())
+    left = int(model.meta[_LEFT])
     for node in list(graph):
         if node in kept:
             continue
         for output in node.outputs:
-            if not precise.is_constant(output) or not _is_needed(output, precise, kept):
+            if not precise.is_constant(output):
+                continue
+            users = [user for user, _ in output.uses() if user in kept or not precise.is_constant(user.outputs[0])]
+            if not users and not output.is_graph_output():
                 continue
             size = _size(output) or 0
             if size > left:
@@ -61,13 +66,6 @@ def fold_constants(model: ir.Model, *, exact: bool = False) -> None:
     model.meta[_LEFT] = left
     edit.remove_dead(model)
     _inherit_names(graph, moved)
-
-
-def _allowed(model: ir.Model) -> int:
-    """Bytes that may still be folded: the first call counts what the model stores, the next ones go on from there."""
-    if _LEFT not in model.meta:
-        model.meta[_LEFT] = _FREE + _PER_BYTE * sum(_size(value) or 0 for value in model.graph.initializers.values())
-    return int(model.meta[_LEFT])
 
 
 def _origin(value: ir.Value) -> str | None:
@@ -96,16 +94,12 @@ def _rounded(graph: ir.Graph) -> set[ir.Value]:
     """What float arithmetic has gone into: the rest is moved about only, and can be computed as it is stored."""
     found: set[ir.Value] = set()
     for node in graph:
-        if not _is_exact(node) or any(value in found for value in node.inputs if value is not None):
+        values = [value for value in (*node.inputs, *node.outputs) if value is not None]
+        floats = any(value.dtype is None or value.dtype.is_floating_point() for value in values)
+        exact = not floats or record_of(node.op_type).exact or is_as_written(node)
+        if not exact or found.intersection(values):
             found.update(node.outputs)
     return found
-
-
-def _is_needed(value: ir.Value, constants: Constants, kept: set[ir.Node]) -> bool:
-    """Whether anything that stays in the graph reads it."""
-    if value.is_graph_output():
-        return True
-    return any(user in kept or not constants.is_constant(user.outputs[0]) for user, _ in value.uses())
 
 
 def _fold(graph: ir.Graph, constants: Constants, namer: Namer, value: ir.Value) -> ir.Value | None:
@@ -146,10 +140,3 @@ def _size(value: ir.Value) -> int | None:
     if value.shape is None or value.dtype is None or not all(isinstance(dim, int) for dim in value.shape.dims):
         return None
     return prod(dim for dim in value.shape.dims if isinstance(dim, int)) * value.dtype.numpy().itemsize
-
-
-def _is_exact(node: ir.Node) -> bool:
-    if record_of(node.op_type).exact or is_as_written(node):
-        return True
-    values = [*node.inputs, *node.outputs]
-    return not any(value is not None and (value.dtype is None or value.dtype.is_floating_point()) for value in values)

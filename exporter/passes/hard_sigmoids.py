@@ -22,36 +22,27 @@ def merge_hard_sigmoids(model: ir.Model) -> None:
     graph = model.graph
     namer = Namer(graph)
     for node in list(graph):
-        found = _hard_sigmoid(node)
-        if found is None:
+        scaled = with_number(node) if is_op(node, "Mul", "Div") else None
+        if scaled is None or (node.op_type == "Div" and (scaled[0] == 1 or scaled[2] == 0)):
             continue
-        x, alpha, beta = found
-        put_instead(graph, namer, node, "HardSigmoid", [x], {"alpha": alpha, "beta": beta})
+        alpha = float(1 / scaled[2] if node.op_type == "Div" else scaled[2])
+        clip = _only_read_here(scaled[1])
+        if clip is None or not is_op(clip, "Clip") or clip.inputs[0] is None:
+            continue
+        bounds = [array for array in map(constant_array, clip.inputs[1:3]) if array is not None and array.size == 1]
+        if len(bounds) < 2:
+            continue
+        low, high = (float(array.reshape(-1)[0]) for array in bounds)
+        if low != 0 or high <= 0 or abs(alpha * high - 1) > np.finfo(np.float32).eps:
+            continue
+        add = _only_read_here(clip.inputs[0])
+        shifted = with_number(add) if is_op(add, "Add") and add is not None else None
+        if shifted is not None:
+            attributes = {"alpha": 1 / high, "beta": float(shifted[2]) / high}
+            put_instead(graph, namer, node, "HardSigmoid", [shifted[1]], attributes)
     edit.remove_dead(model)
-
-
-def _hard_sigmoid(node: ir.Node) -> tuple[ir.Value, float, float] | None:
-    """x, alpha and beta."""
-    scaled = with_number(node) if is_op(node, "Mul", "Div") else None
-    if scaled is None or (node.op_type == "Div" and (scaled[0] == 1 or scaled[2] == 0)):
-        return None
-    alpha = float(1 / scaled[2] if node.op_type == "Div" else scaled[2])
-    clip = _only_read_here(scaled[1])
-    if clip is None or not is_op(clip, "Clip") or clip.inputs[0] is None:
-        return None
-    low, high = (_number(clip.inputs[i]) if i < len(clip.inputs) else None for i in (1, 2))
-    if low != 0 or high is None or high <= 0 or abs(alpha * high - 1) > np.finfo(np.float32).eps:
-        return None
-    add = _only_read_here(clip.inputs[0])
-    shifted = with_number(add) if is_op(add, "Add") and add is not None else None
-    return None if shifted is None else (shifted[1], 1 / high, float(shifted[2]) / high)
 
 
 def _only_read_here(value: ir.Value) -> ir.Node | None:
     """The producer of a value with one reader."""
     return None if len(value.uses()) > 1 or value.is_graph_output() else value.producer()
-
-
-def _number(value: ir.Value | None) -> float | None:
-    array = constant_array(value)
-    return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None

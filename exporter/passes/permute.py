@@ -58,24 +58,16 @@ def _new(node: ir.Node, index: int, array: Any, namer: Namer) -> ir.Value:
     return namer.constant(f"{node.name}/axes" if old is None else str(old.name), np.asarray(array))
 
 
-def _axes_input(index: int) -> _Rule:
-    """Axes as an input; absent means all, which needs no change."""
-
-    def rule(node: ir.Node, order: Sequence[int], namer: Namer) -> Permuted | None:
-        if not _is_given(node, index):
-            return {}, {}
-        axes = _ints(node, index)
-        if axes is None:
-            return None
-        moved = sorted(order[axis % len(order)] for axis in axes)
-        return {index: _new(node, index, np.array(moved, np.int64), namer)}, {}
-
-    return rule
-
-
 def _reduce(node: ir.Node, order: Sequence[int], namer: Namer) -> Permuted | None:
-    keeps = "keepdims" not in node.attributes or node.attributes["keepdims"].as_int() == 1
-    return _axes_input(1)(node, order, namer) if keeps else None
+    if "keepdims" in node.attributes and node.attributes["keepdims"].as_int() != 1:
+        return None
+    if not _is_given(node, 1):  # all axes
+        return {}, {}
+    axes = _ints(node, 1)
+    if axes is None:
+        return None
+    moved = sorted(order[axis % len(order)] for axis in axes)
+    return {1: _new(node, 1, np.array(moved, np.int64), namer)}, {}
 
 
 def _slice(node: ir.Node, order: Sequence[int], namer: Namer) -> Permuted | None:

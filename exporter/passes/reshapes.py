@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.ir import edit
-from exporter.ir.dims import Dims, same_dim
+from exporter.ir.dims import same_dim
 from exporter.ir.edit import constant_array
 from exporter.ir.opset import record_of
 from exporter.passes.affine.affine_map import Array
@@ -33,8 +33,11 @@ def join_reshapes(model: ir.Model) -> None:
             continue
         assert before is not None
         wanted = _shape_tensor(before.inputs[0], node.outputs[0])
-        if wanted is not None:
-            _join(graph, namer, before, node, wanted)
+        if wanted is None:
+            continue
+        name = node.inputs[1].name if len(node.inputs) > 1 and node.inputs[1] is not None else f"{node.name}/shape"
+        put_instead(graph, namer, node, "Reshape", [before.inputs[0], namer.constant(str(name), wanted)])
+        graph.remove(before, safe=True)
 
 
 def _reshapes(node: ir.Node | None) -> bool:
@@ -48,32 +51,25 @@ def _keep_reduced_axes(graph: ir.Graph) -> None:
         before = None if between is None else between.producer()
         if between is None or before is None or not record_of(before.op_type).reduces or len(between.uses()) > 1:
             continue
-        kept, dropped = _reduced_shapes(before)
+        x = before.inputs[0]
+        axes = constant_array(before.inputs[1]) if len(before.inputs) > 1 else None
+        if x is None or x.shape is None or axes is None or between.is_graph_output():
+            continue
         keeps = "keepdims" not in before.attributes or before.attributes["keepdims"].as_int() == 1
-        if between.is_graph_output() or not _is_shape(result, dropped if keeps else kept):
+        reduced = {int(axis) % len(x.shape) for axis in axes.reshape(-1)}
+        sizes = [1 if axis in reduced else dim for axis, dim in enumerate(x.shape.dims)]
+        if keeps:
+            sizes = [dim for axis, dim in enumerate(sizes) if axis not in reduced]
+        if result.shape is None or len(result.shape) != len(sizes):
+            continue
+        different = [(a, b) for a, b in zip(result.shape.dims, sizes, strict=True) if not same_dim(a, b)]
+        # with as many elements, one size that isn't known must be the same too
+        if len(different) > 1 or any(isinstance(a, int) and isinstance(b, int) for a, b in different):
             continue
         before.attributes["keepdims"] = ir.AttrInt64("keepdims", 1 - keeps)
         between.shape = result.shape
         edit.replace(graph, result, between)
         graph.remove(node, safe=True)
-
-
-def _reduced_shapes(node: ir.Node) -> tuple[Dims | None, Dims | None]:
-    """The shape of a reduction's result with and without the axes that it reduces."""
-    x = node.inputs[0]
-    axes = constant_array(node.inputs[1]) if len(node.inputs) > 1 else None
-    if x is None or x.shape is None or axes is None:
-        return None, None
-    gone = {int(axis) % len(x.shape) for axis in axes.reshape(-1)}
-    kept = tuple(1 if i in gone else dim for i, dim in enumerate(x.shape.dims))
-    return kept, tuple(dim for i, dim in enumerate(x.shape.dims) if i not in gone)
-
-
-def _is_shape(value: ir.Value, dims: Dims | None) -> bool:
-    if dims is None or value.shape is None or len(value.shape) != len(dims):
-        return False
-    different = [(a, b) for a, b in zip(value.shape.dims, dims, strict=True) if not same_dim(a, b)]
-    return not different or (len(different) == 1 and not all(isinstance(d, int) for d in different[0]))
 
 
 def _shape_tensor(x: ir.Value | None, y: ir.Value) -> Array | None:
@@ -90,9 +86,3 @@ def _shape_tensor(x: ir.Value | None, y: ir.Value) -> Array | None:
             kept = axis < len(x.shape) and same_dim(x.shape[axis], dim)
             sizes.append(0 if kept else -1)
     return np.array(sizes, np.int64) if sizes.count(-1) <= 1 else None
-
-
-def _join(graph: ir.Graph, namer: Namer, before: ir.Node, node: ir.Node, wanted: Array) -> None:
-    name = node.inputs[1].name if len(node.inputs) > 1 and node.inputs[1] is not None else f"{node.name}/shape"
-    put_instead(graph, namer, node, "Reshape", [before.inputs[0], namer.constant(str(name), wanted)])
-    graph.remove(before, safe=True)

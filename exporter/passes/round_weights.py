@@ -55,9 +55,17 @@ def round_weights(model: ir.Model) -> RoundedWeights:
     for value in dict.fromkeys(_weights(model)):
         name, tensor = str(value.name), value.const_value
         assert tensor is not None
-        half, reason = _half(tensor)
-        if half is None:
-            kept.append((name, reason))
+        array = tensor.numpy()
+        largest = float(np.max(np.abs(array), initial=0.0))
+        if not largest <= _LARGEST:
+            kept.append((name, f"it has {largest:.3g}, and float16 ends at {_LARGEST:.0f}"))
+            continue
+        half, wide = array.astype(np.float16), array.astype(np.float64)
+        usual = float(np.sqrt(np.mean(np.square(wide)))) if array.size else 0.0
+        change = float(np.sqrt(np.mean(np.square(half - wide)))) if array.size else 0.0
+        if change > _MOST * usual:
+            digits = f"its numbers are about {usual:.2g}, for which float16 has too few digits: off by {change:.2g}"
+            kept.append((name, digits))
             continue
         value.const_value = HalfTensor(half, tensor.name)
         rounded.append(name)
@@ -73,18 +81,3 @@ def _weights(model: ir.Model) -> Iterator[ir.Value]:
                 continue
             if value.const_value.dtype == ir.DataType.FLOAT and len(value.const_value.shape) >= 2:
                 yield value
-
-
-def _half(tensor: ir.TensorProtocol) -> tuple[np.ndarray | None, str]:
-    """The numbers in float16; or None, and why not."""
-    array = tensor.numpy()
-    largest = float(np.max(np.abs(array), initial=0.0))
-    if not largest <= _LARGEST:
-        return None, f"it has {largest:.3g}, and float16 ends at {_LARGEST:.0f}"
-    half = array.astype(np.float16)
-    wide = array.astype(np.float64)
-    usual = float(np.sqrt(np.mean(np.square(wide)))) if array.size else 0.0
-    change = float(np.sqrt(np.mean(np.square(half - wide)))) if array.size else 0.0
-    if change > _MOST * usual:
-        return None, f"its numbers are about {usual:.2g}, for which float16 has too few digits: off by {change:.2g}"
-    return half, ""

@@ -255,8 +255,8 @@ class _Mover:
         if source.shape is None:
             return
         moved = [axis for axis in perm if source.shape[axis] != 1]
-        shape = _constant_shape(node)
-        if moved == sorted(moved) and shape is not None and 0 not in shape[1:]:
+        shape = np.zeros(0) if node.op_type == "Flatten" else edit.constant_array(node.inputs[1])
+        if moved == sorted(moved) and shape is not None and 0 not in shape.reshape(-1)[1:]:
             node.replace_input_with(0, source)
         else:
             self._flatten(node, source, perm)
@@ -331,10 +331,3 @@ def _rank(value: ir.Value) -> int | None:
 
 def _permuted_shape(value: ir.Value, perm: Sequence[int]) -> ir.Shape | None:
     return None if value.shape is None else ir.Shape([value.shape[axis] for axis in perm])
-
-
-def _constant_shape(node: ir.Node) -> list[int] | None:
-    if node.op_type == "Flatten":
-        return []
-    array = edit.constant_array(node.inputs[1])
-    return None if array is None else [int(size) for size in array.reshape(-1)]

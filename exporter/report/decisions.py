@@ -88,6 +88,7 @@ class Reason(StrEnum):
     UNTRAINED_DEFAULT = auto()
     COMPUTED_DEFAULT = auto()
     NUMBER_DEFAULT = auto()
+    UNNAMED_DEFAULT = auto()
     SET_BY_USER = auto()
     ASSIGNED_IN_TRAINING = auto()
     DATA_CONDITION = auto()
@@ -226,6 +227,7 @@ _WORDS: Mapping[Reason, str] = {
     Reason.UNTRAINED_DEFAULT: "its default; nothing of training hangs on it",
     Reason.COMPUTED_DEFAULT: "what the network computes there; --input {subject} makes it an input",
     Reason.NUMBER_DEFAULT: "its default; --set gives it another value",
+    Reason.UNNAMED_DEFAULT: "other inputs are named, and it isn't; --input {subject} makes it one",
     Reason.SET_BY_USER: "given with --set",
     Reason.ASSIGNED_IN_TRAINING: "{op} updates it in training, and gives its new value",
     Reason.DATA_CONDITION: "it depends on {predicate}, which is data",

@@ -6,7 +6,7 @@ It is data: nothing that it names is imported or run. What a layer means is deci
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -81,11 +81,9 @@ def _sequential(config: object) -> KerasModel:
     settings: Mapping[str, Any] = config if isinstance(config, Mapping) else {"layers": config}
     name = str(settings.get("name") or "sequential")
     records = [expect_mapping(item, f"model {name}: layer") for item in expect_list(settings.get("layers"), "layers")]
-    if not records:
-        raise UnsupportedError(f"model {name[:80]!r} has no layers")
     layers = [_layer(record, ()) for record in records]
-    if not layers[0].is_input:
-        layers.insert(0, _implied_input(layers[0], settings.get("build_input_shape")))
+    if not layers or not layers[0].is_input:
+        layers.insert(0, _implied_input(name, layers[:1], settings.get("build_input_shape")))
     _refuse_twice([layer.name for layer in layers], name)
     chain = [layers[0]]
     for layer in layers[1:]:
@@ -95,15 +93,24 @@ def _sequential(config: object) -> KerasModel:
     return KerasModel(name, tuple(chain), start, end, is_sequential=True)
 
 
-def _implied_input(first: KerasLayer, built: object) -> KerasLayer:
-    """The input that a Sequential without an `InputLayer` has: from its first layer, or as it was built."""
-    settings = first.settings
+def _implied_input(model: str, first: Sequence[KerasLayer], built: object) -> KerasLayer:
+    """The input that a Sequential without an `InputLayer` has: from its first layer, or as it was built.
+
+    One without any layers gives what it is given.
+    """
+    if not first:
+        return _input_layer(f"{model}_input", built, None)
+    (layer,) = first
+    settings = layer.settings
     shape = settings.raw("batch_input_shape") or settings.raw("batch_shape") or built
-    if shape is None and first.model is not None and first.model.layers[0].is_input:
-        inner = first.model.layers[0].settings
+    if shape is None and layer.model is not None and layer.model.layers[0].is_input:
+        inner = layer.model.layers[0].settings
         shape = inner.raw("batch_input_shape") or inner.raw("batch_shape")
-    dtype = settings.raw("dtype") if first.model is None and first.class_name != "Embedding" else None
-    name = f"{first.name}_input"
+    dtype = settings.raw("dtype") if layer.model is None and layer.class_name != "Embedding" else None
+    return _input_layer(f"{layer.name}_input", shape, dtype)
+
+
+def _input_layer(name: str, shape: object, dtype: object) -> KerasLayer:
     values = {"name": name, "batch_shape": shape, "dtype": dtype}
     return KerasLayer(name, "InputLayer", "keras", Settings(f"input {name}", values))
 
@@ -212,14 +219,15 @@ def _settle_calls(model: KerasModel) -> KerasModel:
             raise CorruptError(f"{layer.settings.owner} is called {count} times, but call {top} is used")
     if not shift:
         return model
-    layers = tuple(replace(layer, calls=tuple(_shifted_call(c, shift) for c in layer.calls)) for layer in model.layers)
+    layers = []
+    for layer in model.layers:
+        calls = []
+        for call in layer.calls:
+            kwargs = {key: _shifted(value, shift) for key, value in call.kwargs.items()}
+            calls.append(KerasCall(tuple(_shifted(arg, shift) for arg in call.args), kwargs))
+        layers.append(replace(layer, calls=tuple(calls)))
     inputs, outputs = _shifted(model.inputs, shift), _shifted(model.outputs, shift)
-    return KerasModel(model.name, layers, inputs, outputs)
-
-
-def _shifted_call(call: KerasCall, shift: Mapping[str, int]) -> KerasCall:
-    args = tuple(_shifted(arg, shift) for arg in call.args)
-    return KerasCall(args, {key: _shifted(value, shift) for key, value in call.kwargs.items()})
+    return KerasModel(model.name, tuple(layers), inputs, outputs)
 
 
 def _shifted(nest: Any, shift: Mapping[str, int]) -> Any:

@@ -40,8 +40,17 @@ def check_targets(targets: Iterable[Path], inputs: Iterable[Path] = (), folders:
         raise UsageError(f"two outputs have the same name, {paths[0]}", hint="Give them different names")
     for path in paths:
         is_new = path.parent in folders and not path.parent.exists()
-        _check_directory(path.parent if is_new else path)
-        _check_target(path, sources)
+        first = path.parent if is_new else path
+        directory = first.parent
+        if not directory.is_dir():
+            raise UsageError(f"there is no directory {directory} to write {first.name} to", hint="Create it first")
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise UsageError(f"the directory {directory} can't be written to", hint="Choose another one with -o")
+        if path.is_dir():
+            raise UsageError(f"{path} is a directory", hint="Name a file in it")
+        for source in sources:
+            if path.exists() and source.exists() and path.samefile(source):
+                raise UsageError(f"{path} would overwrite {source}, which is read", hint="Choose another name with -o")
 
 
 def write_files(
@@ -78,7 +87,9 @@ def write_files(
         with _locked(directories):
             for target in writers:
                 _remove_leftovers(target)
-        written = _write_all(writers, done)
+        with ThreadPoolExecutor() as pool:  # most of it is copying to the disk's cache
+            futures = {target: pool.submit(_write_beside, target, writer, done) for target, writer in writers.items()}
+        written = {target: future.result() for target, future in futures.items()}
         with _locked(directories):
             _replace_all(dict(reversed(written.items())))
             for path in superseded():
@@ -100,29 +111,6 @@ def _make(folder: Path, done: ExitStack) -> None:
             folder.rmdir()
 
     done.callback(tidy)
-
-
-def _check_directory(path: Path) -> None:
-    directory = path.parent
-    if not directory.is_dir():
-        raise UsageError(f"there is no directory {directory} to write {path.name} to", hint="Create it first")
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise UsageError(f"the directory {directory} can't be written to", hint="Choose another one with -o")
-
-
-def _check_target(path: Path, inputs: Iterable[Path]) -> None:
-    if path.is_dir():
-        raise UsageError(f"{path} is a directory", hint="Name a file in it")
-    for source in inputs:
-        if path.exists() and source.exists() and path.samefile(source):
-            raise UsageError(f"{path} would overwrite {source}, which is read", hint="Choose another name with -o")
-
-
-def _write_all(writers: Mapping[Path, Writer], done: ExitStack) -> dict[Path, Path]:
-    """All files beside their targets, written at the same time: most of it is copying to the disk's cache."""
-    with ThreadPoolExecutor() as pool:
-        written = {target: pool.submit(_write_beside, target, writer, done) for target, writer in writers.items()}
-    return {target: future.result() for target, future in written.items()}
 
 
 def _write_beside(target: Path, writer: Writer, done: ExitStack) -> Path:

@@ -50,22 +50,17 @@ def layer_normalization(target: Target, call: Call) -> Sequence[ir.Value]:
         return target.append(call)
     half = x.dtype in {ir.DataType.FLOAT16, ir.DataType.BFLOAT16} and call.plain("stash_type", 1) == 1
     wide = target.step(call, "Cast", x, to=ir.DataType.FLOAT.value) if half else x
-    axes = list(range(axis if axis < 0 else axis - len(x.shape or ()), 0))
-    normal = _normalised(target, call, wide, axes)
+    axes = target.ints(list(range(axis if axis < 0 else axis - len(x.shape or ()), 0)))
+    centred = target.step(call, "Sub", wide, target.step(call, "ReduceMean", wide, axes))
+    variance = target.step(call, "ReduceMean", target.step(call, "Mul", centred, centred), axes)
+    epsilon = target.scalar(call.plain("epsilon", 1e-5), wide)
+    deviation = target.step(call, "Sqrt", target.step(call, "Add", variance, epsilon))
+    normal = target.step(call, "Div", centred, deviation)
     if half and x.dtype is not None:
         normal = target.step(call, "Cast", normal, to=x.dtype.value)
     if bias is None:
         return target.last(call, "Mul", normal, scale)
     return target.last(call, "Add", target.step(call, "Mul", normal, scale), bias)
-
-
-def _normalised(target: Target, call: Call, x: ir.Value, axes: list[int]) -> ir.Value:
-    places = target.ints(axes)
-    centred = target.step(call, "Sub", x, target.step(call, "ReduceMean", x, places))
-    variance = target.step(call, "ReduceMean", target.step(call, "Mul", centred, centred), places)
-    epsilon = target.scalar(call.plain("epsilon", 1e-5), x)
-    deviation = target.step(call, "Sqrt", target.step(call, "Add", variance, epsilon))
-    return target.step(call, "Div", centred, deviation)
 
 
 def trilu(target: Target, call: Call) -> Sequence[ir.Value]:

@@ -18,17 +18,13 @@ _NO_KERNEL = frozenset(
 
 def note_on_doubles(model: ir.Model) -> tuple[str, ...]:
     """A sentence for the report on those ops of a standard ONNX model; nothing if there are none."""
-    found = {
-        node.op_type
-        for node in model.graph.all_nodes()
-        if node.op_type in _NO_KERNEL and node.inputs and _is_double(node.inputs[0])
-    }
+    found = set()
+    for node in model.graph.all_nodes():
+        x = node.inputs[0] if node.op_type in _NO_KERNEL and node.inputs else None
+        if x is not None and x.dtype == ir.DataType.DOUBLE:
+            found.add(node.op_type)
     if not found:
         return ()
     ops = ", ".join(sorted(found))
     refused = f"onnxruntime's CPU kernels have no {ops} of float64, so it refuses the ONNX file"
     return (f"{refused}; the bundle computes it with NumPy",)
-
-
-def _is_double(value: ir.Value | None) -> bool:
-    return value is not None and value.dtype == ir.DataType.DOUBLE

@@ -195,9 +195,16 @@ class _Plan:
         for value in (*model.graph.inputs, *model.graph.outputs):
             self.name(value)
         nodes = self.nodes(model.graph)
+        read = [value for node in model.graph.all_nodes() for value in node.inputs if value is not None]
+        stored = [value for value in read if value.is_initializer()]
+        version = VERSION  # the lowest that has what the bundle needs
+        if any(v.dtype == ir.DataType.STRING for v in (*model.graph.inputs, *model.graph.outputs, *stored)):
+            version = VERSION_WITH_TEXT
+        if any(isinstance(held, HalfTensor) for held in self.arrays.values()):
+            version = VERSION_WITH_HALF
         return {
             "format": FORMAT,
-            "version": self._version(model),
+            "version": version,
             "producer": f"ckpt2onnx {__version__}",
             "metadata": dict(metadata),
             "inputs": [_describe(value, self.name(value)) for value in model.graph.inputs],
@@ -205,12 +212,6 @@ class _Plan:
             "outputs": [_describe(value, self.name(value)) for value in model.graph.outputs],
             "probes": [self.probe(number, probe) for number, probe in enumerate(probes)],
         }
-
-    def _version(self, model: ir.Model) -> int:
-        """The lowest version that has what the bundle needs."""
-        if any(isinstance(held, HalfTensor) for held in self.arrays.values()):
-            return VERSION_WITH_HALF
-        return VERSION_WITH_TEXT if _has_text(model) else VERSION
 
     def name(self, value: ir.Value) -> str:
         """The value's own name, or with a number if a value of another graph has it."""
@@ -238,31 +239,29 @@ class _Plan:
 
     def nodes(self, graph: ir.Graph) -> list[dict[str, Any]]:
         """The nodes of a graph."""
-        return [self._node(node) for node in graph]
-
-    def _node(self, node: ir.Node) -> dict[str, Any]:
-        inputs = ["" if value is None else self.name(value) for value in node.inputs]
-        while inputs and not inputs[-1]:
-            inputs.pop()
-        where = node.name or node.op_type
-        attributes = {key: self._attribute(f"{where}/{key}", attribute) for key, attribute in node.attributes.items()}
-        outputs = [self.name(value) if value.name else "" for value in node.outputs]
-        return {"op": node.op_type, "name": where, "inputs": inputs, "outputs": outputs, "attributes": attributes}
+        found = []
+        for node in graph:
+            inputs = ["" if value is None else self.name(value) for value in node.inputs]
+            while inputs and not inputs[-1]:
+                inputs.pop()
+            name = node.name or node.op_type
+            attributes = {key: self._attribute(f"{name}/{key}", value) for key, value in node.attributes.items()}
+            outputs = [self.name(value) if value.name else "" for value in node.outputs]
+            entry = {"op": node.op_type, "name": name, "inputs": inputs, "outputs": outputs, "attributes": attributes}
+            found.append(entry)
+        return found
 
     def _attribute(self, name: str, attribute: ir.Attr) -> Any:
         value = attribute.value
         if attribute.type == ir.AttributeType.GRAPH:
-            return {"graph": self._subgraph(value)}
+            inputs = [self.name(entry) for entry in value.inputs]
+            nodes = self.nodes(value)
+            return {"graph": {"inputs": inputs, "nodes": nodes, "outputs": [self.name(end) for end in value.outputs]}}
         if attribute.type == ir.AttributeType.TENSOR:
             unique = self._unique(name)
             self.arrays[unique] = value
             return {"array": unique}
         return [_scalar(entry) for entry in value] if isinstance(value, (list, tuple)) else _scalar(value)
-
-    def _subgraph(self, graph: ir.Graph) -> dict[str, Any]:
-        inputs = [self.name(value) for value in graph.inputs]
-        nodes = self.nodes(graph)
-        return {"inputs": inputs, "nodes": nodes, "outputs": [self.name(value) for value in graph.outputs]}
 
     def probe(self, number: int, probe: Probe) -> dict[str, Any]:
         """The entry of a probe, whose arrays are stored too."""
@@ -316,13 +315,6 @@ def _problems(model: ir.Model) -> Iterator[str]:
         held = ((value.name, value.const_value) for value in node.inputs if value is not None)
         yield from _bad_types((name, tensor.dtype) for name, tensor in held if tensor is not None)
     yield from _bad_types((value.name, value.dtype) for value in (*model.graph.inputs, *model.graph.outputs))
-
-
-def _has_text(model: ir.Model) -> bool:
-    """Whether an input, an output or a stored array is of strings."""
-    held = (value for node in model.graph.all_nodes() for value in node.inputs if value is not None)
-    stored = (value for value in held if value.is_initializer())
-    return any(value.dtype == ir.DataType.STRING for value in (*model.graph.inputs, *model.graph.outputs, *stored))
 
 
 def _bad_types(values: Iterable[tuple[str | None, ir.DataType | None]]) -> Iterator[str]:

@@ -6,7 +6,6 @@ What has no other way of being said is left as it is, for `opsets.check_opset` t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -70,7 +69,8 @@ def _resize(target: Target, call: Call) -> Sequence[ir.Value]:
     if axes is None or x is None or x.shape is None:
         return target.append(plain)
     inputs = list(call.inputs)
-    for index, neutral in ((2, np.ones(len(x.shape), np.float32)), (3, _sizes(x))):
+    sizes = np.array(x.shape.numpy(), np.int64) if x.shape.is_static() else None
+    for index, neutral in ((2, np.ones(len(x.shape), np.float32)), (3, sizes)):
         given = call.constant(index)
         if given is not None and given.size and neutral is not None:
             neutral[list(axes)] = given
@@ -78,10 +78,6 @@ def _resize(target: Target, call: Call) -> Sequence[ir.Value]:
         elif call.input(index) is not None:
             return target.append(plain)
     return target.last(call, "Resize", *inputs, **plain.without("axes").attributes)
-
-
-def _sizes(x: ir.Value) -> np.ndarray[Any, np.dtype[np.int64]] | None:
-    return np.array(x.shape.numpy(), np.int64) if x.shape is not None and x.shape.is_static() else None
 
 
 def _shape(target: Target, call: Call) -> Sequence[ir.Value]:

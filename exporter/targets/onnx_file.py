@@ -59,7 +59,11 @@ def onnx_model(
     if orders:
         notes[INPUT_ORDERS] = json.dumps(orders, sort_keys=True)
     result.metadata_props.update(sorted(notes.items()))
-    _complete_outputs(result)
+    if any(value.shape is None for value in result.graph.outputs):  # onnx may infer their rank
+        inferred = onnx.shape_inference.infer_shapes(_skeleton(result))
+        for value, found in zip(result.graph.outputs, inferred.graph.output, strict=True):
+            if value.shape is None and found.type.tensor_type.HasField("shape"):
+                value.shape = ir.Shape([dim.dim_value or None for dim in found.type.tensor_type.shape.dim])
     check_model(result)
     return result
 
@@ -75,17 +79,6 @@ def check_model(model: ir.Model) -> None:
         onnx.checker.check_model(proto, full_check=True)
     else:
         onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
-
-
-def _complete_outputs(model: ir.Model) -> None:
-    """Gives outputs of unknown rank the shape that onnx infers."""
-    if all(value.shape is not None for value in model.graph.outputs):
-        return
-    inferred = onnx.shape_inference.infer_shapes(_skeleton(model))
-    for value, found in zip(model.graph.outputs, inferred.graph.output, strict=True):
-        if value.shape is None and found.type.tensor_type.HasField("shape"):
-            sizes = [dim.dim_value or None for dim in found.type.tensor_type.shape.dim]
-            value.shape = ir.Shape(sizes)
 
 
 def _skeleton(model: ir.Model) -> onnx.ModelProto:

@@ -30,7 +30,13 @@ def write_onnx(model: ir.Model, file: IO[bytes], *, data_name: str | None = None
         data_name: The name of the file beside it that holds the large weights; None if they are in this one.
     """
     message = without_weights(model)
-    nodes, ends = _graph_parts(message.graph)
+    # the serialised graph, in two parts between which its weights go
+    outer = onnx.GraphProto(input=message.graph.input, output=message.graph.output)
+    inner = onnx.GraphProto()
+    inner.CopyFrom(message.graph)
+    inner.ClearField("input")
+    inner.ClearField("output")
+    nodes, ends = (part.SerializeToString(deterministic=True) for part in (inner, outer))
     message.ClearField("graph")
     offsets = {} if data_name is None else _offsets(model)
     parts = [(_tensor_start(name, tensor, data_name, offsets), name, tensor) for name, tensor in weights(model)]
@@ -98,16 +104,6 @@ def without_weights(model: ir.Model) -> onnx.ModelProto:
     proto.graph.input.extend(ir.serde.serialize_value(value) for value in graph.inputs)
     proto.graph.output.extend(ir.serde.serialize_value(value) for value in graph.outputs)
     return proto
-
-
-def _graph_parts(graph: onnx.GraphProto) -> tuple[bytes, bytes]:
-    """The serialised graph, in two parts between which its weights go."""
-    ends = onnx.GraphProto(input=graph.input, output=graph.output)
-    first = onnx.GraphProto()
-    first.CopyFrom(graph)
-    first.ClearField("input")
-    first.ClearField("output")
-    return first.SerializeToString(deterministic=True), ends.SerializeToString(deterministic=True)
 
 
 def _tensor_start(name: str, tensor: ir.TensorProtocol, data_name: str | None, offsets: Mapping[str, int]) -> bytes:

@@ -40,16 +40,12 @@ def check_opset(nodes: Iterable[ir.Node], opset: int) -> None:
         for problem in _problems(node, opset):
             problems.setdefault(problem, []).append(node.name or node.op_type)
     if problems:
-        listed = "; ".join(f"{problem} (node {_some(names)})" for problem, names in sorted(problems.items()))
-        raise UnsupportedError(f"opset {opset} has no {listed}", hint=_advice(opset))
-
-
-def _advice(opset: int) -> str:
-    return "Choose another one with --opset" if opset < newest_opset() else "Choose an older one with --opset"
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        listed = []
+        for problem, names in sorted(problems.items()):
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            listed.append(f"{problem} (node {', '.join(names[:3])}{more})")
+        which = "another one" if opset < newest_opset() else "an older one"
+        raise UnsupportedError(f"opset {opset} has no {'; '.join(listed)}", hint=f"Choose {which} with --opset")
 
 
 def _problems(node: ir.Node, opset: int) -> Iterator[str]:

@@ -19,7 +19,8 @@ def give_output_ranks(model: ir.Model, probes: Sequence[Probe]) -> tuple[str, ..
         probes: What the model gives on examples.
 
     Returns:
-        A note for each of them. Without an example the rank is that of the nearest tensor before whose rank is known.
+        A note for each of them. Without an example the rank is that of the nearest tensor before whose rank is known;
+        where that of an input isn't, the output stays without one.
     """
     notes = []
     for value in model.graph.outputs:
@@ -29,16 +30,23 @@ def give_output_ranks(model: ir.Model, probes: Sequence[Probe]) -> tuple[str, ..
         if probes and name in probes[0].outputs:
             rank, source = probes[0].outputs[name].ndim, "as on the example"
         else:
-            rank, source = _rank_before(value), "as that of what it is made of, for want of an example"
+            before = _ranked_before(value)
+            if before.shape is None:
+                wanted = f"the rank of {name} isn't known, as that of {before.name} isn't"
+                notes.append(f"{wanted}; onnx.checker wants one: give {before.name} a shape with --input")
+                continue
+            rank, source = len(before.shape), "as that of what it is made of, for want of an example"
         value.shape = ir.Shape([None] * rank)
         notes.append(f"the rank of {name} depends on data; it is declared as {rank}, {source}")
     return tuple(notes)
 
 
-def _rank_before(value: ir.Value) -> int:
-    """The rank of the first of the values that a value is made of, each of the one before, that has one."""
-    before: ir.Value | None = value
-    while before is not None and before.shape is None:
-        producer = before.producer()
+def _ranked_before(value: ir.Value) -> ir.Value:
+    """The first of the values that a value is made of, each of the one before, that has a rank; or the last of them."""
+    while value.shape is None:
+        producer = value.producer()
         before = producer.inputs[0] if producer is not None and producer.inputs else None
-    return 0 if before is None or before.shape is None else len(before.shape)
+        if before is None:
+            break
+        value = before
+    return value

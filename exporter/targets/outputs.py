@@ -88,7 +88,13 @@ def output_writers(
         embed: Put the weights into the NumPy program.
     """
     stored: dict[str, Any] = {"probes": probes, "metadata": metadata}
-    _refuse_text(to, model)
+    programs = [each for each in ("numpy", "c") if each in to]
+    made = (value for node in model.graph.all_nodes() for value in (*node.inputs, *node.outputs) if value is not None)
+    if programs and any(value.dtype == ir.DataType.STRING for value in (*model.graph.inputs, *made)):
+        raise UnsupportedError(
+            f"the model has strings, which --to {programs[0]} can't say",
+            hint="Leave that out: the ONNX file, the bundle and --to pyz hold strings",
+        )
     name = onnx_path.stem
     writers: dict[Path, Writer] = dict(onnx_writers(standard, onnx_path)) if "onnx" in to else {}
     if "npz" in to:
@@ -112,14 +118,3 @@ def output_writers(
 
 def _write_bytes(content: bytes, path: Path) -> None:
     path.write_bytes(content)
-
-
-def _refuse_text(to: Sequence[str], model: ir.Model) -> None:
-    """UnsupportedError for a program of a model that has strings anywhere."""
-    programs = [name for name in ("numpy", "c") if name in to]
-    made = (value for node in model.graph.all_nodes() for value in (*node.inputs, *node.outputs) if value is not None)
-    if programs and any(value.dtype == ir.DataType.STRING for value in (*model.graph.inputs, *made)):
-        raise UnsupportedError(
-            f"the model has strings, which --to {programs[0]} can't say",
-            hint="Leave that out: the ONNX file, the bundle and --to pyz hold strings",
-        )

@@ -22,16 +22,13 @@ def keep_padding_apart(model: ir.Model) -> None:
         value = node.inputs[0] if node.op_type == "MaxPool" else None
         producer = None if value is None else value.producer()
         source = producer.inputs[0] if producer is not None and producer.op_type == "Pad" else None
-        if value is not None and source is not None and not is_not_negative(source):
-            _separate(model.graph, node, value)
-
-
-def _separate(graph: ir.Graph, pool: ir.Node, value: ir.Value) -> None:
-    assert value.dtype is not None
-    lowest = make_initializer(graph, f"{pool.name}/lowest", np.array(-np.inf, value.dtype.numpy()))
-    node = ir.node("Max", [value, lowest], name=f"{pool.name}/padded", metadata_props=dict(pool.metadata_props))
-    output = node.outputs[0]
-    output.name, output.shape, output.type = f"{pool.name}/padded", value.shape, value.type
-    assert pool.graph is not None
-    pool.graph.insert_before(pool, node)
-    pool.replace_input_with(0, output)
+        if value is None or source is None or is_not_negative(source):
+            continue
+        assert value.dtype is not None and node.graph is not None
+        name = f"{node.name}/padded"
+        lowest = make_initializer(model.graph, f"{node.name}/lowest", np.array(-np.inf, value.dtype.numpy()))
+        largest = ir.node("Max", [value, lowest], name=name, metadata_props=dict(node.metadata_props))
+        output = largest.outputs[0]
+        output.name, output.shape, output.type = name, value.shape, value.type
+        node.graph.insert_before(node, largest)
+        node.replace_input_with(0, output)

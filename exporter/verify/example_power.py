@@ -3,7 +3,8 @@
 For stored examples and recorded outputs there is no model to compare results inside of. A channel of a convolution or a
 product that is `SCALED` times what it should be changes that channel of its result alone, so that a run begins behind
 it, with everything else as it was. Where there are more channels than the work allows, some stand for all of them: they
-are spread evenly over the layers and their channels. (A channel that is 0 changes fifty times as much.)
+are spread evenly over the layers and their channels. (A channel that is 0 changes fifty times as much.) So does a
+column of an embedding's table; a row of a recurrent layer's matrices changes all that it makes, so that it is run, too.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from runtime.plan import Graph, Node, execute
 __all__ = ["example_power", "unmoved"]
 
 _LINEAR = frozenset({"Conv", "ConvTranspose", "Dense", "MatMul", "Gemm"})
+_RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
+
 _MOST_OPERATIONS = 1 << 30
-"""Of all runs together, as `runtime.work` counts them: a second or two."""
+"""Of all runs together, as `runtime.cost` counts them: a second or two."""
 
 _FEWEST = 24
 """Fewer channels don't stand for others."""
@@ -124,9 +127,9 @@ class _Kernel:
     Attributes:
         name: Its name.
         result: The name of what its op makes.
-        results: That, for each reference.
+        results: That, for each reference; none of a recurrent layer.
         rest: What each channel of that is without it.
-        behind: What depends on its result.
+        behind: What depends on its result; of a recurrent layer the layer as well.
         outputs: Those of the bundle among that.
         alive: The channels that aren't 0 altogether.
     """
@@ -138,6 +141,20 @@ class _Kernel:
     behind: Graph
     outputs: tuple[str, ...]
     alive: list[int]
+
+    def changed(self, channel: int, weights: Array, run: int) -> dict[str, Array] | None:
+        """What stands in the place of what was there when a channel is a little larger; None if it only sees zeros."""
+        if not self.results:
+            matrices = np.array(weights)
+            matrices.reshape(-1, weights.shape[-1])[channel] *= weights.dtype.type(SCALED)
+            return {self.name: matrices}
+        whole, rest = self.results[run], self.rest[channel if self.rest.size > 1 else 0]
+        own = whole[..., channel]
+        if not np.any(own != rest):
+            return None
+        result = np.array(whole)
+        result[..., channel] = rest + whole.dtype.type(SCALED) * (own - rest)
+        return {self.result: result}
 
 
 class _Trying:
@@ -180,60 +197,64 @@ class _Trying:
         )
 
     def _kernels(self) -> Iterator[_Kernel]:
-        weights, outputs = self._bundle.weights, {value.name for value in self._bundle.outputs}
-        compared = outputs & self._limits.keys()
-        nodes = self._bundle.graph.nodes
-        for place, node in enumerate(nodes):
-            if node.op not in _LINEAR or len(node.inputs) < 2 or node.inputs[1] not in weights:
+        weights = self._bundle.weights
+        for place, node in enumerate(self._bundle.graph.nodes):
+            if node.op in _RECURRENT:
+                behind, names = self._behind(place, node)
+                for name in node.inputs[1:3]:
+                    if name in weights and weights[name].ndim > 1:
+                        rows = weights[name].reshape(-1, weights[name].shape[-1])
+                        alive = [int(row) for row in np.flatnonzero(np.any(rows != 0, axis=1))]
+                        yield _Kernel(name, "", [], rows[:0], Graph((), names, (node, *behind)), names, alive)
                 continue
-            kernel, result = weights[node.inputs[1]], node.outputs[0]
+            name = _kernel(node)
+            if name not in weights:
+                continue
+            kernel, result = weights[name], node.outputs[0]
             results = [values[result] for values in self._values]
             if kernel.ndim < 2 or kernel.dtype.kind != "f" or any(not one.ndim for one in results):
                 continue
-            rest = weights.get(node.inputs[2]) if len(node.inputs) > 2 else None
-            if len(node.inputs) > 2 and node.inputs[2] and (rest is None or rest.ndim != 1):
+            bias = node.inputs[2] if node.op in _LINEAR and len(node.inputs) > 2 else ""
+            rest = weights.get(bias, np.zeros(1, kernel.dtype))
+            if bias and (bias not in weights or rest.ndim != 1):
                 continue
             count = results[0].shape[-1]
             used = np.any(kernel.reshape(-1, kernel.shape[-1]) != 0, axis=0)
-            alive = np.flatnonzero(used) if used.size == count else np.arange(count)
-            behind, reached = _behind(nodes[place + 1 :], result)
-            names = tuple(name for name in (value.name for value in self._bundle.outputs) if name in compared & reached)
-            yield _Kernel(
-                node.inputs[1],
-                result,
-                results,
-                np.zeros(1, kernel.dtype) if rest is None else rest,
-                Graph((result,), names, behind),
-                names,
-                [int(channel) for channel in alive],
-            )
+            alive = [int(channel) for channel in (np.flatnonzero(used) if used.size == count else range(count))]
+            behind, names = self._behind(place, node)
+            yield _Kernel(name, result, results, rest, Graph((result,), names, behind), names, alive)
+
+    def _behind(self, place: int, node: Node) -> tuple[tuple[Node, ...], tuple[str, ...]]:
+        """The nodes that depend on what a node makes, and the outputs that are compared among what they make."""
+        reached, found = {*node.outputs}, []
+        for other in self._bundle.graph.nodes[place + 1 :]:
+            if not reached.isdisjoint(other.reads):
+                found.append(other)
+                reached.update(other.outputs)
+        reached -= {""}
+        names = [value.name for value in self._bundle.outputs]
+        return tuple(found), tuple(name for name in names if name in self._limits and name in reached)
 
     def _noticed(self, kernel: _Kernel, channel: int) -> bool | None:
         """Whether that channel, a little larger, is noticed; None if it only sees zeros."""
         awake = False
-        rest = kernel.rest[channel if kernel.rest.size > 1 else 0]
-        for (reference, _, right), values, whole in zip(self._known, self._values, kernel.results, strict=True):
-            own = whole[..., channel]
-            if not np.any(own != rest):
+        for run, ((reference, _, right), values) in enumerate(zip(self._known, self._values, strict=True)):
+            changed = kernel.changed(channel, self._bundle.weights[kernel.name], run)
+            if changed is None:
                 continue
             awake = True
-            changed = np.array(whole)
-            changed[..., channel] = rest + whole.dtype.type(SCALED) * (own - rest)
-            scope = {name: values[name] for name in kernel.behind.captures} | {kernel.result: changed}
+            scope = {name: values[name] for name in kernel.behind.captures} | changed
             execute(kernel.behind, scope, budget=Budget(_stored(self._bundle), meter=self._meter))
             if any(_differs(name, scope[name], right[name], reference, self._limits) for name in kernel.outputs):
                 return True
         return False if awake else None
 
 
-def _behind(nodes: Sequence[Node], result: str) -> tuple[tuple[Node, ...], set[str]]:
-    """The nodes that depend on a value, and what they make."""
-    reached, found = {result}, []
-    for node in nodes:
-        if not reached.isdisjoint(node.reads):
-            found.append(node)
-            reached.update(node.outputs)
-    return tuple(found), reached - {""}
+def _kernel(node: Node) -> str:
+    """The input whose last axis is that of the result: a kernel, or the table of an embedding; "" if there is none."""
+    if node.op == "Gather":
+        return node.inputs[0] if node.attributes.get("axis", 0) == 0 else ""
+    return node.inputs[1] if node.op in _LINEAR and len(node.inputs) > 1 else ""
 
 
 def _spread(count: int) -> Iterator[int]:

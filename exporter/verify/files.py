@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -237,7 +237,12 @@ def _pooled(a: OutputCheck, b: OutputCheck) -> OutputCheck:
 
 def _check_run(engine: Engine, reference: Reference) -> Iterator[OutputCheck]:
     found = engine.run(reference.inputs)
-    _check_names(found, reference)
+    for name in reference.outputs:
+        if name not in found:
+            raise UsageError(
+                f"the model has no output {name}, only {', '.join(sorted(found))}",
+                hint="Name the arrays after the model's inputs and outputs",
+            )
     moved = {} if reference.noise else engine.run(nudged(reference.inputs))
     for name, truth in reference.outputs.items():
         array = found[name]
@@ -248,20 +253,8 @@ def _check_run(engine: Engine, reference: Reference) -> Iterator[OutputCheck]:
             worst = reference.yardsticks[name].worst(array)
             yield OutputCheck(engine.name, name, worst.error, worst.noise, worst.limit)
             continue
-        noise = reference.noise[name] if reference.noise else _moved(array, moved[name])
+        if reference.noise:
+            noise = reference.noise[name]
+        else:  # not less than what leaves room for the truth's own rounding
+            noise = max(error(moved[name], array), FLOOR * float(np.finfo(array.dtype).eps) / 4)
         yield OutputCheck(engine.name, name, error(array, truth), noise, limit(noise, array.dtype))
-
-
-def _moved(found: Array, moved: Array) -> float:
-    """The noise of a run, not less than one that leaves room for the truth's own rounding."""
-    return max(error(moved, found), FLOOR * float(np.finfo(found.dtype).eps) / 4)
-
-
-def _check_names(found: Iterable[str], reference: Reference) -> None:
-    names = set(found)
-    for name in reference.outputs:
-        if name not in names:
-            raise UsageError(
-                f"the model has no output {name}, only {', '.join(sorted(names))}",
-                hint="Name the arrays after the model's inputs and outputs",
-            )

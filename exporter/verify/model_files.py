@@ -41,7 +41,7 @@ from exporter.verify.programs import c_engine, python_engine
 from exporter.verify.references.tensorflow_session import reference_of
 from exporter.verify.references.truth import Computed, Recorded, UnfoldedModel, recorded_in_bundle
 from exporter.verify.references.unfolded_model import Reference
-from exporter.verify.sites import Truths, check_sites, locate, truths
+from exporter.verify.sites import check_sites, locate, truths
 from exporter.verify.verdict import Verdict
 from exporter.zoo.user_file import is_file_name
 
@@ -80,23 +80,19 @@ def verify_model(
     Raises:
         ExportError: Its subclasses; a verdict that says no isn't an error.
     """
+    path = Path(model)
+    source, graph_path, data_path = (None if given is None else Path(given) for given in (against, graph, data))
     if board is not None:
-        return _verify_on(board, Path(model), alone=against is data is reference is None and not sites)
-    verdict = _verify(
-        Path(model), _path(against), _path(graph), _path(data), reference, arch, Allowance(budget), sites=sites
-    )
-    return replace(verdict, read=tuple(_read(Path(model), _path(against), _path(graph), _path(data))))
-
-
-def _verify_on(board: str, folder: Path, *, alone: bool) -> Verdict:
-    if board not in BOARDS:
-        raise UsageError(f"there is no board {board}", hint=f"Choose among {', '.join(BOARDS)}")
-    if not alone or not folder.is_dir():
-        raise UsageError(
-            "--board runs the example stored in the folder of a C program, and nothing else",
-            hint=f"As in ckpt2onnx verify build/net_c --board {board}",
-        )
-    return verify_on(board, folder)
+        if board not in BOARDS:
+            raise UsageError(f"there is no board {board}", hint=f"Choose among {', '.join(BOARDS)}")
+        if source or data_path or reference or sites or not path.is_dir():
+            raise UsageError(
+                "--board runs the example stored in the folder of a C program, and nothing else",
+                hint=f"As in ckpt2onnx verify build/net_c --board {board}",
+            )
+        return verify_on(board, path)
+    verdict = _verify(path, source, graph_path, data_path, reference, arch, Allowance(budget), sites=sites)
+    return replace(verdict, read=tuple(_read(path, source, graph_path, data_path)))
 
 
 def _verify(
@@ -145,10 +141,12 @@ def _verify(
             hint="Add the recorded outputs to it, or give the source with --against",
         )
     if against is None:
-        stored = _examples(npz_path)
+        if npz_path is None:
+            raise UsageError("there is nothing to compare with", hint="Give the source with --against, or --data")
+        stored = recorded_in_bundle(npz_path)
         return _with_power(verify_files(*files, stored, makers=engines), npz_path, stored.references, allowance)
     inputs = recorded.references[0].inputs if recorded is not None else arrays
-    options = _options(onnx_path, npz_path, arch)
+    options = _with_architecture(_stored(onnx_path, npz_path), arch)
     judge = None if reference is None else reference_of(against, graph, options)
     unfolded = unfold(against, graph=graph, options=options)
     truth = UnfoldedModel(unfolded.model) if judge is None else judge(unfolded)
@@ -200,7 +198,9 @@ def _against(
     if options.weights == "float16":
         rounded = _rounded(model, taken_back, fold=fold)
         return replace(verify_files(*files, rounded, inputs, makers=makers), origin=origin)
-    known = _site_truths(model, inputs) if sites else None
+    known = None
+    if sites:
+        known = truths(model, exercise(model, count=1).sets[0].feeds if inputs is None else inputs)
     verdict = verify_layers(
         *files, truth, inputs, fold=fold, kept=taken_back, origin=origin, makers=makers, allowance=allowance
     )
@@ -210,10 +210,6 @@ def _against(
         return replace(verdict, sites=check_sites(onnx_path, npz_path, known, locate(model, known)))
     except EngineError as failure:
         return replace(verdict, problems=(str(failure),))
-
-
-def _site_truths(model: ir.Model, data: Mapping[str, Array] | None) -> Truths:
-    return truths(model, exercise(model, count=1).sets[0].feeds if data is None else data)
 
 
 def _origin(source: Path, unfolded: Unfolded) -> Report:
@@ -283,10 +279,6 @@ def _beside(program: Path) -> tuple[Path | None, Path | None]:
     return (onnx_path if onnx_path.is_file() else None), (npz_path if npz_path.is_file() else None)
 
 
-def _path(path: str | PathLike[str] | None) -> Path | None:
-    return None if path is None else Path(path)
-
-
 def _pair(model: Path) -> tuple[Path | None, Path | None]:
     """The ONNX file and the bundle, whichever there are of the two."""
     if not model.is_file():
@@ -296,13 +288,6 @@ def _pair(model: Path) -> tuple[Path | None, Path | None]:
         return (beside if beside.is_file() else None), model
     beside = model.with_suffix(".npz")
     return model, (beside if beside.is_file() else None)
-
-
-def _examples(npz_path: Path | None) -> Recorded:
-    """What was stored at export."""
-    if npz_path is None:
-        raise UsageError("there is nothing to compare with", hint="Give the source with --against, or --data")
-    return recorded_in_bundle(npz_path)
 
 
 def _refuse_rounded(stored: Options, option: str) -> None:
@@ -337,11 +322,6 @@ def _with_architecture(options: Options, arch: str | None) -> Options:
     return options if arch is None else replace(options, arch=arch)
 
 
-def _options(onnx_path: Path | None, npz_path: Path | None, arch: str | None) -> Options:
-    """What was chosen at export, as the files say, but for the architecture that is given."""
-    return _with_architecture(_stored(onnx_path, npz_path), arch)
-
-
 def _stored(onnx_path: Path | None, npz_path: Path | None) -> Options:
     """What was chosen at export, out of the metadata; the defaults if the files say nothing about it."""
     text = _metadata(onnx_path, npz_path, STORED_AS)
@@ -367,9 +347,11 @@ def _taken_back(onnx_path: Path | None, npz_path: Path | None) -> frozenset[str]
 
 
 def _metadata(onnx_path: Path | None, npz_path: Path | None, key: str) -> str | None:
-    if onnx_path is None:
-        return _bundle_metadata(npz_path, key)
-    return next((entry.value for entry in _onnx_model(onnx_path).metadata_props if entry.key == key), None)
+    if onnx_path is not None:
+        return next((entry.value for entry in _onnx_model(onnx_path).metadata_props if entry.key == key), None)
+    import runtime
+
+    return None if npz_path is None else runtime.load(npz_path, calibrate=False).metadata.get(key)
 
 
 def _onnx_model(path: Path) -> onnx.ModelProto:
@@ -381,12 +363,6 @@ def _onnx_model(path: Path) -> onnx.ModelProto:
     if not model.graph.output:
         raise FormatError("it is an ONNX model without outputs").within(f"file {path}")
     return model
-
-
-def _bundle_metadata(path: Path | None, key: str) -> str | None:
-    import runtime
-
-    return None if path is None else runtime.load(path, calibrate=False).metadata.get(key)
 
 
 def _recorded(arrays: Mapping[str, Array], onnx_path: Path | None, npz_path: Path | None) -> Recorded | None:

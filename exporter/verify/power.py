@@ -3,6 +3,8 @@
 A channel of a convolution or a product, set to 0, moves that channel of its result by what it was, and scaled by 1.02
 by a fiftieth of it; what follows element by element (a bias, an activation, a sum) carries the change on to the next
 tensor that is compared, where it has to be beyond the limit. So all channels of a layer take one look, and no run.
+A column of an embedding's table likewise. A row of a recurrent layer's matrices moves all steps and units behind the
+first one: some are changed, one at a time, and run.
 """
 
 from __future__ import annotations
@@ -32,8 +34,9 @@ _ELEMENTWISE = frozenset(
         "Gelu", "Erf", "Max", "Min",
     }
 )  # fmt: skip
+_RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
 _FAR = 8
-_SOME = 3
+_SOME = (3, 24)
 _WORK = 1_000_000_000
 
 
@@ -54,10 +57,14 @@ def power(
     compared = {layer.tensor: layer.name for layer in layers}
     found = []
     for node in folded.graph:
-        kernel = constant_array(node.inputs[1]) if node.op_type in _LINEAR and len(node.inputs) > 1 else None
-        if kernel is None or kernel.ndim < 2 or kernel.dtype.kind != "f":
+        if node.op_type in _RECURRENT:
+            found += [_planted(folded, value, references, compared, rows=True) for value in node.inputs[1:3]]
             continue
-        alive = np.any(kernel.reshape(-1, kernel.shape[-1]) != 0, axis=0)
+        value = _kernel(node)
+        kernel = constant_array(value)
+        if value is None or kernel is None or kernel.ndim < 2 or kernel.dtype.kind != "f":
+            continue
+        alive = _alive(kernel, rows=False)
         zeroed, scaled, met = np.zeros(0, np.bool_), np.zeros(0, np.bool_), False
         awake = np.zeros(0, np.bool_)
         for reference, known in zip(references, results, strict=True):
@@ -67,19 +74,27 @@ def power(
             met |= look.met
             awake = look.awake if not awake.size else awake | look.awake
             zeroed, scaled = (a, b) if not zeroed.size else (zeroed | a, scaled | b)
+        if not met:
+            found.append(_planted(folded, value, references, compared))
+            continue
         if zeroed.size != alive.size:  # a transposed convolution with groups, or a product of another layout
             alive = np.ones(zeroed.size, np.bool_)
-        value = node.inputs[1]
-        assert value is not None
-        if not met:
-            tried = _planted(folded, value, alive, references, compared)
-            if tried is not None:
-                found.append(WeightPower(str(value.name), int(alive.sum()), tried))
-            continue
         missed = tuple(int(c) for c in np.flatnonzero(alive & awake & ~(zeroed & scaled)))
         asleep = tuple(int(c) for c in np.flatnonzero(alive & ~awake))
         found.append(WeightPower(str(value.name), int((alive & awake).sum()), missed, asleep))
-    return tuple(found)
+    return tuple(one for one in found if one is not None)
+
+
+def _kernel(node: ir.Node) -> ir.Value | None:
+    """The input of a node whose last axis is that of its result: a kernel, or the table of an embedding."""
+    if node.op_type == "Gather":
+        return None if node.attributes.get_int("axis", 0) else node.inputs[0]
+    return node.inputs[1] if node.op_type in _LINEAR and len(node.inputs) > 1 else None
+
+
+def _alive(kernel: Array, *, rows: bool) -> Array:
+    """Which channels aren't 0: of a kernel [..., C], or by rows the gates of one of [D, G*H, I]."""
+    return np.asarray(np.any(kernel.reshape(-1, kernel.shape[-1]) != 0, axis=1 if rows else 0))
 
 
 class _Noticed(Exception):  # noqa: N818 - no error: what a run was made for
@@ -87,29 +102,48 @@ class _Noticed(Exception):  # noqa: N818 - no error: what a run was made for
 
 
 def _planted(
-    folded: ir.Model, kernel: ir.Value, alive: Array, references: Sequence[Reference], compared: Mapping[str, str]
-) -> tuple[int, ...] | None:
-    """The channels that are missed, of a kernel whose results aren't compared before something mixes them up.
+    folded: ir.Model,
+    kernel: ir.Value | None,
+    references: Sequence[Reference],
+    compared: Mapping[str, str],
+    *,
+    rows: bool = False,
+) -> WeightPower | None:
+    """What is known of a kernel whose results aren't compared before something mixes them up.
 
-    A few channels are changed, one at a time, and stand for all of them. None if the runs are too much work.
+    Some channels are changed, one at a time, and stand for all of them. None if it is no constant, or the runs are too
+    much work.
     """
-    shapes = {name: array.shape for name, array in references[0].inputs.items()}
-    if operations(folded, sizes_in(folded, shapes)) > _WORK:
+    weights = constant_array(kernel)
+    if kernel is None or weights is None or weights.ndim < 2 or weights.dtype.kind != "f":
         return None
-    channels = [int(c) for c in np.flatnonzero(alive)]
-    some = [channels[i] for i in sorted({int(i) for i in np.linspace(0, len(channels) - 1, _SOME)})] if channels else []
-    missed = [channel for channel in some if not _is_noticed(folded, kernel, channel, references, compared)]
-    return tuple(channels[: round(len(channels) * len(missed) / max(len(some), 1))])
+    shapes = {name: array.shape for name, array in references[0].inputs.items()}
+    work = operations(folded, sizes_in(folded, shapes))
+    if work > _WORK:
+        return None
+    channels = [int(c) for c in np.flatnonzero(_alive(weights, rows=rows))]
+    count = min(max(_WORK // max(work, 1) // 4, _SOME[0]), _SOME[1])
+    some = [channels[i] for i in sorted({int(i) for i in np.linspace(0, len(channels) - 1, count)})] if channels else []
+    missed = [one for one in some if not _is_noticed(folded, kernel, one, references, compared, rows=rows)]
+    share = len(missed) / max(len(some), 1)
+    return WeightPower(str(kernel.name), len(channels), tuple(channels[: round(len(channels) * share)]))
 
 
 def _is_noticed(
-    folded: ir.Model, kernel: ir.Value, channel: int, references: Sequence[Reference], compared: Mapping[str, str]
+    folded: ir.Model,
+    kernel: ir.Value,
+    channel: int,
+    references: Sequence[Reference],
+    compared: Mapping[str, str],
+    *,
+    rows: bool,
 ) -> bool:
     """Whether a channel that is a fiftieth too large is noticed in one of the runs."""
     before = kernel.const_value
     assert before is not None
     changed = np.array(before.numpy())
-    changed[..., channel] *= changed.dtype.type(SCALED)
+    flat = changed.reshape(-1, changed.shape[-1])
+    flat[channel if rows else (slice(None), channel)] *= changed.dtype.type(SCALED)
     kernel.const_value = ir.tensor(changed, name=kernel.name)
     try:
         return any(_differs(folded, reference, compared) for reference in references)

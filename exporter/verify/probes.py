@@ -27,7 +27,7 @@ BUDGET = 1_000_000_000
 """Operations for one example up to which probes are made: about a quarter of a second, with the noise."""
 
 MOST_OPERATIONS = 3 << 33
-"""What all runs for an example may take together, as `runtime.work` counts it: a few seconds."""
+"""What all runs for an example may take together, as `runtime.cost` counts it: a few seconds."""
 
 _ROOM = 1 << 17
 """Bytes of input for several examples."""

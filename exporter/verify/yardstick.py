@@ -62,20 +62,34 @@ class Yardstick:
         dtype: The type of what will be judged.
         own_size: Whether each element is exact for its size.
         depth: How many products are added up for each element.
+        picked_from: What is known of the tensor whose elements these are, if they are some of another one's.
     """
 
     def __init__(
-        self, truth: Array, runs: Sequence[Array], dtype: npt.DTypeLike, *, own_size: bool = False, depth: int = 1
+        self,
+        truth: Array,
+        runs: Sequence[Array],
+        dtype: npt.DTypeLike,
+        *,
+        own_size: bool = False,
+        depth: int = 1,
+        picked_from: Yardstick | None = None,
     ) -> None:
         self.truth = truth
         wide = _wide(truth)
         self._scales = [_channel_scale(wide)]
         if own_size:
             self._scales.append(np.maximum(np.abs(np.nan_to_num(wide, posinf=1, neginf=1)), _SMALLEST))
+        unit = float(np.finfo(np.dtype(dtype)).eps)
         # Added up one after the other, K products are off by about 0.2 sqrt(K) units in the last place of a typical
         # sum (each partial sum is rounded); engines may do so where NumPy adds in blocks. Twice that passes.
-        floor = max(FLOOR, _SERIAL * depth**0.5) * float(np.finfo(np.dtype(dtype)).eps)
+        floor = max(FLOOR, _SERIAL * depth**0.5) * unit
+        size = np.abs(np.nan_to_num(wide)).reshape(-1, wide.shape[-1]).max(0, initial=0.0)
+        self._counted = size >= unit * size.max(initial=0.0) if own_size else np.ones(size.shape, np.bool_)
         self._noise = [self._noises(runs, scale) for scale in self._scales]
+        if picked_from is not None and picked_from._noise[0].shape == self._noise[0].shape:
+            # A few elements tell less of the noise than all that they were picked from.
+            self._noise[0] = np.maximum(self._noise[0], picked_from._noise[0])
         self._limits = [np.maximum(FACTOR * noise, floor) for noise in self._noise]
 
     def of(self, truth: Array) -> Yardstick:
@@ -90,7 +104,7 @@ class Yardstick:
         if not errors:
             return np.zeros(wide.shape[-1])
         worst = np.max(errors, axis=0)
-        finite = worst[np.isfinite(worst)]
+        finite = worst[np.isfinite(worst) & self._counted]
         return np.asarray(np.maximum(worst, median(finite) if finite.size else 0.0))
 
     @property
@@ -100,8 +114,12 @@ class Yardstick:
 
     @property
     def loose(self) -> float:
-        """The share of channels whose limit says nothing about their values."""
-        limits = self.limits
+        """The share of channels whose limit says nothing about their values.
+
+        Probabilities that are nothing beside the largest ones, as 1e-200, have hardly a digit that is right, and nobody
+        asks for one: they don't count.
+        """
+        limits = self.limits[self._counted]
         return float(np.mean(limits > LOOSE)) if limits.size else 0.0
 
     @property

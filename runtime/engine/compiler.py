@@ -18,9 +18,9 @@ from runtime.engine.program import Program
 from runtime.engine.resolve import Spec, resolve
 from runtime.engine.selection import Policy, conv_tiles, name
 from runtime.engine.tasks import fuse
+from runtime.engine.times import Layer
 from runtime.engine.weights import Weights
 from runtime.engine.work_items import led
-from runtime.executor import Layer
 from runtime.kernels.base import Array
 from runtime.plan import Graph, Node
 

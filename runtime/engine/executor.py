@@ -12,13 +12,15 @@ import numpy as np
 from runtime.budget import Limits
 from runtime.bundle import Bundle, Source, read
 from runtime.engine import cores
+from runtime.engine.kernels import use_in
 from runtime.engine.machine import Machine
 from runtime.engine.memory import Pool
 from runtime.engine.micro_batches import Pieces
 from runtime.engine.programs import Programs
 from runtime.engine.selection import ACCURACIES, Policy
+from runtime.engine.times import Layer, Times, timed
 from runtime.engine.weights import WORTH_DROPPING, Weights
-from runtime.executor import Layer, Plain, Times
+from runtime.executor import Plain
 from runtime.kernels.base import Array
 from runtime.kernels.cast import TEXT_TYPE
 from runtime.kernels.text import OPS as TEXT_OPS
@@ -63,6 +65,7 @@ class Compiled:
         self._has_text = any(value.dtype == TEXT for value in (*bundle.inputs, *bundle.outputs)) or any(
             node.op in TEXT_OPS or node.attributes.get("to") == TEXT_TYPE for node in bundle.graph.nodes
         )
+        use_in(bundle.graph)
         self._plain = Plain(self.bundle, limits)
 
     def accepts(self, arrays: Sequence[Any]) -> bool:
@@ -88,10 +91,10 @@ class Compiled:
     def timed(self, arrays: Sequence[Array]) -> Times:
         """Run once, and return how long each step took, and which kernel it was."""
         if self._has_text:
-            return self._plain.timed(arrays)
+            return timed(self._plain, arrays)
         program, idle = self._programs.take(arrays, _kinds(arrays), self._plain.budget(arrays))
         if program is None:
-            return self._plain.timed(arrays)
+            return timed(self._plain, arrays)
         if isinstance(program, Pieces):
             runs = [self.timed(part) for part in program.parts(arrays)]
             layers = {name: Layer(kernel, len(runs) * count) for name, (kernel, count) in runs[0].layers.items()}

@@ -12,9 +12,9 @@ import numpy as np
 
 from runtime.engine.context import Bind, Context
 from runtime.engine.epilogue import Step, finish
+from runtime.engine.kernels import KERNELS
 from runtime.engine.tiling import cuts
 from runtime.engine.work_items import shared
-from runtime.kernels import KERNELS
 from runtime.kernels.base import Array, Kernel
 
 __all__ = ["arithmetic", "concat", "operator"]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from runtime.executor import Layer
+from runtime.engine.times import Layer
 from runtime.plan import Node
 
 __all__ = ["Row", "bench", "summary", "table"]

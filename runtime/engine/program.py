@@ -11,9 +11,9 @@ import numpy as np
 from runtime.engine.blas import ONE_THREAD
 from runtime.engine.epilogue import Step
 from runtime.engine.float_warnings import restore_warnings, suppress_warnings
+from runtime.engine.times import Layer
 from runtime.engine.work_items import HELP, Shares
 from runtime.errors import RunError
-from runtime.executor import Layer
 from runtime.kernels.base import Array
 from runtime.plan import Node
 

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from runtime.budget import Budget
+from runtime.engine.kernels import KERNELS
 from runtime.engine.weights import Weights
-from runtime.kernels import KERNELS, activation, elementwise, logic
+from runtime.kernels import activation, elementwise, logic
 from runtime.kernels.base import Array, broadcast_shapes
 from runtime.kernels.window import window
 from runtime.plan import Graph, Node

@@ -26,7 +26,7 @@ from runtime.kernels import (
     shape,
     text,
 )
-from runtime.kernels.base import Array, Function, Kernel, exact, in_float
+from runtime.kernels.base import Array, Kernel, exact, in_float
 
 __all__ = ["KERNELS", "Array", "Kernel", "merge"]
 
@@ -42,32 +42,13 @@ def merge(tables: Iterable[Mapping[str, Kernel]]) -> dict[str, Kernel]:
     return merged
 
 
-def _calculating(functions: Mapping[str, Function]) -> dict[str, Kernel]:
-    return {name: in_float(function) for name, function in functions.items()}
-
-
-def _moving(functions: Mapping[str, Function]) -> dict[str, Kernel]:
-    return {name: exact(function) for name, function in functions.items()}
-
+_CALCULATING = (activation, convolution, detection, elementwise, linear, logic, normalization, pooling, recurrent)
+_MOVING = (cast, control, indexing, shape, text)
 
 KERNELS: dict[str, Kernel] = merge(
     [
-        _calculating(activation.OPS),
-        _calculating(convolution.OPS),
-        _calculating(detection.OPS),
-        _calculating(elementwise.OPS),
-        _calculating(linear.OPS),
-        _calculating(logic.OPS),
-        _calculating(normalization.OPS),
-        _calculating(pooling.OPS),
-        _calculating(recurrent.OPS),
-        _calculating(reduction.OPS),
-        _calculating(resize.OPS),
-        _moving(cast.OPS),
-        _moving(control.OPS),
-        _moving(indexing.OPS),
-        _moving(shape.OPS),
-        _moving(text.OPS),
+        *({name: in_float(f) for name, f in module.OPS.items()} for module in (*_CALCULATING, reduction, resize)),
+        *({name: exact(f) for name, f in module.OPS.items()} for module in _MOVING),
     ]
 )
 """Every operator that a plan may name."""

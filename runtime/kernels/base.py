@@ -6,8 +6,9 @@ its attributes by keyword with their defaults. `exact` and `in_float` make the u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = [
     "mean_over",
     "number",
     "signature",
+    "texts",
 ]
 
 Kernel = Callable[[Sequence[Optional[Array]], Mapping[str, Any]], "tuple[Array, ...]"]
@@ -104,6 +106,13 @@ def mean_over(x: Array, **where: Any) -> Any:
 def number(x: Array, value: float) -> Array:
     """A constant in the element type of x, which it then doesn't widen in any version of NumPy."""
     return np.asarray(value, dtype=x.dtype)
+
+
+def texts(items: Iterable[Any], shape: Sequence[int]) -> Array:
+    """Strings as an array of `str` objects."""
+    found = np.empty(prod(shape), object)
+    found[:] = list(items)
+    return found.reshape(shape)
 
 
 def _is_half(x: Array) -> bool:

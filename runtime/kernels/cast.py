@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.kernels.base import Array, Function
+from runtime.kernels.base import Array, Function, texts
 
 __all__ = ["DTYPES", "OPS", "TEXT_TYPE"]
 
@@ -35,9 +35,12 @@ def cast(x: Array, *, to: int, saturate: int = 1) -> Array:
     """x in another element type; floats are cut off to integers, anything but 0 is true; strings are numbers written
     out."""
     if to == TEXT_TYPE and x.dtype.kind in "iu":
-        return _texts(x)
+        return texts(map(str, x.reshape(-1).tolist()), x.shape)
     if x.dtype.kind == "O":
-        return _numbers(x, to)
+        if to not in _WRITTEN:
+            raise ValueError(f"strings as element type {to}")
+        read = float if DTYPES[to].kind == "f" else int
+        return np.array([read(item) for item in x.reshape(-1).tolist()], DTYPES[to]).reshape(x.shape)
     if to not in DTYPES:
         raise ValueError(f"element type {to} is not one of {sorted(DTYPES)}")
     return x.astype(DTYPES[to], copy=False)
@@ -46,19 +49,6 @@ def cast(x: Array, *, to: int, saturate: int = 1) -> Array:
 def cast_like(x: Array, target: Array, *, saturate: int = 1) -> Array:
     """x in the element type of target."""
     return x.astype(target.dtype, copy=False)
-
-
-def _texts(x: Array) -> Array:
-    found = np.empty(x.size, object)
-    found[:] = [str(item) for item in x.reshape(-1).tolist()]
-    return found.reshape(x.shape)
-
-
-def _numbers(x: Array, to: int) -> Array:
-    if to not in _WRITTEN:
-        raise ValueError(f"strings as element type {to}")
-    read = float if DTYPES[to].kind == "f" else int
-    return np.array([read(item) for item in x.reshape(-1).tolist()], DTYPES[to]).reshape(x.shape)
 
 
 OPS: dict[str, Function] = {"Cast": cast, "CastLike": cast_like}

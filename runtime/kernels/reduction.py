@@ -53,22 +53,6 @@ def _sum(x: Array, **where: Any) -> Any:
     return np.sum(x, dtype=x.dtype, **where)
 
 
-def _l1(x: Array, **where: Any) -> Any:
-    return _sum(np.abs(x), **where)
-
-
-def _sum_square(x: Array, **where: Any) -> Any:
-    return _sum(x * x, **where)
-
-
-def _l2(x: Array, **where: Any) -> Any:
-    return np.sqrt(_sum_square(x, **where))
-
-
-def _log_sum(x: Array, **where: Any) -> Any:
-    return np.log(_sum(x, **where))
-
-
 def _log_sum_exp(x: Array, *, axis: Any, keepdims: bool) -> Any:
     highest = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(highest), highest, 0).astype(x.dtype)
@@ -76,19 +60,15 @@ def _log_sum_exp(x: Array, *, axis: Any, keepdims: bool) -> Any:
     return total if keepdims else np.squeeze(total, axis=axis)
 
 
-def _prod(x: Array, **where: Any) -> Any:
-    return np.prod(x, dtype=x.dtype, **where)
-
-
 OPS: dict[str, Function] = {
-    "ReduceL1": _reduction(_l1, before=np.abs),
-    "ReduceL2": _reduction(_l2, before=np.abs),
-    "ReduceLogSum": _reduction(_log_sum, before=np.log),
+    "ReduceL1": _reduction(lambda x, **where: _sum(np.abs(x), **where), before=np.abs),
+    "ReduceL2": _reduction(lambda x, **where: np.sqrt(_sum(x * x, **where)), before=np.abs),
+    "ReduceLogSum": _reduction(lambda x, **where: np.log(_sum(x, **where)), before=np.log),
     "ReduceLogSumExp": _reduction(_log_sum_exp),
     "ReduceMax": _reduction(_extreme(np.max, _lowest)),
     "ReduceMean": _reduction(_mean),
     "ReduceMin": _reduction(_extreme(np.min, _highest)),
-    "ReduceProd": _reduction(_prod),
+    "ReduceProd": _reduction(lambda x, **where: np.prod(x, dtype=x.dtype, **where)),
     "ReduceSum": _reduction(_sum),
-    "ReduceSumSquare": _reduction(_sum_square, before=np.square),
+    "ReduceSumSquare": _reduction(lambda x, **where: _sum(x * x, **where), before=np.square),
 }

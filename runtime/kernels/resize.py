@@ -13,39 +13,15 @@ __all__ = ["OPS", "resize"]
 Coordinates = Callable[[Array, int, int, float], Array]
 
 
-def _half_pixel(o: Array, size: int, out: int, scale: float) -> Array:
-    return (o + 0.5) / scale - 0.5
-
-
-def _half_pixel_symmetric(o: Array, size: int, out: int, scale: float) -> Array:
-    adjustment = out / (scale * size)
-    return size / 2 * (1 - adjustment) + (o + 0.5) / scale - 0.5
-
-
-def _pytorch_half_pixel(o: Array, size: int, out: int, scale: float) -> Array:
-    return (o + 0.5) / scale - 0.5 if out > 1 else np.zeros_like(o)
-
-
-def _align_corners(o: Array, size: int, out: int, scale: float) -> Array:
-    return o * (size - 1) / (out - 1) if out > 1 else np.zeros_like(o)
-
-
-def _asymmetric(o: Array, size: int, out: int, scale: float) -> Array:
-    return o / scale
-
-
-def _tf_half_pixel_for_nn(o: Array, size: int, out: int, scale: float) -> Array:
-    return (o + 0.5) / scale
-
-
 _COORDINATES: dict[str, Coordinates] = {
-    "align_corners": _align_corners,
-    "asymmetric": _asymmetric,
-    "half_pixel": _half_pixel,
-    "half_pixel_symmetric": _half_pixel_symmetric,
-    "pytorch_half_pixel": _pytorch_half_pixel,
-    "tf_half_pixel_for_nn": _tf_half_pixel_for_nn,
+    "align_corners": lambda o, size, out, scale: o * (size - 1) / (out - 1) if out > 1 else np.zeros_like(o),
+    "asymmetric": lambda o, size, out, scale: o / scale,
+    "half_pixel": lambda o, size, out, scale: (o + 0.5) / scale - 0.5,
+    "half_pixel_symmetric": lambda o, size, out, scale: size / 2 * (1 - out / (scale * size)) + (o + 0.5) / scale - 0.5,
+    "pytorch_half_pixel": lambda o, size, out, scale: (o + 0.5) / scale - 0.5 if out > 1 else np.zeros_like(o),
+    "tf_half_pixel_for_nn": lambda o, size, out, scale: (o + 0.5) / scale,
 }
+"""Where the output position o of an axis is in the input."""
 
 _NEAREST: dict[str, Callable[[Array], Array]] = {
     "ceil": np.ceil,

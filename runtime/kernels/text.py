@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from runtime.kernels.base import Array, Function
+from runtime.kernels.base import Array, Function, broadcast_shapes, texts
 
 __all__ = ["OPS"]
 
@@ -67,24 +67,16 @@ def string_normalizer(
     if case_change_action not in tables or stopwords or locale != "C":
         raise ValueError(f"case_change_action {case_change_action!r}, locale {locale!r}, stopwords {stopwords!r}")
     table = tables[case_change_action]
-    return _each(lambda item: item.translate(table), x)
+    return texts((item.translate(table) for item in x.reshape(-1).tolist()), x.shape)
 
 
 def string_concat(a: Array, b: Array) -> Array:
     """a followed by b, with broadcasting."""
-    first, second = np.broadcast_arrays(a, b)
-    letters = sum(map(len, first.reshape(-1).tolist())) + sum(map(len, second.reshape(-1).tolist()))
+    pairs = list(zip(*(x.reshape(-1).tolist() for x in np.broadcast_arrays(a, b))))
+    letters = sum(len(p) + len(q) for p, q in pairs)
     if letters > _MOST_LETTERS:
         raise ValueError(f"strings of {letters} letters in all, more than {_MOST_LETTERS}")
-    found = np.empty(first.size, object)
-    found[:] = [p + q for p, q in zip(first.reshape(-1).tolist(), second.reshape(-1).tolist())]
-    return found.reshape(first.shape)
-
-
-def _each(function: Callable[[str], str], x: Array) -> Array:
-    found = np.empty(x.size, object)
-    found[:] = [function(item) for item in x.reshape(-1).tolist()]
-    return found.reshape(x.shape)
+    return texts((p + q for p, q in pairs), broadcast_shapes(a.shape, b.shape))
 
 
 OPS: dict[str, Function] = {

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from runtime.bundle import Bundle, read, read_digest
-from runtime.executor import Executor, Times
+from runtime.engine.times import Times, timed
+from runtime.executor import Executor
 from runtime.kernels.base import Array
 from runtime.native.cache import first_unsafe, folder_for
 from runtime.native.library import CODE, FACTS, WEIGHTS, Library, open_library
@@ -94,7 +95,7 @@ class Native:
 
     def timed(self, arrays: Sequence[Array]) -> Times:
         """Run once by the engine, which can tell its steps apart, and return how long each took."""
-        return self._engine().timed(arrays)
+        return timed(self._engine(), arrays)
 
     def _count(self, arrays: Sequence[Array]) -> int | None:
         """Return how many examples these inputs are; None if the library doesn't take them."""

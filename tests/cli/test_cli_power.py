@@ -33,7 +33,9 @@ def _weights(*shape: int, scale: float = 1.0) -> Any:
     return (scale * np.random.RandomState(sum(shape)).standard_normal(shape)).astype(np.float32)
 
 
-def _network(*, shift: float = 0.0, factor: float | Any = 1.0) -> ir.Model:
+def _network(
+    *, shift: float = 0.0, factor: float | Any = 1.0, bias: float | Any = None, probabilities: bool = False
+) -> ir.Model:
     """A convolution with a batch norm, and logits; pixels of 0 to 255, going by the statistics."""
     b = Builder("m")
     y = b.op("Conv", b.input("x", FLOAT, ("N", 12, 12, 3)), b.constant(_weights(3, 3, 3, 16), "first"), None)
@@ -42,6 +44,10 @@ def _network(*, shift: float = 0.0, factor: float | Any = 1.0) -> ir.Model:
     y = b.op("Relu", b.op("Add", y, b.constant(np.full(16, shift, np.float32))))
     y = b.op("ReduceMean", y, b.constant(np.array([1, 2])), keepdims=0)
     y = b.op("Dense", y, b.constant(_weights(16, 5, scale=factor), "last"))
+    if bias is not None:
+        y = b.op("Add", y, b.constant(np.float32(bias)))
+    if probabilities:
+        y = b.op("Reshape", b.op("Softmax", y, axis=-1), b.constant(np.array([-1, 5])))
     return b.finish({"y": y})
 
 
@@ -141,6 +147,17 @@ def test_an_output_that_does_not_depend_on_the_input_is_no_evidence(tmp_path: Pa
     assert "doesn't depend on input x" in "\n".join(verdict.lines())
 
 
+def test_probabilities_that_never_change_are_no_doubt_where_logits_do(tmp_path: Path) -> None:
+    """One class wins whatever comes, and the logits tell what is behind it; a network that is dead has none that do."""
+    certain = np.array([1000, 0, 0, 0, 0], np.float32)
+    verdict = _verified(lambda: _network(bias=certain, probabilities=True), tmp_path, _nothing)
+    assert (verdict.state, verdict.doubts) == ("good", ())
+    verdict = _verified(lambda: _network(bias=certain, probabilities=True), tmp_path, _zero("first", [3]))
+    assert verdict.state == "off"
+    verdict = _verified(lambda: _network(bias=certain, probabilities=True, shift=-1e6), tmp_path, _nothing)
+    assert verdict.state == "none"
+
+
 def test_what_is_not_finite_is_no_evidence(tmp_path: Path) -> None:
     """A model whose outputs are all NaN has no parity with itself."""
     verdict = _verified(lambda: _network(factor=float("nan")), tmp_path, _nothing)
@@ -234,3 +251,45 @@ def test_planted_faults_are_noticed(sample: str, tmp_path: Path) -> None:
     assert [one for one in real if not one.stored] == []
     assert all(one.stated == one.against for one in outcomes if one.stated is not None)
     assert all(one.stated_stored == one.stored for one in outcomes if one.stated_stored is not None)
+
+
+def _words(unheard: bool = False) -> ir.Model:
+    """An embedding, an LSTM and logits; neither they nor the other units may hear the first unit."""
+    b = Builder("m")
+    x = b.op("Gather", b.constant(_weights(9, 4), "table"), b.input("x", ir.DataType.INT32, ("N", 7)), axis=0)
+    recurrent, head = _weights(1, 12, 3), _weights(3, 5)
+    if unheard:
+        recurrent[..., 0], head[0] = 0, 0
+    matrices = [b.constant(_weights(1, 12, 4), "input_weights"), b.constant(recurrent, "recurrent_weights")]
+    x = b.op("Transpose", x, perm=[1, 0, 2])
+    last = b.op_n("LSTM", 3, x, *matrices, hidden_size=3, direction="forward")[1]
+    y = b.op("Dense", b.op("Reshape", last, b.constant(np.array([-1, 3]))), b.constant(head, "last"))
+    return b.finish({"y": y})
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_recurrent_layers_and_embeddings_count(tmp_path: Path, stored: bool) -> None:
+    """Each gate of each unit and each column of the table is among the channels; what is stated is what is noticed."""
+
+    def scale_row(proto: onnx.ModelProto) -> None:
+        weight = next(tensor for tensor in proto.graph.initializer if tensor.name == "recurrent_weights")
+        array = onnx.numpy_helper.to_array(weight).copy()
+        array[0, 4] *= np.float32(1.02)
+        weight.CopyFrom(onnx.numpy_helper.from_array(array, weight.name))
+
+    verdict = _verified(_words, tmp_path, _nothing)
+    stated = verify_model(tmp_path / "m.onnx") if stored else verdict
+    assert stated.state == "good"
+    assert {one.weight: one.channels for one in stated.power} == {
+        "table": 4, "input_weights": 12, "recurrent_weights": 12, "last": 5
+    }  # fmt: skip
+    verdict = _verified(_words, tmp_path, scale_row)
+    assert (verify_model(tmp_path / "m.onnx") if stored else verdict).state == "off"
+
+
+def test_what_nothing_hears_of_a_recurrent_layer_is_said(tmp_path: Path) -> None:
+    """The output gate of a unit that no logit takes is missed by stored examples."""
+    _verified(lambda: _words(unheard=True), tmp_path, _nothing)
+    missed = {one.weight: one.missed for one in verify_model(tmp_path / "m.onnx").power}
+    assert 3 in missed["recurrent_weights"]
+    assert 4 not in missed["recurrent_weights"]

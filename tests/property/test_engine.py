@@ -16,10 +16,11 @@ from runtime.engine.machine import AVX2, XEON, ZEN_4
 from runtime.engine.selection import tiles_for
 from runtime.engine.winograd import transforms
 from runtime.kernels.window import window
-from runtime.plan import Graph, Node, evaluate
+from runtime.plan import Graph, Node
 from tests.property.test_kernels import Case, single
 from tests.unit.runtime import naive
 from tests.unit.runtime.conflicts import conflicts
+from tests.unit.runtime.executors import evaluate
 from tests.unit.runtime.naive import EPS32, within
 
 FAST = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -35,20 +35,23 @@ def describe(
         ValueInputError: A variance is negative, or a statistic NaN or infinite.
     """
     reader = _Reader(rewriter, variables)
-    found = _unique([(p, _record(reader, p, findings)) for p in parameters])
+    uses: Counter[str] = Counter()
+    found = []
+    for each in parameters:
+        record = _record(reader, each, findings)
+        uses[record.name] += 1
+        if uses[record.name] > 1:  # a layer that is used twice gets a row for each use: `bn`, `bn (2)`
+            record = replace(record, name=f"{record.name} ({uses[record.name]})")
+        found.append((each, record))
     trained = steps(rewriter, variables) if found else None
     values = _values(reader, found)
-    for sentence in diagnose(values, trained, to_keep=_keeping_batches(findings)):
+    # what lets batch norms normalise by the batch: flags that chose the moving statistics, too
+    flags = [d for d in findings.decisions if d.kind == "flag" and isinstance(d.value, bool)]
+    to_keep = [f"--set {d.subject}={'false' if d.value else 'true'}" for d in flags] + ["--keep-batch-statistics"]
+    for sentence in diagnose(values, trained, to_keep=" ".join(to_keep)):
         findings.warn(sentence)
     records = with_statistics((record for _, record in found), values, trained)
     return [(p, record) for (p, _), record in zip(found, records, strict=True)]
-
-
-def _keeping_batches(findings: Findings) -> str:
-    """The arguments that let batch norms normalise by the batch: flags that chose the moving statistics, too."""
-    flags = [d for d in findings.decisions if d.kind == "flag" and isinstance(d.value, bool)]
-    values = [f"--set {d.subject}={'false' if d.value else 'true'}" for d in flags]
-    return " ".join([*values, "--keep-batch-statistics"])
 
 
 def _values(reader: _Reader, found: list[tuple[Parameters, BatchNorm]]) -> list[NormValues]:
@@ -63,17 +66,6 @@ def _values(reader: _Reader, found: list[tuple[Parameters, BatchNorm]]) -> list[
         kept = known.get(variable_behind(reader.rewriter, parameters.mean) or "")
         values.append(NormValues(record.name, record.epsilon, gamma, mean.reshape(-1), variance.reshape(-1), kept))
     return values
-
-
-def _unique(found: list[tuple[Parameters, BatchNorm]]) -> list[tuple[Parameters, BatchNorm]]:
-    """A layer that is used twice gets a row for each use: `bn`, `bn (2)`."""
-    uses: Counter[str] = Counter()
-    result = []
-    for parameters, record in found:
-        uses[record.name] += 1
-        count = uses[record.name]
-        result.append((parameters, record if count == 1 else replace(record, name=f"{record.name} ({count})")))
-    return result
 
 
 class _Reader:
@@ -97,7 +89,12 @@ class _Reader:
 
 
 def _record(reader: _Reader, parameters: Parameters, findings: Findings) -> BatchNorm:
-    name = _name(reader, parameters)
+    # the scope of the parameters if they share one, else that of the op
+    refs = [parameters.beta, parameters.gamma, parameters.mean]
+    names = [variable_behind(reader.rewriter, ref) for ref in refs if ref is not None]
+    titles = [reader.variables[name].title for name in names if name is not None and name in reader.variables]
+    scope = titles[0].rpartition("/")[0] if titles else ""
+    name = scope or parameters.node.rpartition("/")[0] or parameters.node
     variance = reader.array(parameters.variance)
     _check(reader, name, "mean", parameters.mean, reader.array(parameters.mean), lowest=-np.inf)
     _check(reader, name, "variance", parameters.variance, variance, lowest=0)
@@ -110,17 +107,6 @@ def _record(reader: _Reader, parameters: Parameters, findings: Findings) -> Batc
         reader.origin(parameters.mean),
         reader.origin(parameters.variance),
     )
-
-
-def _name(reader: _Reader, parameters: Parameters) -> str:
-    """The scope of the parameters if they share one, else that of the op."""
-    refs = [parameters.beta, parameters.gamma, parameters.mean]
-    names = [variable_behind(reader.rewriter, ref) for ref in refs if ref is not None]
-    titles = [reader.variables[name].title for name in names if name is not None and name in reader.variables]
-    scopes = [title.rpartition("/")[0] for title in titles]
-    if scopes and scopes[0]:
-        return scopes[0]
-    return parameters.node.rpartition("/")[0] or parameters.node
 
 
 def _parameter(reader: _Reader, ref: Ref | None, neutral: float, left_out: str) -> str:

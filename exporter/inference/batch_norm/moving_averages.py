@@ -80,13 +80,11 @@ class Updates:
         self.deviations = {name for name, tensors in averaged.items() if self._under_root(tensors[0]) is not None}
         averaged |= self._from_deviations(averaged)
         for variable in sorted(averaged, key=lambda name: (name not in forward, name)):
+            statistic = final.get(variable, variable)
             for tensor in averaged[variable]:
-                self._note(tensor, final.get(variable, variable))
-
-    def _note(self, tensor: Ref, variable: str) -> None:
-        self._exact[self._rewriter.resolve(tensor)] = variable
-        for ref in self._views(tensor):
-            self._by_statistic[ref] = variable
+                self._exact[rewriter.resolve(tensor)] = statistic
+                for ref in self._views(tensor):
+                    self._by_statistic[ref] = statistic
 
     def variable(self, statistic: Ref) -> str | None:
         """The variable (its node's name) that a batch statistic is averaged into."""
@@ -189,15 +187,11 @@ class Updates:
             return self._averaged(variable, inner[0], depth - 1) if len(inner) == 1 else None
         if self._plain_read(mine[0]) == variable:
             return others[0]
-        return self._unscaled(others[0])
-
-    def _unscaled(self, ref: Ref) -> Ref:
-        """T of `T * (1 - d)`."""
-        node = self._rewriter.producer(ref)
-        if node.op not in _PRODUCTS:
-            return ref
-        factors = [other for other in self._rewriter.inputs(node) if is_statistic(self._rewriter, other)]
-        return factors[0] if len(factors) == 1 else ref
+        # T of `T * (1 - d)`
+        product = self._rewriter.producer(others[0])
+        inputs = self._rewriter.inputs(product) if product.op in _PRODUCTS else ()
+        factors = [other for other in inputs if is_statistic(self._rewriter, other)]
+        return factors[0] if len(factors) == 1 else others[0]
 
     def _mentions(self, variable: str, ref: Ref, depth: int = _DEEPEST) -> bool:
         """Whether a tensor is the variable, or plain arithmetic on it."""
@@ -238,7 +232,7 @@ class Updates:
         ref = behind(self._rewriter, tensor)
         yield ref
         node = self._rewriter.node(ref.node)
-        while self._is_rescaling(node):
+        while node.op in _PRODUCTS or (node.op == "Mean" and not over_batch(self._rewriter, node)):
             inner = [other for other in self._rewriter.inputs(node) if is_statistic(self._rewriter, other)]
             if len(inner) != 1:
                 return
@@ -247,6 +241,3 @@ class Updates:
             if node.op == "Sum":
                 return
             yield ref
-
-    def _is_rescaling(self, node: Node) -> bool:
-        return node.op in _PRODUCTS or (node.op == "Mean" and not over_batch(self._rewriter, node))

@@ -95,11 +95,6 @@ def _normalises_samples(rewriter: Rewriter, node: Node) -> bool:
     return first is not None and first.size > 0 and int(first.reshape(-1)[0]) == 1
 
 
-def _is_of_data(rewriter: Rewriter, ref: Ref) -> bool:
-    """Whether data get into a statistic; weight standardisation takes those of kernels."""
-    return any(node.op in PLACEHOLDERS or node.op in DATA_SOURCES for node in rewriter.order([ref]))
-
-
 class _Stage:
     def __init__(self, rewriter: Rewriter, updates: Updates, checkpoint: Checkpoint, findings: Findings) -> None:
         self.rewriter = rewriter
@@ -136,7 +131,8 @@ class _Stage:
         needed = {node.name for node in self.rewriter.order(outputs)}
         exact = self.updates.averaged()
         others = [item for item in self.updates.statistics() if item not in exact]
-        taken = [(ref, variable) for ref, variable in [*exact, *others] if self._is_taken(ref, needed)]
+        unfused = {name for name in needed if self.rewriter.node(name).op not in FUSED_BATCH_NORMS}
+        taken = [(ref, variable) for ref, variable in [*exact, *others] if ref.node in unfused]
         for ref, variable in taken:
             node = self.rewriter.node(ref.node)
             if keep(node.name):
@@ -155,13 +151,12 @@ class _Stage:
             if node.op in ("Rsqrt", "Sqrt"):
                 self._leftover(node, keep)
 
-    def _is_taken(self, ref: Ref, needed: set[str]) -> bool:
-        return ref.node in needed and self.rewriter.node(ref.node).op not in FUSED_BATCH_NORMS
-
     def _keeps_unused(self, subject: str, variables: list[str]) -> bool:
         """Keeps the batch's statistics where all that were to be kept of them are as they were initialised."""
         values = [self.checkpoint.value(variable) for variable in variables]
-        if self.checkpoint.of_keras_export or len(values) < 2 or not all(_is_initial(value) for value in values):
+        # moving statistics begin as all zeros or all ones
+        initial = all(value is not None and (np.all(value == 0) or np.all(value == 1)) for value in values)
+        if self.checkpoint.of_keras_export or len(values) < 2 or not initial:
             return False
         kept = Choice.BATCH_STATISTICS
         self.findings.decide("statistics", subject, kept, Reason.NEVER_UPDATED, variables=tuple(variables))
@@ -201,9 +196,10 @@ class _Stage:
         for term in terms:
             ref = behind(self.rewriter, term)
             node = self.rewriter.node(ref.node)
-            if node.op not in MOMENTS or not is_statistic(self.rewriter, ref) or not _is_of_data(self.rewriter, ref):
+            if node.op not in MOMENTS or not is_statistic(self.rewriter, ref) or ref in self.kept:
                 continue
-            if ref in self.kept:
+            starts = {other.op for other in self.rewriter.order([ref])} & (PLACEHOLDERS | DATA_SOURCES)
+            if not starts:  # weight standardisation, which takes the statistics of kernels
                 continue
             if keep(root.name):
                 self.findings.decide("statistics", root.name, Choice.BATCH_STATISTICS, Reason.KEPT_AS_ASKED)
@@ -294,29 +290,23 @@ class _Stage:
         """Raises if batch norms have no moving statistics, naming all of them and what there is in their place."""
         if not self.lost:
             return
-        shown = "; ".join(self._complaint(node) for node in self.lost[:20])
+        complaints = []
+        for node in self.lost[:20]:
+            scopes = self._scopes(node)
+            nearest = [key for key in sorted(self.checkpoint.keys) if scopes and key.startswith(f"{scopes[0]}/")]
+            wanted = f"{scopes[0]}/moving_mean and {scopes[0]}/moving_variance" if scopes else "moving statistics"
+            there = f"there are only {', '.join(nearest[:6])}" if nearest else "there is nothing in its scope"
+            complaints.append(f"{node.name} wants {wanted}, and {there}")
         more = f" and {len(self.lost) - 20} more" if len(self.lost) > 20 else ""
         raise MissingError(
             f"{len(self.lost)} batch norms normalise by the batch, and have no moving statistics in the checkpoint: "
-            f"{shown}{more}",
+            f"{'; '.join(complaints)}{more}",
             hint=_HINT,
         )
-
-    def _complaint(self, node: Node) -> str:
-        scopes = self._scopes(node)
-        nearest = [key for key in sorted(self.checkpoint.keys) if scopes and key.startswith(f"{scopes[0]}/")]
-        wanted = f"{scopes[0]}/moving_mean and {scopes[0]}/moving_variance" if scopes else "moving statistics"
-        there = f"there are only {', '.join(nearest[:6])}" if nearest else "there is nothing in its scope"
-        return f"{node.name} wants {wanted}, and {there}"
 
 
 def _scope(name: str) -> str:
     return name.rpartition("/")[0]
-
-
-def _is_initial(value: Array | None) -> bool:
-    """Whether it is as moving statistics begin: all zeros or all ones."""
-    return value is not None and (bool(np.all(value == 0)) or bool(np.all(value == 1)))
 
 
 def _named(subjects: Iterable[str]) -> str:

@@ -84,15 +84,27 @@ class _Search:
         variance, epsilon = under
         inverse = Ref(root.name)
         gamma: Ref | None = None
-        if root.op == "Sqrt":
-            return self._divided(root, variance, epsilon)
         users = self.users.get(inverse, [])
+        if root.op == "Sqrt":
+            # `(x - mean) / sqrt(variance + epsilon)`, then perhaps `* gamma` and `+ beta`
+            if len(users) != 1 or users[0][0].op not in _DIVISIONS or users[0][1] != 1:
+                return None
+            node = users[0][0]
+            return self._around(node, self.rewriter.inputs(node)[0], None, variance, epsilon)
         if len(users) == 1 and users[0][0].op == "Mul":
             node, position = users[0]
             other = self.rewriter.inputs(node)[1 - position]
             if self._is_fixed(other):
                 gamma, inverse = other, Ref(node.name)
-        return self._expanded(inverse, gamma, variance, epsilon) or self._centred(inverse, gamma, variance, epsilon)
+        expanded = self._expanded(inverse, gamma, variance, epsilon)
+        if expanded is not None:
+            return expanded
+        # `(x - mean) * inv`, then perhaps `* gamma` and `+ beta`
+        products = self.users.get(inverse, [])
+        if len(products) != 1 or products[0][0].op != "Mul":
+            return None
+        node, position = products[0]
+        return self._around(node, self.rewriter.inputs(node)[1 - position], gamma, variance, epsilon)
 
     def _under(self, root: Node) -> tuple[Ref, float] | None:
         node = self.rewriter.producer(self.rewriter.inputs(root)[0])
@@ -138,22 +150,6 @@ class _Search:
         if node.op == "Neg" and self.rewriter.inputs(node)[0] == product:
             return None, mean
         return None, None
-
-    def _centred(self, inverse: Ref, gamma: Ref | None, variance: Ref, epsilon: float) -> Parameters | None:
-        """`(x - mean) * inv`, then perhaps `* gamma` and `+ beta`."""
-        products = self.users.get(inverse, [])
-        if len(products) != 1 or products[0][0].op != "Mul":
-            return None
-        node, position = products[0]
-        return self._around(node, self.rewriter.inputs(node)[1 - position], gamma, variance, epsilon)
-
-    def _divided(self, root: Node, variance: Ref, epsilon: float) -> Parameters | None:
-        """`(x - mean) / sqrt(variance + epsilon)`, then perhaps `* gamma` and `+ beta`."""
-        users = self.users.get(Ref(root.name), [])
-        if len(users) != 1 or users[0][0].op not in _DIVISIONS or users[0][1] != 1:
-            return None
-        node = users[0][0]
-        return self._around(node, self.rewriter.inputs(node)[0], None, variance, epsilon)
 
     def _around(self, node: Node, centred: Ref, gamma: Ref | None, variance: Ref, epsilon: float) -> Parameters | None:
         difference = self.rewriter.producer(centred)
@@ -210,16 +206,17 @@ class _Search:
         for name, ref, value in (("gamma", gamma, 1), ("beta", beta, 0), ("mean", mean, 0), ("variance", variance, 1)):
             known = None if ref is None else self.rewriter.value(ref)
             if ref is None or (known is not None and known.size == 1):
-                filled = value if known is None else known.item()
-                inputs.append(self._filled(f"{node.name}/{name}", channels, filled))
-            else:
-                inputs.append(self._flat(ref))
+                filled = np.full(channels, value if known is None else known.item(), np.float32)
+                inputs.append(self.rewriter.constant(f"{node.name}/{name}", filled, 1))
+                continue
+            shape = self._shape(ref)
+            if shape is None or len(shape) != 1:  # as a vector
+                target = self.rewriter.constant(f"{ref.node}/flat_shape", np.array([-1], np.int32), 3)
+                ref = self.rewriter.add(f"{ref.node}/flat", "Reshape", [ref, target], T=1, Tshape=3)
+            inputs.append(ref)
         attributes = {"epsilon": epsilon, "axis": axes.pop() if axes else -1}
         self.rewriter.put(Node(node.name, BATCH_NORM, tuple(inputs), (), attributes))
         return Parameters(node.name, epsilon, gamma, beta, mean, variance)
-
-    def _filled(self, name: str, channels: int, value: float) -> Ref:
-        return self.rewriter.constant(name, np.full(channels, value, np.float32), 1)
 
     def _axis(self, ref: Ref) -> int | None:
         """The axis of x that a parameter goes along: that of a shape like [1, C, 1, 1], or the last.
@@ -246,14 +243,6 @@ class _Search:
             return tuple(np.shape(node.attribute("value")))
         shape = node.attribute("shape") if node.op in VARIABLE_OPS else None
         return None if shape is None else tuple(size or -1 for size in shape)
-
-    def _flat(self, ref: Ref) -> Ref:
-        """A parameter as a vector."""
-        shape = self._shape(ref)
-        if shape is not None and len(shape) == 1:
-            return ref
-        target = self.rewriter.constant(f"{ref.node}/flat_shape", np.array([-1], np.int32), 3)
-        return self.rewriter.add(f"{ref.node}/flat", "Reshape", [ref, target], T=1, Tshape=3)
 
 
 def _fixed(rewriter: Rewriter, nodes: list[Node]) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from exporter.inference.graph.queries import ASSIGN_OPS, variable_behind
 from exporter.inference.graph.rewriter import Rewriter
@@ -22,23 +22,15 @@ def steps(rewriter: Rewriter, variables: Mapping[str, Variable]) -> int | None:
 
     Adam keeps beta1^(steps + 1) and multiplies it by beta1 at each step.
     """
-    counts = [int(variable.read()) for variable in _counters(rewriter, variables)]
-    if counts:
-        return max(counts)
-    return next(_from_powers(rewriter, variables), None)
-
-
-def _counters(rewriter: Rewriter, variables: Mapping[str, Variable]) -> Iterator[Variable]:
-    """Integer scalars that 1 is added to."""
+    counts = []
     for node in rewriter.graph:
         if node.op in _COUNTING and len(node.inputs) > 1:
             variable = variables.get(variable_behind(rewriter, node.inputs[0]) or "")
             added = rewriter.value(node.inputs[1])
             if variable is not None and variable.shape == () and variable.kind in _INTEGERS and added == 1:
-                yield variable
-
-
-def _from_powers(rewriter: Rewriter, variables: Mapping[str, Variable]) -> Iterator[int]:
+                counts.append(int(variable.read()))
+    if counts:
+        return max(counts)
     for node in rewriter.graph:
         if node.op not in ("Assign", "AssignVariableOp") or len(node.inputs) < 2:
             continue
@@ -47,10 +39,12 @@ def _from_powers(rewriter: Rewriter, variables: Mapping[str, Variable]) -> Itera
         if variable is None or variable.shape != () or factor is None or not 0 < factor < 1:
             continue
         power = float(variable.read())
-        if 0 < power < 1:
-            count = math.log(power) / math.log(factor) - 1
-            if abs(count - round(count)) < 0.05:
-                yield round(count)
+        if not 0 < power < 1:
+            continue
+        count = math.log(power) / math.log(factor) - 1
+        if abs(count - round(count)) < 0.05:
+            return round(count)
+    return None
 
 
 def momenta(rewriter: Rewriter) -> dict[str, float]:

@@ -11,7 +11,7 @@ the side that is taken, where that matters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,16 +90,18 @@ def original(rewriter: Rewriter, ref: Ref) -> Ref:
 def find_conditions(rewriter: Rewriter, outputs: Iterable[Ref]) -> list[Condition]:
     """The conditions on the way to these tensors, outer ones after the inner ones they depend on."""
     nodes = rewriter.order(outputs, controls=True)
-    return [*_merges(rewriter, nodes), *_others(rewriter, nodes)]
-
-
-def _others(rewriter: Rewriter, nodes: Iterable[Node]) -> Iterator[Condition]:
+    # Each tensor carries the set of (predicate, side) under which it is alive. A Merge whose inputs differ in the side
+    # of one predicate joins the branches of that condition, and what comes out no longer depends on it.
+    alive: dict[str, frozenset[_Token]] = {}
+    merges = [_of_merge(rewriter, node, alive) for node in nodes]
+    found = [condition for condition in merges if condition is not None]
     for node in nodes:
         if node.op in IFS | CASES:
-            yield Condition(node, original(rewriter, rewriter.inputs(node)[0]), None, None)
+            found.append(Condition(node, original(rewriter, rewriter.inputs(node)[0]), None, None))
         elif node.op in SELECTS:
             predicate, a, b = rewriter.inputs(node)
-            yield Condition(node, original(rewriter, predicate), a, b)
+            found.append(Condition(node, original(rewriter, predicate), a, b))
+    return found
 
 
 _Predicate = tuple[Ref, bool]
@@ -107,19 +109,6 @@ _Predicate = tuple[Ref, bool]
 
 _Token = tuple[_Predicate, int]
 """A predicate, and the side of it that something is alive on."""
-
-
-def _merges(rewriter: Rewriter, nodes: Iterable[Node]) -> Iterator[Condition]:
-    """Every Merge of the branches of one Switch predicate.
-
-    Each tensor carries the set of (predicate, side) under which it is alive. A Merge whose inputs differ in the side of
-    one predicate joins the branches of that condition, and what comes out no longer depends on it.
-    """
-    alive: dict[str, frozenset[_Token]] = {}
-    for node in nodes:
-        condition = _of_merge(rewriter, node, alive)
-        if condition is not None:
-            yield condition
 
 
 def mark_conditional(rewriter: Rewriter, nodes: Iterable[Node]) -> None:
@@ -223,7 +212,15 @@ def take_both(rewriter: Rewriter, inliner: Inliner, condition: Condition) -> Non
         return
     if node.op in IFS | CASES:
         arguments = rewriter.inputs(node)[1:]
-        sides = [_opened(rewriter, inliner, node, call, arguments) for call in _functions(node)]
+        sides = []
+        for call in _functions(node):
+            before = set(rewriter.added())
+            results = inliner.inline(node, call, arguments)
+            _open(rewriter, inliner, results)
+            for name in rewriter.added():
+                if name not in before:
+                    rewriter.put(_with(rewriter.node(name), CONDITIONAL, True))
+            sides.append(results)
         for port, ref in enumerate(_selected(rewriter, condition, sides)):
             rewriter.redirect(Ref(node.name, port), ref)
         rewriter.put(Node(node.name, "NoOp"))
@@ -232,19 +229,6 @@ def take_both(rewriter: Rewriter, inliner: Inliner, condition: Condition) -> Non
     sides = [[ref] for ref in condition.sides or two if ref is not None]
     (selected,) = _selected(rewriter, condition, sides)
     rewriter.redirect(Ref(node.name, 0), selected)
-
-
-def _opened(
-    rewriter: Rewriter, inliner: Inliner, node: Node, call: FunctionCall, arguments: Sequence[Ref]
-) -> list[Ref]:
-    """The results of a side's function, whose nodes are noted to be `CONDITIONAL`."""
-    before = set(rewriter.added())
-    results = inliner.inline(node, call, arguments)
-    _open(rewriter, inliner, results)
-    for name in rewriter.added():
-        if name not in before:
-            rewriter.put(_with(rewriter.node(name), CONDITIONAL, True))
-    return results
 
 
 def _selected(rewriter: Rewriter, condition: Condition, sides: Sequence[Sequence[Ref]]) -> list[Ref]:
@@ -263,21 +247,19 @@ def _selected(rewriter: Rewriter, condition: Condition, sides: Sequence[Sequence
         predicate, then = condition.predicate, sides[number]
         name = str(predicate) if node.op in MERGES else node.name
         if condition.is_numbered:
-            predicate = _is_number(rewriter, node, predicate, number)
+            wanted = rewriter.constant(f"{node.name}/number", np.array(number, np.int32), 3)
+            predicate = rewriter.add(f"{node.name}/is_number", "Equal", (predicate, wanted), T=3)
             name = f"{name}/{number}"
-        _guard(rewriter, then, results)
+        for nodes in one_sided(rewriter, then, results):
+            for reading in nodes:
+                if reading.op in _READS:
+                    rewriter.put(_with(reading, GUARDED, True))
         _order_loops(rewriter, condition, predicate, then, results)
         results = [
             rewriter.add(f"{node.name}/select", "SelectV2", (predicate, a, b), **{CONDITION: name})
             for a, b in zip(then, results, strict=True)
         ]
     return results
-
-
-def _is_number(rewriter: Rewriter, node: Node, index: Ref, number: int) -> Ref:
-    """Whether this side of a Case is taken."""
-    wanted = rewriter.constant(f"{node.name}/number", np.array(number, np.int32), 3)
-    return rewriter.add(f"{node.name}/is_number", "Equal", (index, wanted), T=3)
 
 
 def one_sided(rewriter: Rewriter, then: Sequence[Ref], other: Sequence[Ref]) -> tuple[list[Node], list[Node]]:
@@ -340,10 +322,3 @@ def _shared_loops(rewriter: Rewriter, side: list[Node]) -> set[str]:
             if made is not None and made.op == LOOP_RESULT and made.name not in inside:
                 found.add(loop_of(made))
     return found
-
-
-def _guard(rewriter: Rewriter, then: Sequence[Ref], other: Sequence[Ref]) -> None:
-    for nodes in one_sided(rewriter, then, other):
-        for node in nodes:
-            if node.op in _READS:
-                rewriter.put(_with(node, GUARDED, True))

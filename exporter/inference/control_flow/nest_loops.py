@@ -62,7 +62,13 @@ class _Nesting:
         for node in nodes:
             loops = [loop for loop, names in inside.items() if node.name in names]
             self._homes[node.name] = tuple(sorted(loops, key=lambda loop: len(self._around[loop])))
-        self._names = {loop: self._free(loop) for loop in self._states}
+        self._names: dict[str, str] = {}
+        for loop in self._states:
+            name, count = f"{loop}/loop", 0
+            while name in self._nodes:
+                count += 1
+                name = f"{loop}/loop_{count}"
+            self._names[loop] = name
 
     def _order(self, loop: str, state: str, inside: Mapping[str, set[str]]) -> tuple[str, ...]:
         """The loops that a loop is in."""
@@ -70,13 +76,6 @@ class _Nesting:
         if len(around) > _DEEPEST or any(self._states[other][0].name in inside[loop] for other in around):
             raise CorruptError("its frames overlap, or are nested more than 16 deep").within(f"loop {loop}")
         return around
-
-    def _free(self, loop: str) -> str:
-        name, count = f"{loop}/loop", 0
-        while name in self._nodes:
-            count += 1
-            name = f"{loop}/loop_{count}"
-        return name
 
     def _inside(self, loop: str) -> set[str]:
         """What depends on a loop's variables before the loop ends."""
@@ -95,33 +94,23 @@ class _Nesting:
 
     def level(self, loop: str | None) -> list[Node]:
         """The nodes at the level of a loop's body, or of the graph; loops at that level as one node each."""
-        home = () if loop is None else (*self._chain(loop), loop)
-        units = {name: self._unit(name, home) for name in self._nodes if self._homes[name][: len(home)] == home}
+        home: tuple[str, ...] = ()
+        own: set[str] = set()  # the level's own variables, at which its cycle ends
+        if loop is not None:
+            home = (*sorted(self._around[loop], key=lambda other: len(self._around[other])), loop)
+            own = {state.name for state in self._states[loop]}
+        units: dict[str, str] = {}  # what stands for a node: itself, or the loop of this level that it is in
+        for name in self._nodes:
+            loops = self._homes[name]
+            if loops[: len(home)] == home:
+                units[name] = self._names[loops[len(home)]] if len(loops) > len(home) else name
         needs: dict[str, dict[str, None]] = {unit: {} for unit in units.values()}
         for name, unit in units.items():
-            for ref in self._outside(name, home):
+            for ref in self._nodes[name].inputs if name not in own else ():
                 other = units.get(ref.node)
                 if other is not None and other != unit:
                     needs[unit][other] = None
-        return [self._made(unit) for unit in sort_names(needs) if not self._is_state_of(unit, loop)]
-
-    def _chain(self, loop: str) -> tuple[str, ...]:
-        return tuple(sorted(self._around[loop], key=lambda other: len(self._around[other])))
-
-    def _unit(self, name: str, home: tuple[str, ...]) -> str:
-        """What stands for a node at a level: itself, or the loop of that level that it is in."""
-        inner = self._homes[name][len(home) :]
-        return self._names[inner[0]] if inner else name
-
-    def _outside(self, name: str, home: tuple[str, ...]) -> tuple[Ref, ...]:
-        """The inputs of a node, without the end of the cycle at a variable of the level's own loop."""
-        node = self._nodes[name]
-        own = node.op == LOOP_STATE and home and loop_of(node) == home[-1]
-        return () if own else node.inputs
-
-    def _is_state_of(self, name: str, loop: str | None) -> bool:
-        node = self._nodes.get(name)
-        return node is not None and node.op == LOOP_STATE and loop_of(node) == loop
+        return [self._made(unit) for unit in sort_names(needs) if unit not in own]
 
     def _made(self, name: str) -> Node:
         node = self._nodes.get(name)

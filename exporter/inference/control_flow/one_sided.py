@@ -185,12 +185,16 @@ class _Level:
             for side, refs in ((sides.then, if_true), (sides.otherwise, if_false))
         )
         branches = Branches(then, if_true, otherwise, if_false)
-        name = self._free(f"{selections[0].name}/if")
+        stem = name = f"{selections[0].name}/if"
+        count = 0
+        while name in self._nodes:
+            count += 1
+            name = f"{stem}_{count}"
         made = Node(name, IF, selections[0].inputs[:1], (), {"branches": branches})
-        copies = {
-            node.name: Node(node.name, "Identity", (Ref(name, port),), (), _copied(node))
-            for port, node in enumerate(selections)
-        }
+        copies = {}
+        for port, node in enumerate(selections):
+            attributes = {key: value for key, value in node.attributes.items() if key != CONDITION}
+            copies[node.name] = Node(node.name, "Identity", (Ref(name, port),), (), attributes)
         inside = sides.then | sides.otherwise
         kept = {node.name: node for node in self._nodes.values() if node.name not in inside} | copies | {name: made}
         reads = {
@@ -199,17 +203,6 @@ class _Level:
         order = sort_names({key: [read for read in reads[key] if read in kept] for key in kept})
         self._nodes = {key: kept[key] for key in order}
         self._reads = {key: reads[key] for key in order}
-
-    def _free(self, name: str) -> str:
-        free, count = name, 0
-        while free in self._nodes:
-            count += 1
-            free = f"{name}_{count}"
-        return free
-
-
-def _copied(node: Node) -> dict[str, object]:
-    return {key: value for key, value in node.attributes.items() if key != CONDITION}
 
 
 def _reads(node: Node) -> list[str]:

@@ -11,6 +11,7 @@ depend on a loop variable is outside of the loop; and what nobody needs of a loo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from exporter.inference.graph.inline import STEPWISE_OPS, Inliner
@@ -76,7 +77,12 @@ def open_loops(
     for node in whiles:
         results = {} if results is None else results
         results.update(_open_while(rewriter, inliner, node))
-    return _open_frames(rewriter, found) or bool(whiles)
+    frames = _Frames(rewriter, found) if any(node.op == "LoopCond" for node in found) else None
+    if frames is None or not frames.loops:
+        return bool(whiles)
+    frames.mark_stepwise()
+    frames.open()
+    return True
 
 
 def _has_functions(rewriter: Rewriter, node: Node) -> bool:
@@ -112,18 +118,6 @@ def _pass_invariant(rewriter: Rewriter, state: Ref, result: Ref) -> None:
         rewriter.redirect(result, before)
 
 
-def _open_frames(rewriter: Rewriter, nodes: Sequence[Node]) -> bool:
-    """Loops of version 1, by the structure of their frames."""
-    if not any(node.op == "LoopCond" for node in nodes):
-        return False
-    frames = _Frames(rewriter, nodes)
-    if not frames.loops:
-        return False
-    frames.mark_stepwise()
-    frames.open()
-    return True
-
-
 class _Frames:
     """The frames among some nodes.
 
@@ -138,7 +132,13 @@ class _Frames:
         self.loops: dict[str, str] = {}
         merges = {node.name: node for node in nodes if node.op in MERGES and self._end(node) is not None}
         frames = self._frames = dict[object, str]()
-        names = _names([node.name for node in nodes if node.op == "LoopCond"])
+        conditions = [node.name for node in nodes if node.op == "LoopCond"]
+        # a loop is called as its scope, where no other LoopCond is in that
+        scopes = Counter(name.rpartition("/")[0] for name in conditions)
+        names = {}
+        for name in conditions:
+            scope = name.rpartition("/")[0]
+            names[name] = scope if scope and scopes[scope] == 1 else name
         for node in nodes:
             condition = self._loop_condition(node)
             merge = rewriter.producer(rewriter.inputs(node)[0]) if condition is not None else None
@@ -197,10 +197,21 @@ class _Frames:
         rewriter, invariant = self._rewriter, []
         for node in self._nodes:
             if node.op in _EXITS:
-                self._open_exit(node)
+                switch = rewriter.producer(rewriter.inputs(node)[0])
+                variable = rewriter.resolve(switch.inputs[0]) if switch.op in SWITCHES else None
+                if variable is not None and variable.node in self.loops:
+                    loop = self.loops[variable.node]
+                    attributes = {**node.attributes, "loop": loop}
+                    inputs = (variable, self._conditions[loop])
+                    rewriter.put(Node(node.name, LOOP_RESULT, inputs, node.controls, attributes))
         for node in self._nodes:
             if node.name in self.loops:
-                self._open_merge(node)
+                end = self._end(node)
+                assert end is not None
+                before, last = node.inputs[1 - end], rewriter.producer(node.inputs[end])
+                attributes = {**node.attributes, "loop": self.loops[node.name]}
+                rewriter.put(Node(node.name, LOOP_STATE, (before, *last.inputs), node.controls, attributes))
+                rewriter.put(Node(last.name, "NoOp"))
                 invariant.append(Ref(node.name))
         for node in self._nodes:
             if self._loop_condition(node) is not None:
@@ -218,28 +229,3 @@ class _Frames:
 
     def _now(self, node: Node) -> Node:
         return self._rewriter.node(node.name)
-
-    def _open_merge(self, node: Node) -> None:
-        end = self._end(node)
-        assert end is not None
-        before, last = node.inputs[1 - end], self._rewriter.producer(node.inputs[end])
-        attributes = {**node.attributes, "loop": self.loops[node.name]}
-        state = Node(node.name, LOOP_STATE, (before, *last.inputs), node.controls, attributes)
-        self._rewriter.put(state)
-        self._rewriter.put(Node(last.name, "NoOp"))
-
-    def _open_exit(self, node: Node) -> None:
-        switch = self._rewriter.producer(self._rewriter.inputs(node)[0])
-        state = self._rewriter.resolve(switch.inputs[0]) if switch.op in SWITCHES else None
-        if state is None or state.node not in self.loops:
-            return
-        loop = self.loops[state.node]
-        attributes = {**node.attributes, "loop": loop}
-        self._rewriter.put(Node(node.name, LOOP_RESULT, (state, self._conditions[loop]), node.controls, attributes))
-
-
-def _names(conditions: Sequence[str]) -> dict[str, str]:
-    """For each LoopCond the name of its loop: its scope's, where no other LoopCond is in that."""
-    scopes = [name.rpartition("/")[0] for name in conditions]
-    alone = {scope for scope in scopes if scope and scopes.count(scope) == 1}
-    return {name: scope if scope in alone else name for name, scope in zip(conditions, scopes, strict=True)}

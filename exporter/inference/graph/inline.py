@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from exporter.errors import CorruptError, LimitError, MissingError
 from exporter.inference.graph.op_types import DATA_SOURCES
@@ -100,7 +99,9 @@ class Inliner:
         for name, node in body.nodes.items():
             inputs = tuple(outside(ref) for ref in node.inputs)
             controls = tuple(names[control] for control in node.controls)
-            self._rewriter.put(Node(names[name], node.op, inputs, controls, _attributes(node, loop)))
+            # a node that does something else at each step knows its loop
+            noted = {STEPWISE: loop} if loop is not None and node.op in STEPWISE_OPS else {}
+            self._rewriter.put(Node(names[name], node.op, inputs, controls, {**node.attributes, **noted}))
             self._depth[names[name]] = depth
             if loop is not None:
                 self._loops[names[name]] = loop
@@ -118,9 +119,3 @@ def _called(node: Node) -> list[str]:
     found = [node.attributes.get(key) for key in _CALLED]
     calls = [call for entry in found for call in (entry if isinstance(entry, tuple) else (entry,))]
     return [call.name for call in calls if isinstance(call, FunctionCall)]
-
-
-def _attributes(node: Node, loop: str | None) -> Mapping[str, Any]:
-    """With the loop noted in what does something else at each step of it."""
-    stepwise = loop is not None and node.op in STEPWISE_OPS
-    return {**node.attributes, STEPWISE: loop} if stepwise else node.attributes

@@ -48,7 +48,12 @@ def find_tensor(rewriter: Rewriter, name: str, *, what: str, openers: Iterable[C
                 f"{len(inside)} functions have a tensor {name!r}, given as {what}",
                 hint=f"Give its whole name: {' or '.join(inside[:_SHOWN_AT_MOST])}",
             )
-    near = _results_of(rewriter, ref.node) or _near(ref.node, (*rewriter.graph.nodes, *rewriter.added()))
+    near = _results_of(rewriter, ref.node)
+    if not near:  # the same but for the scope or for case first, then similar names
+        known = [*rewriter.graph.nodes, *rewriter.added()]
+        last = ref.node.rpartition("/")[2].lower()
+        same = [other for other in known if other.rpartition("/")[2].lower() == last]
+        near = (same or difflib.get_close_matches(ref.node, known, n=3, cutoff=0.6))[:3]
     hint = f"Did you mean {' or '.join(near)}?" if near else "`inspect` lists the graph's inputs and outputs"
     raise UsageError(f"there is no tensor {name!r} in the graph, given as {what}", hint=hint)
 
@@ -86,11 +91,3 @@ def _count(nodes: Mapping[str, Node], end: str) -> int:
         seen |= new
         pending += new
     return len(seen)
-
-
-def _near(name: str, names: Iterable[str]) -> list[str]:
-    """Names like this one: the same but for the scope or for case first, then similar ones."""
-    known = list(names)
-    last = name.rpartition("/")[2].lower()
-    same = [other for other in known if other.rpartition("/")[2].lower() == last]
-    return (same or difflib.get_close_matches(name, known, n=3, cutoff=0.6))[:3]

@@ -8,7 +8,7 @@ from exporter.inference.control_flow.open_loops import COLLECTORS
 from exporter.inference.graph.op_types import LABEL_LOSSES
 from exporter.inference.graph.queries import LOOP_RESULT, LOOP_STATE
 from exporter.inference.graph.rewriter import Rewriter
-from exporter.sources.graph import Node, Ref
+from exporter.sources.graph import Node
 
 __all__ = ["hinted_shape", "ranks"]
 
@@ -64,36 +64,22 @@ def _rank(rewriter: Rewriter, node: Node, found: Mapping[str, int | None]) -> in
         return None if target is None else int(target.size)
     known = [found.get(ref.node) for ref in inputs]
     first = known[0] if known else None
-    if node.op in _REDUCTIONS:
-        return _reduced(rewriter, node, inputs, first)
-    return _derived(node, first, known)
-
-
-def _derived(node: Node, first: int | None, known: list[int | None]) -> int | None:
-    """From the ranks of the inputs: broadcasting, unless the op is known to do something else."""
-    if node.op in LABEL_LOSSES:
+    if node.op in _REDUCTIONS and not node.attribute("keep_dims", False):
+        axes = rewriter.value(inputs[1])
+        if axes is None:
+            return 0 if rewriter.producer(inputs[1]).op == "Range" else None
+        return None if first is None else max(first - int(axes.size), 0)
+    if node.op in _REDUCTIONS or node.op in _FIRST_ALONE:
+        return first
+    if node.op in LABEL_LOSSES or node.op == "Unpack":
         return None if first is None else first - 1
-    if node.op in COLLECTORS:
-        return None
     if node.op in ("ExpandDims", "Pack"):
         return None if first is None else first + 1
-    if node.op == "Unpack":
-        return None if first is None else first - 1
     if node.op == "Squeeze":
         dims = node.attribute("squeeze_dims", ())
         return None if first is None or not dims else first - len(dims)
-    if node.op in _FIRST_ALONE:
-        return first
-    if node.op in _UNCLEAR:
+    if node.op in COLLECTORS or node.op in _UNCLEAR:
         return None
+    # the others broadcast
     ranks_known = [rank for rank in known if rank is not None]
     return max(ranks_known) if ranks_known and len(ranks_known) == len(known) else None
-
-
-def _reduced(rewriter: Rewriter, node: Node, inputs: tuple[Ref, ...], rank: int | None) -> int | None:
-    if node.attribute("keep_dims", False):
-        return rank
-    axes = rewriter.value(inputs[1])
-    if axes is None:
-        return 0 if rewriter.producer(inputs[1]).op == "Range" else None
-    return None if rank is None else max(rank - int(axes.size), 0)

@@ -58,7 +58,10 @@ def cut_input(rewriter: Rewriter, ref: Ref) -> Ref:
 
 
 def use_defaults(rewriter: Rewriter, outputs: Iterable[Ref], given: Iterable[Ref], findings: Findings) -> None:
-    """A placeholder that nobody has named as an input takes a default that is one number or what layers compute."""
+    """A placeholder that nobody has named as an input takes a default that is one number or what layers compute.
+
+    It takes any default where the user has named others.
+    """
     named = frozenset(given)
     for node in rewriter.order(outputs, stop=named):
         if node.op != "PlaceholderWithDefault" or Ref(node.name) in named:
@@ -70,6 +73,9 @@ def use_defaults(rewriter: Rewriter, outputs: Iterable[Ref], given: Iterable[Ref
         elif default is not None and default.size == 1:
             rewriter.redirect(Ref(node.name), rewriter.inputs(node)[0])
             findings.decide("value", node.name, default.item(), Reason.NUMBER_DEFAULT)
+        elif named:
+            rewriter.redirect(Ref(node.name), rewriter.inputs(node)[0])
+            findings.decide("value", node.name, Choice.ITS_DEFAULT, Reason.UNNAMED_DEFAULT)
 
 
 def find_inputs(
@@ -103,11 +109,19 @@ def find_inputs(
     if drawn and not needed:
         needed = [Ref(node.name) for node in drawn]
     elif drawn:
-        raise _randomness(drawn)
+        names = ", ".join(f"{node.name} ({node.op})" for node in drawn[:6])
+        raise UnsupportedError(
+            f"random numbers are part of the model: {names}",
+            hint=f"Export up to there with --output, or take them as an input: --input {drawn[0].name}",
+        )
     if idle:
         _check_idle(rewriter, [given[ref] for ref in idle], needed)
     for ref in needed:
-        _warn_of_flag(rewriter.node(ref.node), findings)
+        node = rewriter.node(ref.node)
+        if node.op in PLACEHOLDERS and node.attribute("dtype") == BOOL:
+            findings.warn(
+                f"{node.name} is a bool that stays an input; if it is a flag, give it with --set {node.name}=VALUE"
+            )
     for ref in idle:
         name = given[ref].name
         findings.warn(f"the outputs don't need {name}; it stays an input, as it was asked for, and changes nothing")
@@ -151,38 +165,19 @@ def _is_source(rewriter: Rewriter, node: Node) -> bool:
     return node.op in DATA_SOURCES or node.op in PLACEHOLDERS
 
 
-def _randomness(drawn: list[Node]) -> UnsupportedError:
-    names = ", ".join(f"{node.name} ({node.op})" for node in drawn[:6])
-    return UnsupportedError(
-        f"random numbers are part of the model: {names}",
-        hint=f"Export up to there with --output, or take them as an input: --input {drawn[0].name}",
-    )
-
-
-def _warn_of_flag(node: Node, findings: Findings) -> None:
-    if node.op in PLACEHOLDERS and node.attribute("dtype") == BOOL:
-        findings.warn(
-            f"{node.name} is a bool that stays an input; if it is a flag, give it with --set {node.name}=VALUE"
-        )
-
-
 def _input(rewriter: Rewriter, ref: Ref, given: Given | None) -> Input:
     node = rewriter.node(ref.node) if given is None else given.node
     shape = None if given is None else given.shape
     known = _shape(rewriter, node, ref.port)
     if shape is not None and known and len(known) != len(shape):
-        raise _contradiction(ref, shape, known)
+        sizes, right = (",".join("?" if size is None else str(size) for size in each) for each in (shape, known))
+        raise UsageError(
+            f"--input {ref}={sizes} has {len(shape)} sizes, and the graph's {ref} has {len(known)}: {right}",
+            hint=f"Write --input {ref}={right}, with other numbers where they may differ",
+        )
     found = known if shape is None else shape
     written = _batch(rewriter, node, ref.port) if found and found[0] is None else None
     return Input(str(ref), ref, result_type(rewriter, node, ref.port), found, written)
-
-
-def _contradiction(ref: Ref, given: tuple[int | None, ...], known: tuple[int | None, ...]) -> UsageError:
-    sizes, right = (",".join("?" if size is None else str(size) for size in shape) for shape in (given, known))
-    return UsageError(
-        f"--input {ref}={sizes} has {len(given)} sizes, and the graph's {ref} has {len(known)}: {right}",
-        hint=f"Write --input {ref}={right}, with other numbers where they may differ",
-    )
 
 
 def _batch(rewriter: Rewriter, node: Node, port: int) -> int | None:
@@ -198,15 +193,6 @@ def _batch(rewriter: Rewriter, node: Node, port: int) -> int | None:
     return shape[0] if shape else None
 
 
-def _parsed(node: Node, port: int) -> _Shape:
-    """The dense results of `ParseExample` come after three for each sparse one."""
-    shapes = node.attribute("dense_shapes", ())
-    dense = port - 3 * len(node.attribute("sparse_types", ()))
-    if not 0 <= dense < len(shapes) or shapes[dense] is None:
-        return None
-    return (*(() if "Single" in node.op else (None,)), *shapes[dense])
-
-
 def _shape(rewriter: Rewriter, node: Node, port: int) -> _Shape:
     if node.op in PLACEHOLDERS:
         hint = hinted_shape(node, port)
@@ -217,25 +203,22 @@ def _shape(rewriter: Rewriter, node: Node, port: int) -> _Shape:
         batched = known and node.op.startswith("Iterator") and known[0] == batch_size(rewriter, node)
         return (None, *known[1:]) if known and batched else known
     if node.op.startswith("Parse"):
-        return _parsed(node, port)
+        # the dense results of `ParseExample` come after three for each sparse one
+        shapes = node.attribute("dense_shapes", ())
+        dense = port - 3 * len(node.attribute("sparse_types", ()))
+        if not 0 <= dense < len(shapes) or shapes[dense] is None:
+            return None
+        return tuple(shapes[dense]) if "Single" in node.op else (None, *shapes[dense])
+    # a queue hands out batches of one size; the model takes any
+    batches = "Many" in node.op or "UpTo" in node.op
     hint = hinted_shape(node, port)
     if hint is not None:
-        return _any_batch(node, hint)
+        return (None, *hint[1:]) if batches else hint
     if node.op.startswith("QueueDequeue"):
-        return _queued(rewriter, node, port)
+        shapes = rewriter.producer(rewriter.inputs(node)[0]).attribute("shapes", ())
+        if port >= len(shapes) or shapes[port] is None:
+            return None
+        return (None, *shapes[port]) if batches else tuple(shapes[port])
     if node.op in ("DecodeJpeg", "DecodePng", "DecodeBmp", "DecodeAndCropJpeg", "DecodeImage"):
         return (None, None, node.attribute("channels", 0) or None)
     return None
-
-
-def _any_batch(node: Node, shape: tuple[int | None, ...]) -> _Shape:
-    """A queue hands out batches of one size; the model takes any."""
-    return (None, *shape[1:]) if "Many" in node.op or "UpTo" in node.op else shape
-
-
-def _queued(rewriter: Rewriter, node: Node, port: int) -> _Shape:
-    queue = rewriter.producer(rewriter.inputs(node)[0])
-    shapes = queue.attribute("shapes", ())
-    if port >= len(shapes) or shapes[port] is None:
-        return None
-    return (None, *shapes[port]) if "Many" in node.op or "UpTo" in node.op else tuple(shapes[port])

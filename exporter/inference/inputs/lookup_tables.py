@@ -234,20 +234,17 @@ class _Tables:
         if node.name in self._source.variables and scope.around is None:
             return self._source.variables[node.name].read()
         if node.op in _RESTORES:
-            return self._restored(scope, node, port)
+            names, store = self._value(scope, node.inputs[1]), self._source.store
+            if names is None or store is None or port >= names.size:
+                return None
+            key = names.reshape(-1)[port].decode("utf-8", "surrogateescape")
+            return store.read(key) if key in store else None
         function = _FUNCTIONS.get(node.op)
         if function is None:
             return None
         inputs = [self._value(scope, other, depth - 1) for other in node.inputs]
         given = [value for value in inputs if value is not None]
         return function(node, *given) if len(given) == len(inputs) else None
-
-    def _restored(self, scope: _Scope, node: Node, port: int) -> Array | None:
-        names, store = self._value(scope, node.inputs[1]), self._source.store
-        if names is None or store is None or port >= names.size:
-            return None
-        key = names.reshape(-1)[port].decode("utf-8", "surrogateescape")
-        return store.read(key) if key in store else None
 
 
 def _range(node: Node, start: Array, limit: Array, delta: Array) -> Array | None:

@@ -38,7 +38,7 @@ from exporter.inference.outputs.partition import Forward
 from exporter.inference.outputs.training_groups import made_for_others
 from exporter.sources.graph import Node, Ref
 
-__all__ = ["CHOICES", "End", "EndSearch"]
+__all__ = ["CHOICES", "PARTS", "End", "EndSearch"]
 
 _NOT_VALUES = SHAPE_OPS | SWITCHES | {"ZerosLike", "OnesLike", "Assert"}
 _NOT_NUMBERS = (7, 20, 21)
@@ -49,10 +49,12 @@ _PREPARING = frozenset({"Add", "AddV2", "Cast", "Div", "Mul", "RealDiv", "Sub"})
 
 CHOICES = frozenset({"ArgMax", "ArgMin", "TopK", "TopKV2"})
 
+_CTC_DECODERS = frozenset({"CTCBeamSearchDecoder", "CTCBeamSearchDecoderV2", "CTCGreedyDecoder"})
+
 _COMPARED = 64
 """Numbers of constants that are compared before all of them are."""
 
-_PARTS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}
+PARTS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}
 """Ops that part a tensor, and the attribute that says into how many."""
 
 
@@ -105,15 +107,26 @@ class EndSearch(Forward):
             if node.name not in self.weighted or node.name in looking or node.op in _NOT_VALUES:
                 continue
             users = [user for user in self.by_node.get(node.name, []) if user.name not in looking]
-            if any(user.name in self.forward for user in users) or (not users and self._is_of_loop(node)):
+            if any(user.name in self.forward for user in users):
+                for ref in _results(node) if node.op in PARTS else ():  # the mean beside a deviation that layers use
+                    reading = {user.name for user in users if ref in self.rewriter.inputs(user)}
+                    if reading & self.of_labels and not reading & self.forward:
+                        found.setdefault(self._judged(ref), True)
                 continue
+            copied_in_loop = node.op == "Identity" and node.attribute("loop") is not None
+            if not users and copied_in_loop and not self._is_loop_result(node):
+                continue
+            judged = any(user.name in self.of_labels or user.op == "ImageSummary" for user in users)
             if self.ranks.get(node.name) == 0:
                 starts = {self.loss.whole(self._chosen_from(ref)) for ref in self.loss.start(Ref(node.name))}
                 found.update((ref, True) for ref in sorted(starts - found.keys()) if self.ranks.get(ref.node) != 0)
-            elif self._is_result(node, users):
+            elif judged or (not users and not self._is_leftover(node)):
+                measured = node.op in CHOICES and bool(self.by_node.get(node.name))
                 for ref in _results(node):
-                    measured = node.op in CHOICES and bool(self.by_node.get(node.name))
-                    self._add_result(found, ref, bool(users) or measured)
+                    if users or measured:
+                        found.setdefault(self._judged(ref), True)
+                    else:
+                        found[ref] = False
                     if not users:
                         found.update((scores, True) for scores in self._judged_scores(ref) - found.keys())
         found.update((ref, True) for ref in sorted(self.scores - found.keys()))
@@ -123,9 +136,18 @@ class EndSearch(Forward):
         fed += [ref for ref in made_for_others(self) if ref not in fed]
         for ref in fed:
             found.setdefault(ref, True)
-        inner = self._inner(watched - set(fed), found)
-        ends = {ref: only_loss for ref, only_loss in found.items() if ref not in inner}
-        return [End(ref, self.sources_of(ref), only_loss, ref in fed) for ref, only_loss in ends.items()]
+        needed = {ref: {node.name for node in self.rewriter.order([ref])} for ref in found}
+        ends = []
+        for ref, only_loss in found.items():
+            following = [end for end, names in needed.items() if ref.node in names and end.node != ref.node]
+            if following and ref in watched and ref not in fed:  # people look at it on the way to an end
+                continue
+            ends.append(End(ref, self.sources_of(ref), only_loss, ref in fed))
+        return ends
+
+    def _judged(self, ref: Ref) -> Ref:
+        """What a loss or metric judges, before it was made to suit that: of an accuracy's choice the scores."""
+        return self.loss.prediction(self._chosen_from(self._compared(ref)))
 
     def _measured(self, watched: Iterable[Ref]) -> set[Ref]:
         """What people look at; where that is a single number, a loss say, what its arithmetic starts from."""
@@ -135,27 +157,10 @@ class EndSearch(Forward):
             found |= {self._chosen_from(start) for start in starts}
         return found
 
-    def _inner(self, watched: Iterable[Ref], ends: Iterable[Ref]) -> set[Ref]:
-        """Of the tensors that people look at, those that an end is computed from."""
-        needed = {ref: {node.name for node in self.rewriter.order([ref])} for ref in ends}
-        return {
-            ref for ref in watched if any(ref.node in names for end, names in needed.items() if end.node != ref.node)
-        }
-
-    def _add_result(self, found: dict[Ref, bool], ref: Ref, only_loss: bool) -> None:
-        """A result; for what only a loss or metric uses, what it was made of to suit that.
-
-        A choice that an accuracy makes is no result; the scores that it chooses from are.
-        """
-        if not only_loss:
-            found[ref] = False
-            return
-        found.setdefault(self.loss.prediction(self._chosen_from(self._compared(ref))), True)
-
     def _chosen_from(self, ref: Ref) -> Ref:
         """The scores that a choice is made from, else the tensor itself, before gradients are stopped."""
         choice = self.rewriter.node(behind(self.rewriter, ref).node)
-        if choice.op in CHOICES:
+        if choice.op in CHOICES | _CTC_DECODERS:
             ref = self.rewriter.inputs(choice)[0]
         while self.rewriter.node(ref.node).op == "StopGradient":
             ref = self.rewriter.inputs(self.rewriter.node(ref.node))[0]
@@ -170,20 +175,15 @@ class EndSearch(Forward):
 
     def _compared(self, ref: Ref) -> Ref:
         """What metrics compare with a threshold before they look at the labels; the tensor itself if it is no such."""
-        start, node = ref, self.rewriter.node(ref.node)
-        while node.op in PREDICATES or (start != ref and node.op in COSMETIC | {"Tile", "Transpose"}):
+        start, node, compares = ref, self.rewriter.node(ref.node), False
+        while node.op in PREDICATES | COSMETIC | {"Tile", "Transpose"}:
             weighted = [other for other in self.rewriter.inputs(node) if other.node in self.weighted]
             if len(weighted) != 1:
                 return ref
+            compares |= node.op in PREDICATES
             start = weighted[0]
             node = self.rewriter.node(start.node)
-        return start
-
-    def _is_result(self, node: Node, users: list[Node]) -> bool:
-        """Nothing uses it, a loss or metric does, or people look at it as an image."""
-        if users:
-            return any(user.name in self.of_labels or user.op == "ImageSummary" for user in users)
-        return not self._is_leftover(node)
+        return start if compares else ref
 
     def _is_leftover(self, node: Node) -> bool:
         """What isn't meant as a result.
@@ -211,10 +211,6 @@ class EndSearch(Forward):
             return any(assigns(self.rewriter, call) for call in calls)
         beside = self.by_node.get(made.name, [])
         return any(user.op == "IdentityN" for user in beside)
-
-    def _is_of_loop(self, node: Node) -> bool:
-        """Whether it is a copy that makes up a loop, as its condition."""
-        return node.op == "Identity" and node.attribute("loop") is not None and not self._is_loop_result(node)
 
     def _is_loop_result(self, node: Node) -> bool:
         """Whether it is the copy of a variable that the steps of a loop change."""
@@ -292,5 +288,5 @@ class EndSearch(Forward):
 
 def _results(node: Node) -> list[Ref]:
     """The results of an end: all parts of a split, else the first."""
-    count = node.attribute(_PARTS[node.op], 1) if node.op in _PARTS else 1
+    count = node.attribute(PARTS[node.op], 1) if node.op in PARTS else 1
     return [Ref(node.name, port) for port in range(count)]

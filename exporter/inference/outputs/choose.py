@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from math import prod
 
@@ -66,11 +67,13 @@ def find_outputs(rewriter: Rewriter, given: Iterable[Ref], findings: Findings) -
 
 def _without_unused_noise(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
     """Without what dropout makes of inner results and nothing uses, such as the outputs of all steps but the last."""
-    needed = {end.ref: {node.name for node in search.rewriter.order([end.ref])} for end in ends if len(ends) > 1}
+    if len(ends) < 2 or not any(node.op in RANDOM_OPS for node in search.rewriter.order(end.ref for end in ends)):
+        return ends
+    needed = {end.ref: search.rewriter.order([end.ref]) for end in ends}
+    users = Counter(node.name for nodes in needed.values() for node in nodes)
     kept = []
     for end in ends:
-        others = set[str]().union(*(names for ref, names in needed.items() if ref != end.ref))
-        own = [search.rewriter.node(name) for name in needed.get(end.ref, set()) - others]
+        own = [node for node in needed[end.ref] if users[node.name] == 1]
         if any(node.op in RANDOM_OPS for node in own) and all(node.op in _NOISE for node in own):
             _set_aside(findings, end, Reason.UNUSED_NOISE)
         else:
@@ -208,22 +211,20 @@ def _without_inner(search: EndSearch, ends: list[End], findings: Findings) -> li
     for end in ends:
         inner = end.only_loss and not end.is_fed
         made = [o for o in ends if inner and not o.only_loss and o is not end and _feeds(search, end.ref, o.ref)]
-        if made and all(not _is_choice(search, o.ref) for o in made):
+        makers = [search.rewriter.node(behind(search.rewriter, o.ref).node) for o in made]
+        if made and not any(maker.op in CHOICES for maker in makers):
             _set_aside(findings, end, Reason.INNER, made[0].ref)
         else:
             kept.append(end)
     return kept
 
 
-def _is_choice(search: EndSearch, ref: Ref) -> bool:
-    return search.rewriter.node(behind(search.rewriter, ref).node).op in CHOICES
-
-
 def _without_logits(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
     """Without ends that a loss starts from and that another end comes from by activations alone."""
     kept = []
     for end in ends:
-        results = [o.ref for o in ends if end.only_loss and o is not end and _activates(search, end.ref, o.ref)]
+        others = (o.ref for o in ends if o is not end) if end.only_loss else ()
+        results = [ref for ref in others if _activates(search, end.ref, ref)]
         if results:
             _set_aside(findings, end, Reason.LOGITS, results[0])
         else:
@@ -238,23 +239,24 @@ def _activates(search: EndSearch, logits: Ref, result: Ref) -> bool:
     made = behind(search.rewriter, logits)
     if made == behind(search.rewriter, result):  # views of one tensor: the first gives way
         return logits.node in needed
-    return made.node in needed and search.layers_before(logits) == search.layers_before(result)
+    used = any(made in search.rewriter.inputs(search.rewriter.node(name)) for name in needed)
+    return used and search.layers_before(logits) == search.layers_before(result)
 
 
 def _without_auxiliary(search: EndSearch, ends: list[End], findings: Findings) -> list[End]:
     """Without the heads of training that branch off in the middle: much of the network comes after the branch."""
-    if len(ends) < 2:
+    if len(ends) < 2 or not any(end.only_loss for end in ends):
         return ends
     layers = {end.ref: search.layers_before(end.ref) for end in ends}
     kept = []
     for end in ends:
         deeper = [
             other
-            for other in ends
+            for other in (ends if end.only_loss else ())
             if layers[end.ref] - layers[other.ref]
             and len(layers[other.ref] - layers[end.ref]) > 2 * len(layers[end.ref] - layers[other.ref]) + 2
         ]
-        if end.only_loss and deeper:
+        if deeper:
             _set_aside(findings, end, Reason.AUXILIARY_HEAD, deeper[0].ref)
         else:
             kept.append(end)
@@ -281,16 +283,13 @@ def _set_aside(findings: Findings, end: End, reason: Reason, result: Ref | None 
     findings.decide("output", str(end.ref), Choice.SET_ASIDE, reason, **details)
 
 
-def _parameters(search: EndSearch, end: End) -> int:
-    """How many weights a candidate is computed with, as far as the graph says."""
-    shapes = [search.rewriter.node(name).attribute("shape") or () for name in search.weights_before(end.ref)]
-    return sum(prod(size or 1 for size in shape) for shape in shapes)
-
-
 def _list(search: EndSearch, ends: list[End]) -> str:
     """The candidates network by network, the one with most weights first, and of each its last results first."""
     shown = []
-    weights = {end: _parameters(search, end) for end in ends}
+    weights: dict[End, int] = {}
+    for end in ends:
+        shapes = [search.rewriter.node(name).attribute("shape") or () for name in search.weights_before(end.ref)]
+        weights[end] = sum(prod(size or 1 for size in shape) for shape in shapes)
     largest = {end.sources: max(weights[o] for o in ends if o.sources == end.sources) for end in ends}
     fed = [end for end in ends if end.is_fed]
 

@@ -27,7 +27,10 @@ def loop_leftovers(search: EndSearch, ends: Sequence[End]) -> Iterator[tuple[End
     kept = list(ends)
     for forms in (_FORMS, COSMETIC):
         plain = {end.ref: _loop_behind(search.rewriter, end.ref, forms) for end in kept}
-        used = {loop for end in kept if plain[end.ref] is None for loop in _loops_before(search.rewriter, end.ref)}
+        used: set[str] = set()
+        for end in kept:
+            if plain[end.ref] is None:
+                used |= {loop_of(node) for node in search.rewriter.order([end.ref]) if node.op == LOOP_RESULT}
         unused = [end for end in kept if plain[end.ref] in used and not _is_named(search.rewriter, end.ref)]
         yield from ((end, Reason.UNUSED_AFTER_LOOP) for end in unused)
         kept = [end for end in kept if end not in unused]
@@ -41,10 +44,6 @@ def loop_leftovers(search: EndSearch, ends: Sequence[End]) -> Iterator[tuple[End
 def is_counter(search: EndSearch, end: End) -> bool:
     """Whether an end is a number that a loop has counted."""
     return search.ranks.get(end.ref.node) == 0 and _loop_behind(search.rewriter, end.ref, COSMETIC) is not None
-
-
-def _loops_before(rewriter: Rewriter, ref: Ref) -> set[str]:
-    return {loop_of(node) for node in rewriter.order([ref]) if node.op == LOOP_RESULT}
 
 
 def _loop_behind(rewriter: Rewriter, ref: Ref, forms: Collection[str]) -> str | None:

@@ -117,10 +117,13 @@ class LossArithmetic:
         base = next(iter(bases))
         if len(bases) != 1 or base == ref:
             return ref
-        judged = self._has_logarithm(ref, base) or self._meets_labels(base) or self._is_distance(ref, base)
-        if judged or self.is_taken_apart(base):
-            return base
-        return ref
+        between = self._rewriter.order([ref], stop=frozenset({base}))
+        ops = {node.op for node in between if node.name in self._weighted}
+        # embeddings are compared by their distances, summed over squares of differences
+        distance = "Sum" in ops and bool(ops & {"Square", "SquaredDifference", "Mul"})
+        distance = distance and not self._is_arithmetic(self._rewriter.node(base.node))
+        judged = bool(ops & _LOGS) or distance or self._meets_labels(base) or self.is_taken_apart(base)
+        return base if judged else ref
 
     def _unflattened(self, ref: Ref) -> Ref:
         """Before the reshape to two axes that cross-entropies make for themselves, by the tensor's own shape.
@@ -191,19 +194,6 @@ class LossArithmetic:
             return int(shape[-1]) if isinstance(shape, tuple) and shape and shape[-1] is not None else 0
         passes = node.op in _ACTIVATIONS | _COPIES and depth
         return self._width(self._rewriter.inputs(node)[0], depth - 1) if passes else 0
-
-    def _between(self, ref: Ref, base: Ref) -> list[Node]:
-        return self._rewriter.order([ref], stop=frozenset({base}))
-
-    def _has_logarithm(self, ref: Ref, base: Ref) -> bool:
-        return any(node.op in _LOGS for node in self._between(ref, base) if node.name in self._weighted)
-
-    def _is_distance(self, ref: Ref, base: Ref) -> bool:
-        """Distances between embeddings, summed over squares of differences."""
-        if self._is_arithmetic(self._rewriter.node(base.node)):
-            return False
-        ops = {node.op for node in self._between(ref, base) if node.name in self._weighted}
-        return "Sum" in ops and bool(ops & {"Square", "SquaredDifference", "Mul"})
 
     def _meets_labels(self, ref: Ref) -> bool:
         return any(user.name in self._of_labels for user in self._users.get(ref.node, ()))

@@ -50,7 +50,10 @@ class Watching:
         self.only = self._checks()
         self.watched: set[Ref] = set()
         for node in self._nodes.values():
-            if node.name not in self.only and self._is_shown(node):
+            readers = [user for user in users.get(node.name, ()) if user.name not in self.only]
+            # summaries alone use it, as numbers; an image may well be a result
+            shown = bool(readers) and all(user.op in NO_VALUE and user.op != "ImageSummary" for user in readers)
+            if node.name not in self.only and shown:
                 self._follow(node)
         self.watched = {ref for ref in self.watched if ref.node not in self.only}
 
@@ -85,49 +88,36 @@ class Watching:
         passes = node.op in SWITCHES | MERGES | {"Identity"} or _checks(node)
         return passes and all(self._leads_nowhere(user, depth - 1) for user in self._users.get(node.name, ()))
 
-    def _is_shown(self, node: Node) -> bool:
-        """Whether summaries alone use it, as numbers; an image may well be a result."""
-        users = [user for user in self._users.get(node.name, ()) if user.name not in self.only]
-        return bool(users) and all(user.op in NO_VALUE and user.op != "ImageSummary" for user in users)
-
     def _follow(self, shown: Node) -> None:
         """From what is shown back to what it says something of; losses, which have gradients, aren't meant."""
         made = {shown.name} if self._is_statistic(shown) else set[str]()
         for _ in rounds("finding what summaries show"):
-            size = len(made)
-            made |= {ref.node for ref in self._behind(made) if self._is_made_for(self._nodes[ref.node], made)}
+            size, serving = len(made), made | self.only | self._gradients
+            for ref in self._behind(made):
+                users = {user.name for user in self._users.get(ref.node, ())}
+                if users <= serving and self._is_statistic(self._nodes[ref.node]):
+                    made.add(ref.node)
             if len(made) == size:
                 break
         if any(user.name in self._gradients for name in made for user in self._users.get(name, ())):
             return
-        if self._ends_in(made):
+        # the end of the network itself, scaled or named: layers use nothing before it
+        readers = {user.name for ref in self._behind(made) for user in self._users.get(ref.node, ())}
+        if readers & self._nodes.keys() <= made | self.only and {self._nodes[n].op for n in made} <= _ELEMENTWISE:
             made = set()
         self.only |= made
         self.watched |= self._behind(made) if made else {Ref(shown.name)}
-
-    def _ends_in(self, made: Set[str]) -> bool:
-        """Whether what is shown is the end of the network itself, scaled or named: layers use nothing before it."""
-        users = {user.name for ref in self._behind(made) for user in self._users.get(ref.node, ())}
-        return users & self._nodes.keys() <= made | self.only and all(
-            self._nodes[name].op in _ELEMENTWISE for name in made
-        )
 
     def _behind(self, made: Set[str]) -> set[Ref]:
         """What the nodes are computed from."""
         refs = {ref for name in made for ref in self._rewriter.inputs(self._nodes[name])}
         return {ref for ref in refs if ref.node in self._nodes and ref.node not in made}
 
-    def _is_made_for(self, node: Node, made: Set[str]) -> bool:
-        serving = made | self.only | self._gradients
-        return self._is_statistic(node) and all(user.name in serving for user in self._users.get(node.name, ()))
-
     def _is_statistic(self, node: Node) -> bool:
         inputs = self._rewriter.inputs(node)
         weighted = any(ref.node in self._nodes for ref in inputs)
-        return node.op in _STATISTICS and weighted and not any(self._is_weight(ref) for ref in inputs)
-
-    def _is_weight(self, ref: Ref) -> bool:
-        return variable_behind(self._rewriter, ref) is not None
+        of_weights = any(variable_behind(self._rewriter, ref) is not None for ref in inputs)
+        return node.op in _STATISTICS and weighted and not of_weights
 
 
 def _checks(node: Node) -> bool:

@@ -77,14 +77,20 @@ class Forward:
         for ref, uses in self.users.items():
             self.by_node.setdefault(ref.node, []).extend(node for node, _ in uses)
         self._any_size = self._made_of_any_size()
+        # backpropagation's own ops, TensorFlow's own scope for gradients, and the second results of losses
+        seeds = [node for node in self.nodes if node.op in GRADIENT_OPS or _GRADIENT_SCOPE.search(node.name)]
+        for node in self.nodes:
+            if node.op in CROSS_ENTROPIES:
+                seeds += [user for user, _ in self.users.get(Ref(node.name, 1), [])]
         self.gradients: set[str] = set()
-        self.gradients = self._closure(self._gradient_seeds(), through_training=True)
-        self.sources = given or [ref for node in self.nodes for ref in self._source_refs(node)]
+        self.gradients = self._closure(seeds, through_training=True)
+        every = [ref for node in self.nodes for ref in self._source_refs(node)]
+        self.sources = given or every
         self.reach = {ref: self._closure([node for node, _ in self.users.get(ref, [])]) for ref in self.sources}
         inputs = [ref for ref in self.sources if given or self._is_input(ref)] or self.sources
         self.picked = {} if given else {ref: self._picked(ref, inputs) for ref in inputs}
         inputs = [ref for ref in inputs if not self.picked.get(ref)]
-        labels = [ref for ref in self._all_sources() if ref not in inputs]
+        labels = [ref for ref in every if ref not in inputs]
         self.inputs = inputs
         self.of_labels: set[str] = set()
         for ref in labels:
@@ -98,17 +104,6 @@ class Forward:
         self.forward = reached - self.of_labels
         layers = [node for node in self.nodes if node.name in self.forward and self._applies_weights(node)]
         self.weighted = self._closure(layers) & self.forward if layers else self.forward
-
-    def _all_sources(self) -> list[Ref]:
-        return [ref for node in self.nodes for ref in self._source_refs(node)]
-
-    def _gradient_seeds(self) -> list[Node]:
-        """Backpropagation's own ops, the second results of losses, and TensorFlow's own scope for gradients."""
-        seeds = [node for node in self.nodes if node.op in GRADIENT_OPS or _GRADIENT_SCOPE.search(node.name)]
-        for node in self.nodes:
-            if node.op in CROSS_ENTROPIES:
-                seeds += [user for user, _ in self.users.get(Ref(node.name, 1), [])]
-        return seeds
 
     def _closure(self, seeds: Iterable[Node], *, through_training: bool = False) -> set[str]:
         """What depends on these nodes by value, they themselves included; assignments and summaries end it."""
@@ -146,11 +141,9 @@ class Forward:
             return [ref for ref in self.users if ref.node == node.name] if node.name in self.by_node else []
         if node.op not in PLACEHOLDERS or node.attribute("dtype") == BOOL or has_computed_default(self.rewriter, node):
             return []
-        return [] if node.attribute("shape") == () and self._declares_shape(node) else [Ref(node.name)]
-
-    def _declares_shape(self, node: Node) -> bool:
-        """Old files write an empty shape for a placeholder of unknown shape; the hint tells."""
-        return node.attribute("_output_shapes") is None or hinted_shape(node, 0) == ()
+        # old files write an empty shape for a placeholder of unknown shape; the hint tells
+        declares_shape = node.attribute("_output_shapes") is None or hinted_shape(node, 0) == ()
+        return [] if node.attribute("shape") == () and declares_shape else [Ref(node.name)]
 
     def _is_input(self, ref: Ref) -> bool:
         """Whether layers see it, and no loss draws other classes beside those that it names."""
@@ -234,13 +227,10 @@ class Forward:
                 found.add(name)
             elif node.op in _STEPS:
                 steps.append((name, inputs[1:]))
-        of_slots = self.downstream(found - self._variables_read())
+        # the forward computation reads the model's variables, and not those that are an optimiser's own
+        reads = [ref for name in self.forward for ref in self.rewriter.inputs(self.rewriter.node(name))]
+        of_slots = self.downstream(found - {variable_behind(self.rewriter, ref) for ref in reads})
         return found | {name for name, values in steps if any(ref.node in of_slots for ref in values)}
-
-    def _variables_read(self) -> set[str]:
-        """The variables that the forward computation reads, which an optimiser's own are not among."""
-        refs = (ref for name in self.forward for ref in self.rewriter.inputs(self.rewriter.node(name)))
-        return {name for ref in refs if (name := variable_behind(self.rewriter, ref)) is not None}
 
     def downstream(self, names: Iterable[str]) -> set[str]:
         """These nodes, and all that is computed from them."""

@@ -6,7 +6,7 @@ What only losses read is a result as a whole: several pieces of one tensor give 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 
 from exporter.inference.graph.op_types import LAYER_OPS
 from exporter.inference.graph.queries import (
@@ -21,7 +21,7 @@ from exporter.inference.graph.queries import (
     variable_behind,
 )
 from exporter.inference.graph.rewriter import Rewriter
-from exporter.inference.outputs.candidates import End, EndSearch
+from exporter.inference.outputs.candidates import PARTS, End, EndSearch
 from exporter.sources.graph import Node, Ref
 from exporter.sources.model import VARIABLE_OPS
 
@@ -49,18 +49,17 @@ _TRIED = 200
 
 def statistics_ends(search: EndSearch, ends: Iterable[End]) -> list[End]:
     """Ends that are made of the batch's means and variances alone: they get into moving averages, or did once."""
-    known: dict[str, bool | None] = {}
-    return [end for end in ends if _of_statistics(search.rewriter, end.ref, known)]
-
-
-def _of_statistics(rewriter: Rewriter, ref: Ref, known: dict[str, bool | None]) -> bool | None:
-    """Whether all data that a tensor depends on come by way of a statistic; None if it depends on none."""
-    ref = rewriter.resolve(ref)
-    for node in rewriter.order([ref]):
-        if node.name not in known:
-            known[node.name] = _judged(rewriter, node, known)
-    node = rewriter.node(ref.node)
-    return True if node.op in FUSED_BATCH_NORMS and ref.port in (1, 2) else known[ref.node]
+    rewriter = search.rewriter
+    known: dict[str, bool | None] = {}  # whether all data come by way of a statistic; None if there are none
+    found = []
+    for end in ends:
+        ref = rewriter.resolve(end.ref)
+        for node in rewriter.order([ref]):
+            if node.name not in known:
+                known[node.name] = _judged(rewriter, node, known)
+        if known[ref.node] or (rewriter.node(ref.node).op in FUSED_BATCH_NORMS and ref.port in (1, 2)):
+            found.append(end)
+    return found
 
 
 def _judged(rewriter: Rewriter, node: Node, known: dict[str, bool | None]) -> bool | None:
@@ -85,23 +84,20 @@ def shown_images(search: EndSearch, ends: Iterable[End]) -> dict[End, Ref]:
     found: dict[End, Ref] = {}
     for end in ends:
         node = search.rewriter.node(end.ref.node)
-        if node.op == "Cast" and node.attribute("DstT") in _SCREENS:
-            result = _before_display(search, node)
-            if result is not None:
-                found[end] = result
+        if node.op != "Cast" or node.attribute("DstT") not in _SCREENS:
+            continue
+        while node.op in _DISPLAY:
+            inputs = search.rewriter.inputs(node)
+            weighted = [ref for ref in inputs if ref.node in search.weighted]
+            if len(weighted) != 1 or any(variable_behind(search.rewriter, ref) for ref in inputs):
+                break
+            before = search.rewriter.node(weighted[0].node)
+            others = [user for user in search.by_node.get(before.name, ()) if user.name != node.name]
+            if any(_computes(search, user) for user in others):
+                found[end] = weighted[0]
+                break
+            node = before
     return found
-
-
-def _before_display(search: EndSearch, node: Node) -> Ref | None:
-    while node.op in _DISPLAY:
-        weighted = [ref for ref in search.rewriter.inputs(node) if ref.node in search.weighted]
-        if len(weighted) != 1 or any(variable_behind(search.rewriter, ref) for ref in search.rewriter.inputs(node)):
-            return None
-        before = search.rewriter.node(weighted[0].node)
-        if any(user.name != node.name and _computes(search, user) for user in search.by_node.get(before.name, ())):
-            return weighted[0]
-        node = before
-    return None
 
 
 def _computes(search: EndSearch, user: Node) -> bool:
@@ -158,30 +154,23 @@ def copies(search: EndSearch, ends: Iterable[End]) -> list[End]:
     Averages of weights are copies too, but what they compute is no end of a loss alone.
     """
     trained = search.trained_weights
-    copied = _copied_weights(search, trained)
+    values = search.downstream(trained) - search.downstream(search.gradients | search.forward)
+    copied = set[str]()  # variables that no gradient gets to, assigned from ones that gradients get to
+    for node in search.nodes:
+        inputs = search.rewriter.inputs(node) if node.op in ASSIGN_OPS else ()
+        name = variable_behind(search.rewriter, inputs[0]) if len(inputs) > 1 else None
+        if name is not None and name not in trained and inputs[1].node in values:
+            copied.add(name)
     return [end for end in ends if end.only_loss and not end.is_fed and search.weights_before(end.ref) & copied]
 
 
 def after_scores(search: EndSearch, ends: Iterable[End]) -> list[End]:
     """Ends of losses that are computed from scores which labels pick from, to normalise them: a CRF's partition."""
-    found = [end for end in ends if end.only_loss and search.scores - {end.ref}] if search.scores else []
-    return [end for end in found if _is_after(search, end.ref)]
-
-
-def _is_after(search: EndSearch, ref: Ref) -> bool:
-    names = {score.node for score in search.scores - {ref}}
-    return any(node.name in names for node in search.rewriter.order([ref]))
-
-
-def _copied_weights(search: EndSearch, trained: Set[str]) -> set[str]:
-    """Variables that no gradient gets to, and that are assigned from ones that gradients get to."""
-    copied = search.downstream(trained) - search.downstream(search.gradients | search.forward)
-    found = set[str]()
-    for node in search.nodes:
-        inputs = search.rewriter.inputs(node) if node.op in ASSIGN_OPS else ()
-        name = variable_behind(search.rewriter, inputs[0]) if len(inputs) > 1 else None
-        if name is not None and name not in trained and inputs[1].node in copied:
-            found.add(name)
+    found = []
+    for end in ends:
+        others = {score.node for score in search.scores - {end.ref}} if end.only_loss else set()
+        if others and any(node.name in others for node in search.rewriter.order([end.ref])):
+            found.append(end)
     return found
 
 
@@ -208,16 +197,14 @@ def joined_pieces(search: EndSearch, ends: list[End]) -> dict[End, Ref]:
     found: dict[End, Ref] = {}
     for group in groups.values():
         whole = _whole(search, [end.ref for end in group]) if len(group) > 1 else None
-        if whole is not None:
-            found |= dict.fromkeys(group, _put_together_again(search, group, whole) or whole)
+        if whole is None:
+            continue
+        # what the network itself makes of all parts of a tensor, such as boxes, beside the parts that a loss reads
+        joined = [end.ref for end in group if search.loss.is_taken_apart(end.ref)]
+        needed = {node.name for node in search.rewriter.order(joined)}
+        again = len(joined) == 1 and whole.node in needed
+        found |= dict.fromkeys(group, joined[0] if again else whole)
     return found
-
-
-def _put_together_again(search: EndSearch, group: list[End], whole: Ref) -> Ref | None:
-    """What the network itself makes of all parts of a tensor, such as boxes, beside the parts that a loss reads."""
-    joined = [end.ref for end in group if search.loss.is_taken_apart(end.ref)]
-    needed = {node.name for node in search.rewriter.order(joined)}
-    return joined[0] if len(joined) == 1 and whole.node in needed else None
 
 
 def _whole(search: EndSearch, refs: list[Ref]) -> Ref | None:
@@ -228,20 +215,15 @@ def _whole(search: EndSearch, refs: list[Ref]) -> Ref | None:
     needed = [{node.name for node in rewriter.order([ref])} for ref in refs]
     common = set.intersection(*needed) & search.weighted
     layers = search.layers_before(refs[0])
-    candidates = [node for node in rewriter.order(refs) if node.name in common]
+    candidates = [node for node in rewriter.order(refs) if node.name in common and node.op not in PARTS]
     for node in reversed(candidates[-_TRIED:]):
         stop = frozenset(Ref(node.name, port) for port in range(8))
         outside = {other.name for other in rewriter.order(refs, stop=stop)} - {node.name}
         if outside & layers or any(source.node in outside for source in search.sources):
             continue
-        return _behind_views(rewriter, Ref(node.name))
+        whole = Ref(node.name)
+        while node.op in _VIEWS:  # reshapes that only the pieces are cut from
+            whole = rewriter.inputs(node)[0]
+            node = rewriter.node(whole.node)
+        return whole
     return None
-
-
-def _behind_views(rewriter: Rewriter, ref: Ref) -> Ref:
-    """Before the reshapes that only the pieces are cut from."""
-    node = rewriter.node(ref.node)
-    while node.op in _VIEWS:
-        ref = rewriter.inputs(node)[0]
-        node = rewriter.node(ref.node)
-    return ref

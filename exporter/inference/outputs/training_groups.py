@@ -22,7 +22,11 @@ def made_for_others(search: Forward) -> list[Ref]:
     groups = _groups(search, losses)
     if len(set(groups.values())) < 2:
         return []
-    passed = _passed(search, losses)
+    passed = set()  # the losses, and the variables of the layers that their gradients come through
+    for name, loss in losses.items():
+        for ref in search.rewriter.inputs(search.rewriter.node(name)):
+            if ref.node not in search.gradients:
+                passed.add((loss, variable_behind(search.rewriter, ref)))
     found: dict[Ref, None] = {}
     for node in search.nodes:
         if node.op not in LAYER_OPS or node.name not in search.weighted or len(node.inputs) < 2:
@@ -62,16 +66,6 @@ def _groups(search: Forward, losses: dict[str, str]) -> dict[str, str]:
         if name is not None:
             found.setdefault(name, set()).update(losses[ref.node] for ref in inputs[1:] if ref.node in losses)
     return {name: next(iter(seeds)) for name, seeds in found.items() if len(seeds) == 1}
-
-
-def _passed(search: Forward, losses: dict[str, str]) -> set[tuple[str, str | None]]:
-    """The losses, and the variables of the layers that their gradients come through."""
-    return {
-        (loss, variable_behind(search.rewriter, ref))
-        for name, loss in losses.items()
-        for ref in search.rewriter.inputs(search.rewriter.node(name))
-        if ref.node not in search.gradients
-    }
 
 
 def _alone(search: Forward, ref: Ref) -> Ref:

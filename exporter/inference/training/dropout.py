@@ -82,7 +82,7 @@ def _find_mask(rewriter: Rewriter, consumers: _Consumers, ref: Ref) -> _Mask | N
         if node.op == "Floor":
             return None if parameter is None else _Mask(Ref(node.name), parameter, rate=False)
         if node.op in _SUMS | {"Sub"}:
-            parameter = others[0] if not _is_zero(rewriter, others[0]) else parameter
+            parameter = others[0] if _known(rewriter, others[0]) != 0 else parameter
         elif node.op not in _COPIES and not (node.op == "Mul" and _known(rewriter, others[0]) is not None):
             return None
         ref = Ref(node.name)
@@ -92,10 +92,6 @@ def _find_mask(rewriter: Rewriter, consumers: _Consumers, ref: Ref) -> _Mask | N
 def _known(rewriter: Rewriter, ref: Ref) -> float | None:
     value = rewriter.value(ref)
     return None if value is None or value.size != 1 else float(value.reshape(-1)[0])
-
-
-def _is_zero(rewriter: Rewriter, ref: Ref) -> bool:
-    return _known(rewriter, ref) == 0
 
 
 def _drop_masked(rewriter: Rewriter, consumers: _Consumers, mask: _Mask, findings: Findings) -> None:
@@ -157,7 +153,8 @@ def _all_zero(rewriter: Rewriter, ref: Ref) -> bool:
 
 
 def _drop(rewriter: Rewriter, consumers: _Consumers, node: Node, data: Ref, mask: _Mask, findings: Findings) -> None:
-    keep = _keep_probability(rewriter, mask)
+    keep = _known(rewriter, mask.parameter)
+    keep = 1 - keep if mask.rate and keep is not None else keep
     code, mask_code = (Reason.DROPOUT, Reason.MASK) if keep is None else (Reason.DROPOUT_KEEPING, Reason.MASK_KEEPING)
     details = {} if keep is None else {"keep": keep}
     unscaled = _unscaled(rewriter, data, mask, keep)
@@ -175,11 +172,6 @@ def _drop(rewriter: Rewriter, consumers: _Consumers, node: Node, data: Ref, mask
     rewriter.redirect(Ref(node.name), data)
     findings.decide("dropout", node.name, Choice.IDENTITY, mask_code, **details)
     findings.warn(f"{node.name} drops values at random without rescaling the others; it is left out at inference")
-
-
-def _keep_probability(rewriter: Rewriter, mask: _Mask) -> float | None:
-    value = _known(rewriter, mask.parameter)
-    return None if value is None else 1 - value if mask.rate else value
 
 
 def _unscaled(rewriter: Rewriter, data: Ref, mask: _Mask, keep: float | None) -> Ref | None:

@@ -55,21 +55,16 @@ _FLAG_SOURCES = PLACEHOLDERS | VARIABLE_OPS | {"Const"}
 def resolve_flags(rewriter: Rewriter, inliner: Inliner, outputs: list[Ref], findings: Findings) -> None:
     """Inlines calls and resolves every condition that is known, or known to be about training, until none is left."""
     for _ in rounds("resolving the graph's flags"):
-        expanded = _expand_calls(rewriter, inliner, outputs)
+        calls = [node for node in rewriter.order(outputs) if node.op in CALLS]
+        for node in calls:
+            inliner.expand(node)
+        loops = open_loops(rewriter, inliner, rewriter.order(outputs, controls=True))
         conditions = find_conditions(rewriter, outputs)
         resolved = [c for c in conditions if _resolve_known(rewriter, inliner, c)]
-        if expanded or resolved:
+        if calls or loops or resolved:
             continue
         if not _decide_one(rewriter, conditions, findings):
             return
-
-
-def _expand_calls(rewriter: Rewriter, inliner: Inliner, outputs: Iterable[Ref]) -> bool:
-    """Calls of functions, and loops."""
-    calls = [node for node in rewriter.order(outputs) if node.op in CALLS]
-    for node in calls:
-        inliner.expand(node)
-    return open_loops(rewriter, inliner, rewriter.order(outputs, controls=True)) or bool(calls)
 
 
 def _resolve_known(rewriter: Rewriter, inliner: Inliner, condition: Condition) -> bool:
@@ -78,21 +73,14 @@ def _resolve_known(rewriter: Rewriter, inliner: Inliner, condition: Condition) -
         return False
     if rewriter.resolve(Ref(condition.node.name)).node != condition.node.name:
         return False
-    _open(rewriter, condition)
+    if condition.node.op in MERGES:
+        # the Switches of this predicate let through, wherever they are on the way to the Merge
+        sides = [side for side in (condition.if_true, condition.if_false, *condition.sides) if side is not None]
+        switches = [node for node in rewriter.order(sides, controls=True) if node.op in SWITCHES]
+        predicates = {node.name: original(rewriter, rewriter.inputs(node)[1]) for node in switches}
+        open_switches(rewriter, [node for node in switches if predicates[node.name] == condition.predicate])
     take(rewriter, inliner, condition, int(value.item()) if condition.is_numbered else int(bool(value)))
     return True
-
-
-def _open(rewriter: Rewriter, condition: Condition) -> None:
-    """The Switches of this predicate let through, wherever they are on the way to the Merge."""
-    if condition.node.op not in MERGES:
-        return
-    sides = [side for side in (condition.if_true, condition.if_false, *condition.sides) if side is not None]
-    switches = [node for node in rewriter.order(sides, controls=True) if node.op in SWITCHES]
-    open_switches(
-        rewriter,
-        [node for node in switches if original(rewriter, rewriter.inputs(node)[1]) == condition.predicate],
-    )
 
 
 def _decide_one(rewriter: Rewriter, conditions: list[Condition], findings: Findings) -> bool:
@@ -105,21 +93,16 @@ def _decide_one(rewriter: Rewriter, conditions: list[Condition], findings: Findi
         if evidence is not None:
             _set(rewriter, condition, sources, evidence[0], evidence[1], findings)
             return True
-    return any(_use_default(rewriter, condition, findings) for condition in conditions)
-
-
-def _use_default(rewriter: Rewriter, condition: Condition, findings: Findings) -> bool:
-    """A predicate that nothing of training hangs on, but that has a default."""
-    sources = _sources(rewriter, condition)
-    if len(sources) != 1 or sources[0].op != "PlaceholderWithDefault":
-        return False
-    source = sources[0]
-    default = rewriter.value(rewriter.inputs(source)[0])
-    if default is None:
-        return False
-    rewriter.redirect(Ref(source.name), rewriter.inputs(source)[0])
-    findings.decide("flag", source.name, default.item(), Reason.UNTRAINED_DEFAULT)
-    return True
+    for condition in conditions:  # one that nothing of training hangs on, but that has a default
+        sources = _sources(rewriter, condition)
+        if len(sources) == 1 and sources[0].op == "PlaceholderWithDefault":
+            given = rewriter.inputs(sources[0])[0]
+            default = rewriter.value(given)
+            if default is not None:
+                rewriter.redirect(Ref(sources[0].name), given)
+                findings.decide("flag", sources[0].name, default.item(), Reason.UNTRAINED_DEFAULT)
+                return True
+    return False
 
 
 def _sources(rewriter: Rewriter, condition: Condition) -> list[Node]:
@@ -134,15 +117,13 @@ def _sources(rewriter: Rewriter, condition: Condition) -> list[Node]:
     leaves = [node for node in nodes if not rewriter.inputs(node) or _has_default(node)]
     branches = condition.node.op not in SELECTS and all(n.op in COMPUTED_OPS for n in nodes if n not in leaves)
     sources = [node for node in leaves if node.op in _FLAG_SOURCES and _is_scalar(node, of_scalar=branches)]
-    if any(node not in sources for node in leaves if node.op != "Const" and not _feeds_default(rewriter, node, leaves)):
+    defaults = {ref for node in leaves if _has_default(node) for ref in rewriter.inputs(node)}
+    others = [node for node in leaves if node not in sources and node.op != "Const"]
+    if any(Ref(node.name) not in defaults for node in others):
         return []
     found = [node for node in sources if node.op != "Const"]
     masked = drawn and condition.node.op in SELECTS and any(node.attribute("dtype") != BOOL for node in found)
     return [] if masked else found
-
-
-def _feeds_default(rewriter: Rewriter, node: Node, leaves: list[Node]) -> bool:
-    return any(Ref(node.name) in rewriter.inputs(other) for other in leaves if _has_default(other))
 
 
 def _has_default(node: Node) -> bool:
@@ -161,25 +142,21 @@ def _is_scalar(node: Node, *, of_scalar: bool) -> bool:
 
 def _inference_side(rewriter: Rewriter, condition: Condition) -> tuple[bool, _Evidence] | None:
     """Which side is inference, and what shows it; None where neither side, or both, have something of training."""
-    true_side, false_side = _sides(rewriter, condition)
+    if condition.is_numbered:
+        return None
+    if condition.node.op in IFS:
+        then, other = (_branch(rewriter, condition.node, name) for name in ("then_branch", "else_branch"))
+        true_side, false_side = _without(then, other), _without(other, then)
+    else:
+        assert condition.if_true is not None
+        assert condition.if_false is not None
+        true_side, false_side = one_sided(rewriter, [condition.if_true], [condition.if_false])
     on_true, on_false = _evidence(rewriter, true_side), _evidence(rewriter, false_side)
     if on_true and not on_false:
         return False, on_true
     if on_false and not on_true:
         return True, on_false
     return None
-
-
-def _sides(rewriter: Rewriter, condition: Condition) -> tuple[list[Node], list[Node]]:
-    """What is computed for one side alone; of more than two sides nothing."""
-    if condition.is_numbered:
-        return [], []
-    if condition.node.op in IFS:
-        then, other = (_branch(rewriter, condition.node, name) for name in ("then_branch", "else_branch"))
-        return _without(then, other), _without(other, then)
-    assert condition.if_true is not None
-    assert condition.if_false is not None
-    return one_sided(rewriter, [condition.if_true], [condition.if_false])
 
 
 def _without(nodes: Mapping[str, Node], others: Mapping[str, Node]) -> list[Node]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Set
 from exporter.inference.graph.op_types import GRADIENT_OPS
 from exporter.inference.graph.queries import ASSIGN_OPS, variable_behind
 from exporter.inference.graph.rewriter import Rewriter
-from exporter.sources.graph import Node, Ref
+from exporter.sources.graph import Ref
 
 __all__ = ["states"]
 
@@ -34,13 +34,8 @@ def states(rewriter: Rewriter, needed: Set[str], inputs: Iterable[Ref], others: 
         variable = variable_behind(rewriter, node.inputs[0])
         if variable is None or variable not in needed or variable in others or variable in found:
             continue
-        if _is_computed(rewriter.order(rewriter.inputs(node)[1:]), given):
+        nodes = rewriter.order(rewriter.inputs(node)[1:])
+        trains = any(other.op in GRADIENT_OPS or _GRADIENTS.search(other.name) for other in nodes)
+        if not trains and any(other.name in given for other in nodes):
             found[variable] = None
     return list(found)
-
-
-def _is_computed(nodes: Iterable[Node], given: Set[str]) -> bool:
-    """Whether it depends on an input, and not on gradients, as a step of training does."""
-    found = list(nodes)
-    trains = any(node.op in GRADIENT_OPS or _GRADIENTS.search(node.name) for node in found)
-    return not trains and any(node.name in given for node in found)

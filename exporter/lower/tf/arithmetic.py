@@ -14,6 +14,9 @@ from exporter.lower.tf.simple import same
 
 __all__ = ["OPS"]
 
+_MOST_AT_ONCE = 32
+"""Tensors that one `Sum` adds up."""
+
 
 def bias_add(ctx: NodeContext) -> ir.Value:
     """`BiasAdd`: one number per channel; the channels are last, or axis 1 for NCHW."""
@@ -28,9 +31,12 @@ def bias_add(ctx: NodeContext) -> ir.Value:
 
 
 def add_n(ctx: NodeContext) -> ir.Value:
-    """`AddN`: the sum of any number of tensors of one shape."""
-    first, *others = ctx.inputs
-    return reduce(lambda total, value: ctx.op("Add", total, value), others, first)
+    """`AddN`: the sum of any number of tensors of one shape; many are added up in groups."""
+    parts = list(ctx.inputs)
+    while _is_float(ctx) and len(parts) > _MOST_AT_ONCE:
+        groups = (parts[first : first + _MOST_AT_ONCE] for first in range(0, len(parts), _MOST_AT_ONCE))
+        parts = [group[0] if len(group) == 1 else ctx.op("Sum", *group) for group in groups]
+    return reduce(lambda total, value: ctx.op("Add", total, value), parts)
 
 
 def squared_difference(ctx: NodeContext) -> ir.Value:

@@ -14,7 +14,8 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.ir.builder import Builder
-from exporter.ir.dims import Dim, Dims
+from exporter.ir.dims import Dim, Dims, same_dim
+from exporter.ir.opset import ops_that
 
 __all__ = ["BATCH", "BROADCASTING", "Batch"]
 
@@ -24,6 +25,11 @@ BROADCASTING = frozenset(
     | {"Pow", "RealDiv", "SelectV2", "SquaredDifference", "Sub"}
 )
 """Ops whose operands broadcast, all of them."""
+
+_KEEPS_FIRST = frozenset({"Dense", "LayerNormalization", "LogSoftmax", "MatMul", "Softmax"}) | ops_that(
+    lambda op: op.elementwise or op.affine or op.space
+)
+"""Ops whose result has the first axis of an input, in the same order."""
 
 _LARGEST = 1_000_000
 
@@ -44,14 +50,16 @@ class Batch:
         source: The input whose batch the states that loops begin with are to have, as the zeros [4, units] of an RNN;
             None where they stay as they are.
         repeated: The constants that hold the same for each sample: node and operand, and the axis.
+        outer: What lies outside of the batch in the first axis of a reshape's result, as 3 in [3 * N * 7, 12].
     """
 
     size: int
     source: str | None = None
     carried: dict[str, int] = field(default_factory=dict)
     repeated: dict[tuple[str, int], int] = field(default_factory=dict)
+    outer: dict[ir.Value, int] = field(default_factory=dict)
 
-    def opened(self, node: str, dims: Dims | None, wanted: Sequence[int]) -> list[int] | None:
+    def opened(self, node: str, dims: Dims | None, wanted: Sequence[int], outer: int | None = None) -> list[int] | None:
         """A constant shape with the batch left open; None if it doesn't carry the batch, or not for certain.
 
         The axis is chosen where the batch is a symbol, and taken again where it is a number.
@@ -60,13 +68,14 @@ class Batch:
             node: The reshape.
             dims: What is reshaped.
             wanted: To which shape, with -1 for what is left.
+            outer: What lies outside of the batch in the dimension that is a multiple of it, if that is known.
 
         Returns:
             The shape as ONNX has it, where 0 is the size that the tensor has.
         """
         axis = self.carried.get(node)
         if axis is None and dims is not None:
-            axis = _axis(dims, list(wanted), self.size)
+            axis = _axis(dims, list(wanted), self.size, outer)
         if axis is None or wanted[axis] == -1:
             return None
         shape = list(wanted)
@@ -78,6 +87,27 @@ class Batch:
             return None
         self.carried[node] = axis
         return shape
+
+    def note(self, builder: Builder, x: ir.Value, wanted: Sequence[int], result: ir.Value) -> None:
+        """Remembers what lies outside of the batch in the first axis of a reshape's result."""
+        dims = builder.shape(x)
+        if dims is not None and sum(not isinstance(dim, int) for dim in dims) == 1:
+            found = set(_holding(dims, list(wanted), self.size, self.outer_of(builder, x)))
+            axis, outer = found.pop() if len(found) == 1 else (None, 0)
+            if axis == 0:
+                self.outer[result] = outer
+
+    def outer_of(self, builder: Builder, x: ir.Value) -> int | None:
+        """What lies outside of the batch in the first axis of a tensor, if what the tensor is made of says so."""
+        dims = builder.shape(x)
+        while dims and not isinstance(dims[0], int):
+            if x in self.outer or _is_batch(dims):
+                return self.outer.get(x, 1)
+            origin = _with_first_axis(builder, x, dims)
+            if origin is None:
+                return None
+            x = origin
+        return None
 
     def single(self, builder: Builder, node: str, operands: Sequence[ir.Value]) -> tuple[ir.Value, ...]:
         """The operands of an op that broadcasts, with constants that hold the same for each sample once for all."""
@@ -145,30 +175,54 @@ def _once(builder: Builder, value: ir.Value, axis: int) -> ir.Value | None:
     return builder.op("Expand", number, builder.constant(sizes))
 
 
-def _axis(dims: Dims, wanted: list[int], size: int) -> int | None:
+def _with_first_axis(builder: Builder, value: ir.Value, dims: Dims) -> ir.Value | None:
+    """What an op was given whose first axis the result has, in the same order; None where it may be another one."""
+    node = value.producer()
+    if node is None or node.op_type not in _KEEPS_FIRST:
+        return None
+    for entry in node.inputs:
+        shape = None if entry is None else builder.shape(entry)
+        if shape and len(shape) == len(dims) and same_dim(shape[0], dims[0]):
+            return entry
+    return None
+
+
+def _axis(dims: Dims, wanted: list[int], size: int, outer: int | None) -> int | None:
     """The axis of the result that holds the batch, if there is just one that can."""
     places = [i for i, dim in enumerate(dims) if not isinstance(dim, int)]
     if len(places) != 1:
         return 0 if _is_batch(dims[:1]) and size > 1 and wanted[:1] == [size] and -1 in wanted else None
-    (place,) = places
-    times = _times(dims[place], size)
-    if times is None:
-        return None
-    before, after = prod(d for d in dims[:place] if isinstance(d, int)), prod(_numbers(dims[place + 1 :]))
-    filled = _filled(wanted, before * times * size * after)
-    if filled is None:
-        return None
-    found = {
-        axis
-        for k in range(1, times + 1)
-        if times % k == 0
-        for axis in _holding(filled, before * k, size, after * (times // k))
-    }
+    found = {axis for axis, _ in _holding(dims, wanted, size, outer)}
     if -1 in wanted and wanted.index(-1) in found:
         return wanted.index(-1)
-    if size == 1 and place == 0 and 0 in found:
+    if size == 1 and places == [0] and 0 in found:
         return 0
     return found.pop() if len(found) == 1 else None
+
+
+def _holding(dims: Dims, wanted: list[int], size: int, outer: int | None) -> Iterator[tuple[int, int]]:
+    """The axes of the result in which the batch can lie whole, and what then lies outside of it in that axis.
+
+    Args:
+        dims: What is reshaped; one dimension is a multiple of the batch.
+        wanted: The new shape.
+        size: The batch.
+        outer: What lies outside of the batch in that dimension, if that is known.
+    """
+    (place,) = (i for i, dim in enumerate(dims) if not isinstance(dim, int))
+    times = _times(dims[place], size)
+    before, after = prod(_numbers(dims[:place])), prod(_numbers(dims[place + 1 :]))
+    filled = None if times is None else _filled(wanted, before * times * size * after)
+    if times is None or filled is None:
+        return
+    for k in range(1, times + 1):
+        if times % k or outer not in (k, None):
+            continue
+        left, right = before * k, times // k * after
+        for axis, item in enumerate(filled):
+            outside, inside = prod(filled[:axis]), prod(filled[axis + 1 :])
+            if left % outside == 0 and right % inside == 0 and item == left // outside * size * (right // inside):
+                yield axis, left // outside
 
 
 def _numbers(dims: Dims) -> Iterator[int]:
@@ -197,11 +251,3 @@ def _filled(wanted: list[int], total: int) -> list[int] | None:
         return None
     filled = [total // rest if item == -1 else item for item in wanted]
     return filled if prod(filled) == total else None
-
-
-def _holding(shape: list[int], before: int, size: int, after: int) -> Iterator[int]:
-    """The axes of a shape in which the middle axis of [before, size, after] lies whole."""
-    for axis, item in enumerate(shape):
-        outer, inner = prod(shape[:axis]), prod(shape[axis + 1 :])
-        if before % outer == 0 and after % inner == 0 and item == before // outer * size * (after // inner):
-            yield axis

@@ -83,19 +83,19 @@ def histogram(ctx: NodeContext) -> ir.Value:
 def unique(ctx: NodeContext) -> tuple[ir.Value, ...]:
     """`Unique`, `UniqueWithCounts`: different elements as they come, for each element its number, how often each is."""
     x = ctx.inputs[0]
-    if len(ctx.inputs) > 1 and ctx.ints(1) not in ([], [0]):
-        raise RefusalError("it looks along an axis")
-    if ctx.rank(x) != 1:
+    axes = ctx.fixed_ints(1, "its axis") if len(ctx.inputs) > 1 else []
+    if ctx.rank(x) != 1 and not axes:
         raise RefusalError(f"it looks at a tensor of rank {ctx.rank(x)}")
     kind = ctx.dtype(x)
+    along = {"axis": axes[0]} if ctx.rank(x) > 1 else {}
     wide = x if kind in _SORTABLE else as_int64(ctx, x)
-    values, _, inverse, counts = ctx.builder.op_n("Unique", 4, wide, sorted=0)
+    values, _, inverse, counts = ctx.builder.op_n("Unique", 4, wide, sorted=0, **along)
     number = ctx.element_type("out_idx", 3)
     found = (cast(ctx, values, kind), cast(ctx, inverse, number), cast(ctx, counts, number))
     return found if "WithCounts" in ctx.node.op else found[:2]
 
 
-_SORTABLE = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.INT64})
+_SORTABLE = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.INT64, ir.DataType.STRING})
 
 
 def list_diff(ctx: NodeContext) -> tuple[ir.Value, ...]:

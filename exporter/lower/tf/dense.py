@@ -26,8 +26,9 @@ def _product(ctx: NodeContext, a: ir.Value, b: ir.Value) -> ir.Value:
     """a b over the last axis: `Dense` where b is a matrix of weights; small integers are multiplied as int32."""
     if not ctx.dtype(a).is_floating_point():
         return _of_integers(ctx, a, b, ctx.element_type("Tout") if ctx.node.op == "BatchMatMulV3" else ctx.dtype(a))
-    dims = ctx.shape(b)
-    op_type = "Dense" if dims is not None and len(dims) == 2 and ctx.is_constant(b) else "MatMul"
+    left, right = ctx.shape(a), ctx.shape(b)
+    by_weights = left is not None and right is not None and len(right) == 2 and ctx.is_constant(b)
+    op_type = "Dense" if by_weights else "MatMul"
     return ctx.op(op_type, a, b)
 
 
@@ -52,8 +53,6 @@ def batch_matmul(ctx: NodeContext) -> ir.Value:
     a, b = ctx.inputs
     a = _swap(ctx, a) if ctx.flag("adj_x", False) else a
     b = _swap(ctx, b) if ctx.flag("adj_y", False) else b
-    if ctx.shape(a) is None:
-        raise RefusalError("the rank of its input is not known")
     return _product(ctx, a, b)
 
 

@@ -6,6 +6,7 @@ import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction
 from exporter.lower.tf.simple import chain, same
+from exporter.lower.tf.vectors import cast
 
 __all__ = ["OPS"]
 
@@ -34,7 +35,14 @@ def expm1(ctx: NodeContext) -> ir.Value:
 def is_finite(ctx: NodeContext) -> ir.Value:
     """Neither infinite nor NaN."""
     (x,) = ctx.inputs
-    return ctx.op("Not", ctx.op("Or", ctx.op("IsInf", x), ctx.op("IsNaN", x)))
+    return ctx.op("Not", ctx.op("Or", is_infinite(ctx), ctx.op("IsNaN", x)))
+
+
+def is_infinite(ctx: NodeContext) -> ir.Value:
+    """Infinite, also of half precision, which has no such op before ONNX's opset 20."""
+    (x,) = ctx.inputs
+    half = x.dtype in (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+    return ctx.op("IsInf", cast(ctx, x, ir.DataType.FLOAT) if half else x)
 
 
 OPS: dict[str, OpFunction] = {
@@ -54,7 +62,7 @@ OPS: dict[str, OpFunction] = {
     "Floor": same("Floor"),
     "Inv": same("Reciprocal"),
     "IsFinite": is_finite,
-    "IsInf": same("IsInf"),
+    "IsInf": is_infinite,
     "IsNan": same("IsNaN"),
     "Log": same("Log"),
     "Log1p": log1p,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from exporter.lower.tf.axes import along
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
-from exporter.lower.tf.vectors import as_int64, cast, scalar
+from exporter.lower.tf.scattering import scattered
+from exporter.lower.tf.vectors import FAR, as_int64, cast, scalar, vector
 
 __all__ = ["OPS"]
 
@@ -18,14 +20,34 @@ def gather(ctx: NodeContext) -> ir.Value:
 
 def gather_v2(ctx: NodeContext) -> ir.Value:
     """`GatherV2`: slices along an axis by number."""
+    if ctx.ints(2) is None and ctx.integer("batch_dims", 0) == 0:
+        return _gather_along(ctx, *ctx.inputs[:3])
     return _gather(ctx, ctx.fixed_int(2, "its axis"))
+
+
+def _gather_along(ctx: NodeContext, x: ir.Value, indices: ir.Value, axis: ir.Value) -> ir.Value:
+    """Slices along a computed axis, in whose place come those of the indices."""
+    flat, rank = ctx.op("Reshape", _index(ctx, indices), ctx.int64([-1])), ctx.rank(x)
+    y = along(ctx, x, axis, lambda front: ctx.op("Gather", front, flat, axis=0))
+    if ctx.rank(indices) == 1:
+        return y
+    shape, place = ctx.op("Shape", x), ctx.op("Mod", as_int64(ctx, vector(ctx, axis)), ctx.int64([rank]))
+    before = ctx.op("Slice", shape, ctx.int64([0]), place)
+    after = ctx.op("Slice", shape, ctx.op("Add", place, ctx.int64([1])), ctx.int64([FAR]))
+    whole = ctx.op("Concat", before, ctx.op("Shape", indices), after, axis=0)
+    return ctx.ranked(ctx.op("Reshape", y, whole), rank - 1 + ctx.rank(indices))
+
+
+def _index(ctx: NodeContext, indices: ir.Value) -> ir.Value:
+    """Indices in a type that ONNX takes."""
+    return indices if indices.dtype == ir.DataType.INT32 else as_int64(ctx, indices)
 
 
 def _gather(ctx: NodeContext, axis: int) -> ir.Value:
     x, indices = ctx.inputs[:2]
     batch = ctx.integer("batch_dims", 0)
     if batch == 0:
-        return ctx.op("Gather", x, indices, axis=axis)
+        return ctx.op("Gather", x, _index(ctx, indices), axis=axis)
     rank, count = ctx.rank(x), ctx.rank(indices)
     batch = batch + count if batch < 0 else batch
     if not 0 < batch <= min(axis % rank, count):
@@ -50,6 +72,10 @@ def _batched(ctx: NodeContext, x: ir.Value, indices: ir.Value, axis: int, batch:
 def gather_nd(ctx: NodeContext) -> ir.Value:
     """`GatherNd`: slices by tuples of numbers."""
     x, indices = ctx.inputs
+    dims = ctx.shape(indices)
+    if dims and dims[-1] == 0:
+        count = ctx.op("Slice", ctx.op("Shape", indices), ctx.int64([0]), ctx.int64([-1]))
+        return ctx.op("Expand", x, ctx.op("Concat", count, ctx.op("Shape", x), axis=0))
     return ctx.op("GatherND", x, as_int64(ctx, indices))
 
 
@@ -70,14 +96,14 @@ def scatter_nd(ctx: NodeContext) -> ir.Value:
     """`ScatterNd`: zeros to which the updates are added."""
     indices, updates, shape = ctx.inputs
     zeros = ctx.op("ConstantOfShape", as_int64(ctx, shape), value=np.zeros(1, ctx.numpy_dtype(updates)))
-    return ctx.op("ScatterND", zeros, as_int64(ctx, indices), updates, reduction="add")
+    return scattered(ctx, zeros, indices, updates, "add")
 
 
 def _update(reduction: str, *, negative: bool = False) -> OpFunction:
     def update(ctx: NodeContext) -> ir.Value:
         x, indices, updates = ctx.inputs
         updates = ctx.op("Neg", updates) if negative else updates
-        return ctx.op("ScatterND", x, as_int64(ctx, indices), updates, reduction=reduction)
+        return scattered(ctx, x, indices, updates, reduction)
 
     return update
 

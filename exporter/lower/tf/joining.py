@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from exporter.ir.dims import UNKNOWN, to_shape
+from exporter.lower.tf.axes import along, apart
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 from exporter.lower.tf.vectors import as_int64, dim_value, join
 
@@ -17,12 +18,19 @@ def _concat(ctx: NodeContext, values: tuple[ir.Value, ...], axis: int) -> ir.Val
 
 def concat_v2(ctx: NodeContext) -> ir.Value:
     """`ConcatV2`: the axis is the last input."""
-    return _concat(ctx, ctx.inputs[:-1], ctx.fixed_int(len(ctx.inputs) - 1, "its axis"))
+    return _concat_along(ctx, ctx.inputs[:-1], len(ctx.inputs) - 1)
 
 
 def concat(ctx: NodeContext) -> ir.Value:
     """`Concat`: the axis is the first input."""
-    return _concat(ctx, ctx.inputs[1:], ctx.fixed_int(0, "its axis"))
+    return _concat_along(ctx, ctx.inputs[1:], 0)
+
+
+def _concat_along(ctx: NodeContext, values: tuple[ir.Value, ...], place: int) -> ir.Value:
+    """The tensors along the axis that an input gives."""
+    if ctx.ints(place) is None and len(values) > 1:
+        return along(ctx, values, ctx.inputs[place], lambda *parts: ctx.op("Concat", *parts, axis=0))
+    return _concat(ctx, values, ctx.fixed_int(place, "its axis"))
 
 
 def pack(ctx: NodeContext) -> ir.Value:
@@ -48,8 +56,13 @@ def _split(ctx: NodeContext, x: ir.Value, axis: int, sizes: list[int]) -> tuple[
 
 def split(ctx: NodeContext) -> tuple[ir.Value, ...]:
     """`Split`: equal parts; the axis is the first input."""
-    axis, count = ctx.fixed_int(0, "its axis"), ctx.count("num_split")
-    x = ctx.inputs[1]
+    x, count = ctx.inputs[1], ctx.count("num_split")
+    if ctx.ints(0) is None:
+        return apart(ctx, x, ctx.inputs[0], lambda front: _equal_parts(ctx, front, 0, count))
+    return _equal_parts(ctx, x, ctx.fixed_int(0, "its axis"), count)
+
+
+def _equal_parts(ctx: NodeContext, x: ir.Value, axis: int, count: int) -> tuple[ir.Value, ...]:
     dims = ctx.shape(x)
     size = dims[axis] if dims is not None else None
     if isinstance(size, int):
@@ -80,7 +93,13 @@ def _split_computed(ctx: NodeContext, x: ir.Value, sizes: ir.Value, axis: int) -
 
 def split_v(ctx: NodeContext) -> tuple[ir.Value, ...]:
     """`SplitV`: parts of given sizes, of which one may be -1, for what is left."""
-    x, axis = ctx.inputs[0], ctx.fixed_int(2, "its axis")
+    x = ctx.inputs[0]
+    if ctx.ints(2) is None:
+        return apart(ctx, x, ctx.inputs[2], lambda front: _parts(ctx, front, 0))
+    return _parts(ctx, x, ctx.fixed_int(2, "its axis"))
+
+
+def _parts(ctx: NodeContext, x: ir.Value, axis: int) -> tuple[ir.Value, ...]:
     if ctx.ints_of(ctx.inputs[1]) is None:
         return _split_computed(ctx, x, as_int64(ctx, ctx.inputs[1]), axis)
     sizes = ctx.fixed_ints(1, "the size of its parts")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
-from exporter.lower.tf.vectors import FAR, as_int64
+from exporter.lower.tf.vectors import FAR, as_int64, dim_value, join, scalar
 
 __all__ = ["OPS", "onnx_pads"]
 
@@ -31,9 +31,24 @@ def mirror_pad(ctx: NodeContext) -> ir.Value:
         return ctx.op("Pad", x, onnx_pads(ctx, paddings), mode="reflect")
     if mode != "SYMMETRIC":
         raise RefusalError(f"mode is {mode!r}")
+    if ctx.ints(1) is None:
+        return _symmetric(ctx, x, as_int64(ctx, paddings))
     numbers = ctx.fixed_ints(1, "how much it pads")
     for axis, (begin, end) in enumerate(zip(numbers[0::2], numbers[1::2], strict=True)):
         x = _mirrored(ctx, x, axis, begin, end)
+    return x
+
+
+def _symmetric(ctx: NodeContext, x: ir.Value, paddings: ir.Value) -> ir.Value:
+    """Along each axis the elements whose numbers go down to 0 and from 0 on, up to the last and down from that."""
+    for axis in range(ctx.rank(x)):
+        begin, end = (ctx.op("GatherND", paddings, ctx.int64([axis, side])) for side in (0, 1))
+        size = scalar(ctx, join(ctx, [dim_value(ctx, x, axis)]))
+        places = ctx.op("Range", ctx.op("Neg", begin), ctx.op("Add", size, end), ctx.int64(1))
+        last = ctx.op("Sub", ctx.op("Add", size, size), ctx.int64(1))
+        below = ctx.op("Sub", ctx.int64(-1), places)
+        places = ctx.op("Max", places, below)
+        x = ctx.op("Gather", x, ctx.op("Min", places, ctx.op("Sub", last, places)), axis=axis)
     return x
 
 

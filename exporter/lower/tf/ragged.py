@@ -12,6 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
+from exporter.lower.tf.scattering import scattered
 from exporter.lower.tf.vectors import as_int64, cast, dim_value, element, join, scalar, vector
 
 __all__ = ["OPS"]
@@ -201,7 +202,7 @@ def _reduced(reduction: str) -> OpFunction:
         lowest = np.zeros(1, kind) if reduction == "Sum" else np.full(1, _lowest(kind), kind)
         dense = ctx.op("ConstantOfShape", size, value=lowest)
         how = "add" if reduction == "Sum" else "max"
-        dense = ctx.op("ScatterND", dense, as_int64(ctx, indices), values, reduction=how)
+        dense = scattered(ctx, dense, indices, values, how)
         result = ctx.op(f"Reduce{reduction}", dense, ctx.int64(over), keepdims=int(keep)) if over else dense
         if reduction == "Sum":
             return result

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
+from exporter.lower.tf.axes import along, to_front
 from exporter.lower.tf.context import NodeContext, OpFunction
 from exporter.lower.tf.vectors import as_int64, cast, scalar, vector
 
@@ -26,8 +27,11 @@ def _reduction(op_type: str) -> OpFunction:
             return ctx.op("Abs", ctx.inputs[0]) if op_type == "ReduceL2" else ctx.inputs[0]
         x = ctx.inputs[0]
         kind = ctx.dtype(x)
-        if kind.is_floating_point() or op_type in ("ReduceMax", "ReduceMin"):
+        if kind.is_floating_point():
             return reduce(ctx, op_type, x)
+        if op_type in ("ReduceMax", "ReduceMin"):
+            narrow = kind in (ir.DataType.INT16, ir.DataType.UINT16)
+            return cast(ctx, reduce(ctx, op_type, cast(ctx, x, ir.DataType.INT32 if narrow else kind)), kind)
         wide = cast(ctx, x, _WIDE.get(kind, kind))
         if op_type != "ReduceMean":
             return cast(ctx, reduce(ctx, op_type, wide), kind)
@@ -61,11 +65,20 @@ def _position(op_type: str) -> OpFunction:
     """`ArgMax` and `ArgMin`: the first one of equal elements."""
 
     def position(ctx: NodeContext) -> ir.Value:
-        axis = ctx.fixed_int(1, "its axis")
-        found = ctx.op(op_type, ctx.inputs[0], axis=axis, keepdims=0)
+        x = ctx.inputs[0]
+        x = cast(ctx, x, ir.DataType.INT32) if x.dtype in _WITHOUT_ORDER else x
+        if ctx.ints(1) is None:
+            x, axis = to_front(ctx, x, ctx.inputs[1]), 0
+        else:
+            axis = ctx.fixed_int(1, "its axis")
+        found = ctx.op(op_type, x, axis=axis, keepdims=0)
         return cast(ctx, found, ctx.element_type("output_type", 9))
 
     return position
+
+
+_WITHOUT_ORDER = frozenset({ir.DataType.BOOL, ir.DataType.INT16, ir.DataType.UINT16})
+"""Types in which ONNX or its runtimes don't look for the largest."""
 
 
 def top_k(ctx: NodeContext) -> tuple[ir.Value, ...]:
@@ -101,15 +114,28 @@ def cumulative_sum(ctx: NodeContext) -> ir.Value:
 
 
 def cumulative_product(ctx: NodeContext) -> ir.Value:
-    """`Cumprod`: y[i] is the product over j of x[j] where j <= i, of 1 elsewhere."""
-    return _cumulative(ctx, 1, lambda table: ctx.op("ReduceProd", table, ctx.int64([-1]), keepdims=0))
+    """`Cumprod`: y[i] is the product over j of x[j] where j <= i, of 1 elsewhere; of integers as `Cumsum`."""
+
+    def product(table: ir.Value) -> ir.Value:
+        kind = ctx.dtype(table)
+        wide = cast(ctx, table, _WIDE.get(kind, kind))
+        return cast(ctx, ctx.op("ReduceProd", wide, ctx.int64([-1]), keepdims=0), kind)
+
+    return _cumulative(ctx, 1, product)
 
 
 def _cumulative(ctx: NodeContext, neutral: float, function: Callable[[ir.Value], ir.Value]) -> ir.Value:
     """A function of [..., n, n], where row i has x[j] for the j up to i and the neutral number elsewhere."""
     x = ctx.inputs[0]
+    if ctx.ints(1) is None:
+        return along(ctx, x, ctx.inputs[1], lambda front: _accumulated(ctx, front, 0, neutral, function))
+    return _accumulated(ctx, x, ctx.fixed_int(1, "its axis") % ctx.rank(x), neutral, function)
+
+
+def _accumulated(
+    ctx: NodeContext, x: ir.Value, axis: int, neutral: float, function: Callable[[ir.Value], ir.Value]
+) -> ir.Value:
     rank = ctx.rank(x)
-    axis = ctx.fixed_int(1, "its axis") % rank
     last = ctx.op("Transpose", x, perm=[i for i in range(rank) if i != axis] + [axis])
     row = ctx.op("Unsqueeze", last, ctx.int64([-2]))
     kept = _triangle(ctx, last, reverse=ctx.flag("reverse", False), exclusive=ctx.flag("exclusive", False))

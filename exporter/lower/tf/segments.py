@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.lower.tf.context import Lowered, NodeContext, OpFunction
+from exporter.lower.tf.scattering import scattered
 from exporter.lower.tf.vectors import as_int64, vector
 
 __all__ = ["OPS"]
@@ -31,7 +32,7 @@ def _combined(ctx: NodeContext, data: ir.Value, ids: ir.Value, count: ir.Value, 
     more = ctx.op("Add", count, ctx.int64([1]))
     empty = _filled(ctx, more, _tail(ctx, data, ids), start, ctx.numpy_dtype(data))
     places = ctx.op("Unsqueeze", numbers, ctx.int64([-1]))
-    y = ctx.op("ScatterND", empty, places, data, reduction=reduction)
+    y = scattered(ctx, empty, places, data, reduction)
     return ctx.op("Slice", y, ctx.int64([0]), count, ctx.int64([0]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from exporter.lower.tf.axes import permuted
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
 from exporter.lower.tf.line import narrowed
 from exporter.lower.tf.vectors import as_int64, cast, element, join, scalar, shape_of, vector
@@ -45,18 +46,22 @@ def reshape(ctx: NodeContext) -> ir.Value:
         raise RefusalError(f"its shape has rank {known.ndim}, expected 1")
     if known is not None and any(item == 0 for item in known.reshape(-1)):
         return ctx.op("Reshape", x, as_int64(ctx, wanted), allowzero=1)
-    if ctx.memory.batch is not None and known is not None and known.dtype != object and known.ndim == 1:
-        opened = ctx.memory.batch.opened(ctx.node.name, ctx.shape(x), [int(item) for item in known])
-        if opened is not None:
-            return ctx.op("Reshape", x, ctx.int64(opened))
-    return ctx.op("Reshape", x, as_int64(ctx, wanted))
+    batch = ctx.memory.batch
+    if batch is None or known is None or known.dtype == object:
+        return ctx.op("Reshape", x, as_int64(ctx, wanted))
+    sizes = [int(item) for item in known]
+    opened = batch.opened(ctx.node.name, ctx.shape(x), sizes, batch.outer_of(ctx.builder, x))
+    result = ctx.op("Reshape", x, as_int64(ctx, wanted) if opened is None else ctx.int64(opened))
+    batch.note(ctx.builder, x, sizes, result)
+    return result
 
 
 def squeeze(ctx: NodeContext) -> ir.Value:
     """`Squeeze`: the axes given, or all whose size is 1."""
     axes = ctx.integers("squeeze_dims", ())
     if axes:
-        line = narrowed(ctx, ctx.inputs[0], axes[0] % ctx.rank(ctx.inputs[0])) if len(axes) == 1 else None
+        shape = ctx.shape(ctx.inputs[0])
+        line = narrowed(ctx, ctx.inputs[0], axes[0] % len(shape)) if len(axes) == 1 and shape else None
         return line or ctx.op("Squeeze", ctx.inputs[0], ctx.int64(axes))
     sizes = ctx.sizes(ctx.inputs[0])
     if sizes is None:
@@ -73,6 +78,8 @@ def expand_dims(ctx: NodeContext) -> ir.Value:
 
 def transpose(ctx: NodeContext) -> ir.Value:
     """`Transpose`."""
+    if ctx.ints(1) is None:
+        return permuted(ctx, ctx.inputs[0], ctx.inputs[1])
     return ctx.op("Transpose", ctx.inputs[0], perm=ctx.fixed_ints(1, "its permutation"))
 
 
@@ -115,6 +122,8 @@ def fill(ctx: NodeContext) -> ir.Value:
 def _filled(number: int) -> OpFunction:
     def like(ctx: NodeContext) -> ir.Value:
         (x,) = ctx.inputs
+        if x.dtype == ir.DataType.STRING:
+            return ctx.op("Expand", ctx.const(np.array("", object)), shape_of(ctx, x))
         element = np.full(1, number, ctx.numpy_dtype(x))
         return ctx.op("ConstantOfShape", shape_of(ctx, x), value=element)
 

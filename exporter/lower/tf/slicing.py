@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 
 import onnx_ir as ir
 
@@ -55,9 +54,9 @@ class _Cuts:
     axes: list[int] = field(default_factory=list)
     starts: list[Place] = field(default_factory=list)
     ends: list[Place] = field(default_factory=list)
-    steps: list[int] = field(default_factory=list)
+    steps: list[Place] = field(default_factory=list)
 
-    def add(self, axis: int, start: Place, end: Place, step: int = 1) -> None:
+    def add(self, axis: int, start: Place, end: Place, step: Place = 1) -> None:
         self.axes.append(axis)
         self.starts.append(start)
         self.ends.append(end)
@@ -67,7 +66,7 @@ class _Cuts:
         if not self.axes:
             return x
         starts, ends = join(ctx, self.starts), join(ctx, self.ends)
-        steps = () if all(step == 1 for step in self.steps) else (ctx.int64(self.steps),)
+        steps = () if all(isinstance(step, int) and step == 1 for step in self.steps) else (join(ctx, self.steps),)
         return ctx.op("Slice", x, starts, ends, ctx.int64(self.axes), *steps)
 
 
@@ -101,7 +100,7 @@ def strided_slice(ctx: NodeContext) -> ir.Value:
     dims = ctx.shape(begin)
     if dims is None or len(dims) != 1 or not isinstance(dims[0], int):
         raise RefusalError("how many axes it slices is not known")
-    steps = ctx.fixed_ints(3, "its stride")
+    steps = [element(ctx, ctx.inputs[3], entry) for entry in range(dims[0])]
     if _is_element(ctx, x, masks, dims[0]):
         return ctx.op("Gather", x, ctx.int64(ctx.fixed_int(1, "its index")), axis=0)
     return _cut(ctx, x, masks, steps)
@@ -114,7 +113,7 @@ def _is_element(ctx: NodeContext, x: ir.Value, masks: _Masks, entries: int) -> b
     return alone and shape is not None and len(shape) == 1 and ctx.ints(1) is not None
 
 
-def _cut(ctx: NodeContext, x: ir.Value, masks: _Masks, steps: Sequence[int]) -> ir.Value:
+def _cut(ctx: NodeContext, x: ir.Value, masks: _Masks, steps: Sequence[Place]) -> ir.Value:
     cuts = _Cuts()
     squeezed: list[int] = []
     added: list[int] = []
@@ -158,18 +157,50 @@ def _after(ctx: NodeContext, start: Place) -> Place:
     return ctx.op("Where", ctx.op("Equal", following, ctx.int64([0])), ctx.int64([FAR]), following)
 
 
-def _cut_axis(ctx: NodeContext, cuts: _Cuts, masks: _Masks, axis: int, entry: int, step: int) -> None:
+def _cut_axis(ctx: NodeContext, cuts: _Cuts, masks: _Masks, axis: int, entry: int, step: Place) -> None:
     bit = 1 << entry
-    far_start, far_end = (0, FAR) if step > 0 else (FAR, -FAR)
+    far_start, far_end = _far(ctx, step)
     start = far_start if masks.begin & bit else element(ctx, ctx.inputs[1], entry)
     end = far_end if masks.end & bit else element(ctx, ctx.inputs[2], entry)
-    if not (start == 0 and end == FAR and step == 1):
+    if not (_is(start, 0) and _is(end, FAR) and _is(step, 1)):
         cuts.add(axis, start, end, step)
+
+
+def _is(place: Place, number: int) -> bool:
+    return isinstance(place, int) and place == number
+
+
+def _far(ctx: NodeContext, step: Place) -> tuple[Place, Place]:
+    """Where a slice begins and ends that goes all along an axis in this direction."""
+    if isinstance(step, int):
+        return (0, FAR) if step > 0 else (FAR, -FAR)
+    forwards = ctx.op("Greater", step, ctx.int64([0]))
+    start = ctx.op("Where", forwards, ctx.int64([0]), ctx.int64([FAR]))
+    return start, ctx.op("Where", forwards, ctx.int64([FAR]), ctx.int64([-FAR]))
 
 
 def reverse(ctx: NodeContext) -> ir.Value:
     """`ReverseV2`: some axes backwards."""
+    if ctx.ints(1) is None:
+        return _reversed_along(ctx, *ctx.inputs)
     return _reversed(ctx, ctx.fixed_ints(1, "which axes it reverses"))
+
+
+def _reversed_along(ctx: NodeContext, x: ir.Value, axes: ir.Value) -> ir.Value:
+    """Along each axis backwards where it is one of computed ones."""
+    rank = ctx.rank(x)
+    for axis in range(rank):
+        named = ctx.op("ReduceSum", _is_axis(ctx, as_int64(ctx, axes), axis, rank), ctx.int64([0]), keepdims=1)
+        places = _places(ctx, x, axis)
+        last = ctx.op("Sub", join(ctx, [dim_value(ctx, x, axis)]), ctx.int64([1]))
+        back = ctx.op("Sub", last, places)
+        x = ctx.op("Gather", x, ctx.op("Where", ctx.op("Greater", named, ctx.int64([0])), back, places), axis=axis)
+    return x
+
+
+def _places(ctx: NodeContext, x: ir.Value, axis: int) -> ir.Value:
+    """The numbers of all elements along an axis."""
+    return ctx.op("Range", ctx.int64(0), scalar(ctx, join(ctx, [dim_value(ctx, x, axis)])), ctx.int64(1))
 
 
 def reverse_old(ctx: NodeContext) -> ir.Value:
@@ -191,29 +222,16 @@ def _reversed(ctx: NodeContext, axes: Sequence[int]) -> ir.Value:
 
 def roll(ctx: NodeContext) -> ir.Value:
     """`Roll`: the last elements along an axis become the first; what is said twice of an axis adds up."""
-    x, shifts, axes = ctx.inputs
+    x, (shifts, axes) = ctx.inputs[0], (as_int64(ctx, vector(ctx, value)) for value in ctx.inputs[1:])
     rank = ctx.rank(x)
     known = ctx.ints(2)
-    counts = ctx.sizes(vector(ctx, axes))
-    if counts is None:
-        raise RefusalError("how many axes it rolls is not known")
-    shift = [as_int64(ctx, _item(ctx, shifts, i)) for i in range(counts[0])]
     for axis in range(rank):
-        wanted = [
-            number if known is not None else ctx.op("Mul", number, _is_axis(ctx, _item(ctx, axes, i), axis, rank))
-            for i, number in enumerate(shift)
-            if known is None or known[i] % rank == axis
-        ]
-        if wanted:
-            far = reduce(lambda a, b: ctx.op("Add", a, b), wanted)
+        if known is None or axis in {number % rank for number in known}:
+            wanted = ctx.op("Mul", shifts, _is_axis(ctx, axes, axis, rank))
+            far = ctx.op("ReduceSum", wanted, ctx.int64([0]), keepdims=1)
             size = join(ctx, [dim_value(ctx, x, axis)])
-            places = ctx.op("Range", ctx.int64(0), scalar(ctx, size), ctx.int64(1))
-            x = ctx.op("Gather", x, ctx.op("Mod", ctx.op("Sub", places, far), size), axis=axis)
+            x = ctx.op("Gather", x, ctx.op("Mod", ctx.op("Sub", _places(ctx, x, axis), far), size), axis=axis)
     return x
-
-
-def _item(ctx: NodeContext, numbers: ir.Value, index: int) -> ir.Value:
-    return join(ctx, [element(ctx, numbers, index)])
 
 
 def _is_axis(ctx: NodeContext, number: ir.Value, axis: int, rank: int) -> ir.Value:

@@ -6,9 +6,10 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
+from exporter.lower.tf.scattering import scattered
 from exporter.lower.tf.vectors import as_int64, cast, dim_value, element, join, scalar
 
-__all__ = ["OPS"]
+__all__ = ["OPS", "steps_of"]
 
 
 def to_dense(ctx: NodeContext) -> ir.Value:
@@ -23,7 +24,7 @@ def to_dense(ctx: NodeContext) -> ir.Value:
     return ctx.op("ScatterND", empty, indices, values)
 
 
-def _steps(ctx: NodeContext, shape: ir.Value) -> ir.Value:
+def steps_of(ctx: NodeContext, shape: ir.Value) -> ir.Value:
     """How far apart elements are that are neighbours along each axis of a shape [rank]."""
     sizes = ctx.sizes(shape)
     if sizes is None:
@@ -42,8 +43,8 @@ def reshape(ctx: NodeContext) -> tuple[ir.Value, ...]:
     open_ = ctx.op("Equal", wanted, ctx.int64(-1))
     given = ctx.op("ReduceProd", ctx.op("Where", open_, ctx.int64(1), wanted), ctx.int64([0]), keepdims=1)
     full = ctx.op("Where", open_, ctx.op("Div", total, given), wanted)
-    flat = ctx.op("ReduceSum", ctx.op("Mul", indices, _steps(ctx, shape)), ctx.int64([1]), keepdims=1)
-    return ctx.op("Mod", ctx.op("Div", flat, _steps(ctx, full)), full), full
+    flat = ctx.op("ReduceSum", ctx.op("Mul", indices, steps_of(ctx, shape)), ctx.int64([1]), keepdims=1)
+    return ctx.op("Mod", ctx.op("Div", flat, steps_of(ctx, full)), full), full
 
 
 def fill_empty_rows(ctx: NodeContext) -> tuple[ir.Value, ...]:
@@ -93,7 +94,7 @@ def times_dense(ctx: NodeContext) -> ir.Value:
     products = ctx.op("Mul", lines, ctx.op("Unsqueeze", values, ctx.int64([1])))
     size = join(ctx, [element(ctx, shape, 1 if turned else 0), dim_value(ctx, b, 1)])
     zeros = ctx.op("ConstantOfShape", size, value=np.zeros(1, ctx.numpy_dtype(values)))
-    return ctx.op("ScatterND", zeros, row, products, reduction="add")
+    return scattered(ctx, zeros, row, products, "add")
 
 
 def ctc_greedy(ctx: NodeContext) -> tuple[ir.Value, ...]:

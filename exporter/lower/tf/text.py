@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.lower.tf.context import NodeContext, OpFunction, RefusalError
+from exporter.lower.tf.vectors import FAR
 
 __all__ = ["OPS", "UNTRANSLATED", "is_text", "same_text"]
 
@@ -32,7 +33,20 @@ def same_text(ctx: NodeContext) -> ir.Value:
             key = key.decode("utf-8") if isinstance(key, bytes) else str(key)
             found = ctx.op("LabelEncoder", other, keys_strings=[key], values_int64s=[1], default_int64=0)
             return ctx.op("Cast", found, to=ir.DataType.BOOL.value)
-    return ctx.op("Equal", *ctx.inputs)
+    return _same_number(ctx)
+
+
+def _same_number(ctx: NodeContext) -> ir.Value:
+    """Where two tensors of strings are equal: where they have the same number among all different ones."""
+    shapes = [ctx.op("Shape", text) for text in ctx.inputs]
+    rows = [ctx.op("Reshape", text, ctx.int64([-1])) for text in ctx.inputs]
+    _, _, numbers, _ = ctx.builder.op_n("Unique", 4, ctx.op("Concat", *rows, axis=0), sorted=0)
+    count = ctx.op("Shape", rows[0])
+    parts = (
+        ctx.op("Slice", numbers, ctx.int64([0]), count, ctx.int64([0])),
+        ctx.op("Slice", numbers, count, ctx.int64([FAR]), ctx.int64([0])),
+    )
+    return ctx.op("Equal", *(ctx.op("Reshape", part, shape) for part, shape in zip(parts, shapes, strict=True)))
 
 
 def _cased(action: str) -> OpFunction:

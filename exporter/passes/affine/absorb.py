@@ -132,14 +132,11 @@ def folded_weights(op: Weighted, taken: Taken, constants: Constants) -> tuple[Ar
     kernel = _scaled(w, factor, added, storage(op.weights))
     if linear.bias is None or (bias is None and not taken.before.has_shift and not taken.after.has_shift):
         return kernel, None
-    shift = np.zeros(_channels(op, w)) if bias is None else bias
+    channels = int(w.shape[-2] * op.group if op.node.op_type == "ConvTranspose" else w.shape[-1])
+    shift = np.zeros(channels) if bias is None else bias
     if taken.before.has_shift and linear.input_shift is not None:
         shift = shift + linear.input_shift(op, w, taken.before.shift.reshape(-1))
     return kernel, shift * taken.after.scale.reshape(-1) + taken.after.shift.reshape(-1)
-
-
-def _channels(op: Weighted, w: Array) -> int:
-    return int(w.shape[-2] * op.group if op.node.op_type == "ConvTranspose" else w.shape[-1])
 
 
 def _scaled(w: Array, factor: Array, added: Array | None, dtype: np.dtype[Any]) -> Array:
@@ -172,8 +169,9 @@ def check_range(op: Weighted, taken: Taken, constants: Constants) -> None:
     if not extreme and dtype.itemsize != 2:
         return
     kernel, shift = folded_weights(op, taken, constants)
-    limits = _limits(dtype)
-    if not np.isfinite(kernel.astype(np.float64)).all() or (shift is not None and np.any(np.abs(shift) > limits[0])):
+    info = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
+    largest, eps = float(info.max), float(info.eps)
+    if not np.isfinite(kernel.astype(np.float64)).all() or (shift is not None and np.any(np.abs(shift) > largest)):
         raise Refused(f"the folded weights of {op.name} would overflow {dtype.name}")
     w = constants.compute(op.weights)
     linear = LINEAR[op.node.op_type]
@@ -182,11 +180,5 @@ def check_range(op: Weighted, taken: Taken, constants: Constants) -> None:
         exact = exact + linear.adds(op, taken.after.shift)
     axes = tuple(range(exact.ndim - 1))
     error, size = np.abs(kernel - exact).max(axis=axes), np.abs(exact).max(axis=axes)
-    if np.any(error > limits[1] * size):
+    if np.any(error > eps * size):
         raise Refused(f"the folded weights of {op.name} would lose digits in {dtype.name}")
-
-
-def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
-    """The largest number and the distance from 1 to the next."""
-    info = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
-    return float(info.max), float(info.eps)

@@ -78,7 +78,9 @@ def left_of(affine: Affine, x: ir.Value, *, exact: bool) -> Array:
     That is 1 for what is scaled, and for masks; and for pixels from 0 to 255, or whatever else has a range, its root
     mean square. Nothing is known of another exact number that something is only added to.
     """
-    if np.any(np.abs(affine.scale) != 1) or not exact or _is_mask(x):
+    source = _moved_from(x)
+    mask = source is not None and source.dtype == ir.DataType.BOOL
+    if np.any(np.abs(affine.scale) != 1) or not exact or mask:
         return np.ones(())
     known = _known_range(x)
     if known is None:
@@ -146,8 +148,10 @@ class Exactness:
     def _rounds(self, node: ir.Node) -> bool:
         if record_of(node.op_type).rounding == "relative":
             return True
-        if record_of(node.op_type).rounding == "settles" and not (node.op_type == "Cast" and _is_float(node.inputs[0])):
-            return False
+        if record_of(node.op_type).rounding == "settles":
+            x = node.inputs[0] if node.op_type == "Cast" else None
+            if x is None or x.dtype is None or not x.dtype.is_floating_point():
+                return False
         op = weighted(node, self._constants)
         if op is not None and node.op_type != "Gather":
             whole = self._whole_numbers(op.weights)
@@ -167,10 +171,6 @@ class Exactness:
         return array if np.all(array * _FRACTIONS == np.rint(array * _FRACTIONS)) else None
 
 
-def _is_float(value: ir.Value | None) -> bool:
-    return value is not None and value.dtype is not None and value.dtype.is_floating_point()
-
-
 _BYTES = {ir.DataType.UINT8: (0.0, 255.0), ir.DataType.INT8: (-128.0, 127.0)}
 
 _FAR = 16
@@ -185,18 +185,14 @@ def _known_range(value: ir.Value | None) -> tuple[float, float] | None:
         return _BYTES[value.dtype]
     node = value.producer()
     if node is None:
-        return (0.0, 255.0) if _is_image(value) else None
+        images = value.is_graph_input() and value.shape is not None and len(value.shape) == 4
+        coloured = images and value.shape is not None and 3 in (value.shape[1], value.shape[3])
+        return (0.0, 255.0) if coloured else None
     bounds = [constant_array(v) for v in node.inputs[1:3]] if node.op_type == "Clip" else []
     if len(bounds) < 2 or not all(b is not None and b.size == 1 for b in bounds):
         return None
     least, most = (float(b.reshape(-1)[0]) for b in bounds if b is not None)
     return (least, most) if np.isfinite([least, most]).all() else None
-
-
-def _is_mask(value: ir.Value) -> bool:
-    """Whether all elements are 0 or 1, cast from truth values."""
-    found = _moved_from(value)
-    return found is not None and found.dtype == ir.DataType.BOOL
 
 
 def _moved_from(value: ir.Value | None) -> ir.Value | None:
@@ -207,10 +203,3 @@ def _moved_from(value: ir.Value | None) -> ir.Value | None:
             break
         value = node.inputs[0]
     return value
-
-
-def _is_image(value: ir.Value) -> bool:
-    """Whether an input of the model is a batch of images with colours."""
-    if not value.is_graph_input() or value.shape is None or len(value.shape) != 4:
-        return False
-    return 3 in (value.shape[1], value.shape[3])

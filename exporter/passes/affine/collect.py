@@ -183,31 +183,29 @@ def collect(
         index, affine = found
         x = node.inputs[index]
         assert x is not None
-        noise = noise_of(node, index, affine, constants)
-        spread = _spread(node, affine, constants) if is_op(node, "BatchNormalization") else None
+        noise, spread = noise_of(node, index, affine, constants), None
+        if is_op(node, "BatchNormalization"):  # what it makes of an input with its own statistics
+            mean, variance = (constants.array(value) for value in node.inputs[3:5] if value is not None)
+            spread = Spread.of(mean, np.sqrt(variance), affine.rank).then(affine)
         site = _put_site(graph, namer, node, x, affine)
         site.noise, site.spread = noise, spread
         site.scaled_first = not is_op(node, "BatchNormalization") and not _is_exact_factor(affine.scale)
         sites[site.node] = site
         before = None if (producer := x.producer()) is None else sites.get(producer)
         alone = len(readers(x)) == 1 and not x.is_graph_output()
-        if before is not None and alone and _may_join(before, site, exactness):
+        joins = before is not None and alone and keeps_digits(before.affine, affine)
+        if before is not None and joins and not order_matters(before.affine, site, exactness):
             _join(graph, before, site)
             del sites[before.node]
         exactness.note(site.node)
         channels.note_site(site.input, site.output, site.affine)
     for site in sites.values():
-        site.dead = _dead(site)
+        scale, shape = site.affine.scale, site.output.shape
+        size = shape[-1] if shape is not None and len(shape) else 1
+        if site.batch_norms and scale.size in (1, scale.shape[-1]) and isinstance(size, int):
+            dead = np.broadcast_to(scale.reshape(-1), (size,)) == 0
+            site.dead = tuple(int(channel) for channel in np.flatnonzero(dead))
     return sites
-
-
-def _dead(site: Site) -> tuple[int, ...]:
-    """The channels of a batch norm whose scale is 0."""
-    scale = site.affine.scale
-    channels = site.output.shape[-1] if site.output.shape is not None and len(site.output.shape) else 1
-    if not site.batch_norms or scale.size not in (1, scale.shape[-1]) or not isinstance(channels, int):
-        return ()
-    return tuple(int(c) for c in np.flatnonzero(np.broadcast_to(scale.reshape(-1), (channels,)) == 0))
 
 
 def _put_site(graph: ir.Graph, namer: Namer, node: ir.Node, x: ir.Value, affine: Affine) -> Site:
@@ -222,24 +220,10 @@ def _put_site(graph: ir.Graph, namer: Namer, node: ir.Node, x: ir.Value, affine:
     original = Original(node.op_type, node.domain, tuple(node.inputs), tuple(node.attributes.values()))
     graph.remove(node, safe=True)
     namer.release(old.name)
+    added = original.inputs if original.op_type == "Add" else ()
+    bias = next((value.name for value in added if value is not None and value.is_initializer()), None)
     batch_norm = node.metadata_props.get("batch_norm")
-    return Site(place, affine, original, () if batch_norm is None else (batch_norm,), _added(original))
-
-
-def _added(original: Original) -> str | None:
-    if original.op_type != "Add":
-        return None
-    return next((v.name for v in original.inputs if v is not None and v.is_initializer()), None)
-
-
-def _spread(norm: ir.Node, affine: Affine, constants: Constants) -> Spread:
-    """What a batch norm makes of an input with its own statistics."""
-    mean, variance = (constants.array(value) for value in norm.inputs[3:5] if value is not None)
-    return Spread.of(mean, np.sqrt(variance), affine.rank).then(affine)
-
-
-def _may_join(before: Site, site: Site, exactness: Exactness) -> bool:
-    return keeps_digits(before.affine, site.affine) and not order_matters(before.affine, site, exactness)
+    return Site(place, affine, original, () if batch_norm is None else (batch_norm,), bias)
 
 
 def order_matters(before: Affine, site: Site, exactness: Exactness) -> bool:
@@ -275,10 +259,11 @@ def _affine_of(node: ir.Node, constants: Constants, channels: ConstantChannels) 
         return _batch_normalization(node, constants)
     if is_op(node, "Neg"):
         return _checked(node, 0, -1.0, 0.0)
-    index = _variable_input(node, constants)
-    if index is None:
+    constant = [constants.is_constant(value) for value in node.inputs]
+    if len(constant) != 2 or constant[0] == constant[1]:
         operand = channels.operand(node)
         return None if operand is None else _arithmetic(node, *operand)
+    index = constant.index(False)
     other = node.inputs[1 - index]
     assert other is not None
     if not broadcasts_to(other, node.inputs[index]):
@@ -335,11 +320,3 @@ def _checked(node: ir.Node, index: int, scale: npt.ArrayLike, shift: npt.ArrayLi
     if "batch_norm" in node.metadata_props:
         raise _bad(node, "gamma / sqrt(variance + epsilon) is not a finite number")
     return None
-
-
-def _variable_input(node: ir.Node, constants: Constants) -> int | None:
-    """The index of the input that isn't constant, if that is exactly one."""
-    constant = [constants.is_constant(value) for value in node.inputs]
-    if len(constant) != 2 or constant[0] == constant[1]:
-        return None
-    return constant.index(False)

@@ -74,7 +74,15 @@ class ConstantChannels:
             return
         if record_of(node.op_type).elementwise is not None:
             self._elementwise(node)
-        self._carry(node, known)
+        carrier = CARRIERS.get(node.op_type) or BRANCHES.get(node.op_type)
+        if carrier is None or node.domain not in ("", "channels_last"):
+            return
+        step = Step(node, self._constants)
+        for index in known:
+            way = _first(partial(carrier.down, step, index), self._facts(node.inputs[index]))
+            if way is not None and way.parameter is None:
+                for output, affine in way.maps.items():
+                    self._learn(node.outputs[output], affine)
 
     def operand(self, node: ir.Node) -> tuple[int, Array] | None:
         """Of a node with two inputs of which one is constant in all channels: the index of the other, and the constant.
@@ -109,7 +117,8 @@ class ConstantChannels:
         value = node.outputs[0]
         if value.dtype is None or not value.dtype.is_floating_point() or value.shape is None:
             return
-        if not all(self._is_followed(v) for v in node.inputs):
+        varying = [v for v in node.inputs if v is not None and not self._constants.is_constant(v)]
+        if any(v.dtype is None or not v.dtype.is_floating_point() for v in varying):
             return
         inputs = [None if v is None else self._masked(v) for v in node.inputs]
         with np.errstate(all="ignore"):
@@ -122,11 +131,6 @@ class ConstantChannels:
             live = np.where(dead, 0.0, 1.0)
             self._learn(value, Affine.of(live, np.where(dead, result, 0.0), rank))
 
-    def _is_followed(self, value: ir.Value | None) -> bool:
-        if value is None or self._constants.is_constant(value):
-            return True
-        return value.dtype is not None and value.dtype.is_floating_point()
-
     def _masked(self, value: ir.Value) -> _Masked:
         known = self.of(value)
         if known is not None:
@@ -134,17 +138,6 @@ class ConstantChannels:
         if self._constants.is_constant(value):
             return self._constants.array(value), np.asarray(True)
         return np.zeros((1,) * (0 if value.shape is None else len(value.shape))), np.asarray(False)
-
-    def _carry(self, node: ir.Node, known: list[int]) -> None:
-        carrier = CARRIERS.get(node.op_type) or BRANCHES.get(node.op_type)
-        if carrier is None or node.domain not in ("", "channels_last"):
-            return
-        step = Step(node, self._constants)
-        for index in known:
-            way = _first(partial(carrier.down, step, index), self._facts(node.inputs[index]))
-            if way is not None and way.parameter is None:
-                for output, affine in way.maps.items():
-                    self._learn(node.outputs[output], affine)
 
     def _facts(self, value: ir.Value | None) -> Iterator[Affine]:
         """All that is known, then what is 0 alone: zeros pass where other constants don't."""
@@ -160,24 +153,18 @@ class ConstantChannels:
         """The constants go into the bias, and their rows of the kernel become 0; one that others use stays as it is."""
         if len(op.weights.uses()) > 1:
             return
-        found = _first(lambda fact: (self._taken(op, fact), fact), self._facts(op.node.inputs[op.x]))
+        x = op.node.inputs[op.x]
+        found = _first(lambda fact: (self._taken(op, fact), fact), self._facts(x))
         if found is None:
             return
         taken, fact = found
         self._ledger.write(op, taken)
-        self.taken.append((op, int(np.count_nonzero(fact.scale == 0)) if fact.scale.size > 1 else _channels(op)))
-        self._learn_output(op, taken)
-
-    def _taken(self, op: Weighted, fact: Affine) -> Taken:
-        LINEAR[op.node.op_type].take_input(op, fact)
-        taken = self._ledger.with_input(op, fact)
-        check_range(op, taken, self._constants)
-        ends = Ends(between=False, behind=True)
-        check_noise(op, self._ledger.so_far(op), Ledger().with_input(op, fact), EXACT, ends, self._constants)
-        return taken
-
-    def _learn_output(self, op: Weighted, taken: Taken) -> None:
-        """An output channel that has only zeros left in its kernel is its bias."""
+        count = int(np.count_nonzero(fact.scale == 0))
+        if fact.scale.size == 1:
+            last = x.shape[-1] if x is not None and x.shape is not None and len(x.shape) else 1
+            count = last if isinstance(last, int) else 1
+        self.taken.append((op, count))
+        # an output channel that has only zeros left in its kernel is its bias
         output = op.node.outputs[0]
         if op.node.op_type not in ("Conv", "Dense") or output.shape is None:
             return
@@ -188,6 +175,14 @@ class ConstantChannels:
         shift = np.zeros(1) if bias is None else bias
         self._learn(output, Affine.of(live, np.where(live == 0, shift, 0.0), len(output.shape)))
 
+    def _taken(self, op: Weighted, fact: Affine) -> Taken:
+        LINEAR[op.node.op_type].take_input(op, fact)
+        taken = self._ledger.with_input(op, fact)
+        check_range(op, taken, self._constants)
+        ends = Ends(between=False, behind=True)
+        check_noise(op, self._ledger.so_far(op), Ledger().with_input(op, fact), EXACT, ends, self._constants)
+        return taken
+
 
 def _first(go: Callable[[Affine], _T], facts: Iterator[Affine]) -> _T | None:
     """What the first fact gives that isn't refused."""
@@ -197,9 +192,3 @@ def _first(go: Callable[[Affine], _T], facts: Iterator[Affine]) -> _T | None:
         except Refused:
             continue
     return None
-
-
-def _channels(op: Weighted) -> int:
-    x = op.node.inputs[op.x]
-    size = x.shape[-1] if x is not None and x.shape is not None and len(x.shape) else 1
-    return size if isinstance(size, int) else 1

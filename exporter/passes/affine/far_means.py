@@ -28,26 +28,21 @@ def subtract_far_means(model: ir.Model) -> None:
     """Splits batch norms whose moving mean is more than `FACTOR` standard deviations from 0 in a channel."""
     namer, constants = Namer(model.graph), Constants()
     for node in list(model.graph.all_nodes()):
-        if is_op(node, "BatchNormalization") and _is_far(node, constants):
-            _split(node, namer)
-
-
-def _is_far(node: ir.Node, constants: Constants) -> bool:
-    if len(node.inputs) < 5 or not all(constants.is_constant(value) for value in node.inputs[3:5]):
-        return False
-    mean, variance = (constants.array(value) for value in node.inputs[3:5] if value is not None)
-    return bool(np.any(np.abs(mean) > FACTOR * np.sqrt(np.maximum(variance, 0))))
-
-
-def _split(node: ir.Node, namer: Namer) -> None:
-    x, mean = node.inputs[0], node.inputs[3]
-    assert x is not None and mean is not None and mean.dtype is not None and node.graph is not None
-    name = str(node.name)
-    centred = ir.node("Sub", [x, mean], name=namer.node(f"{name}/mean"), metadata_props=dict(node.metadata_props))
-    centred.metadata_props.pop("batch_norm", None)
-    result = centred.outputs[0]
-    result.name, result.shape, result.type = namer.value(f"{x.name}/centred"), x.shape, x.type
-    node.graph.insert_before(node, centred)
-    shape = () if mean.shape is None else tuple(int(str(dim)) for dim in mean.shape.dims)
-    node.replace_input_with(0, result)
-    node.replace_input_with(3, namer.constant(f"{name}/no_mean", np.zeros(shape, mean.dtype.numpy())))
+        if not is_op(node, "BatchNormalization") or len(node.inputs) < 5:
+            continue
+        if not all(constants.is_constant(value) for value in node.inputs[3:5]):
+            continue
+        numbers, variance = (constants.array(value) for value in node.inputs[3:5] if value is not None)
+        if not np.any(np.abs(numbers) > FACTOR * np.sqrt(np.maximum(variance, 0))):
+            continue
+        x, mean = node.inputs[0], node.inputs[3]
+        assert x is not None and mean is not None and mean.dtype is not None and node.graph is not None
+        name = str(node.name)
+        centred = ir.node("Sub", [x, mean], name=namer.node(f"{name}/mean"), metadata_props=dict(node.metadata_props))
+        centred.metadata_props.pop("batch_norm", None)
+        result = centred.outputs[0]
+        result.name, result.shape, result.type = namer.value(f"{x.name}/centred"), x.shape, x.type
+        node.graph.insert_before(node, centred)
+        shape = () if mean.shape is None else tuple(int(str(dim)) for dim in mean.shape.dims)
+        node.replace_input_with(0, result)
+        node.replace_input_with(3, namer.constant(f"{name}/no_mean", np.zeros(shape, mean.dtype.numpy())))

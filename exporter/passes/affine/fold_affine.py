@@ -87,12 +87,25 @@ class _Folding:
         self._changed: list[Site] = []
 
     def run(self) -> tuple[FoldOutcome, ...]:
-        unused = self._drop_unused()
+        # what computes only constants that are known now
+        _remove_unused(self._graph, but=self._constants)
+        gone = [self._sites.pop(node) for node in list(self._sites) if node.graph is None]
+        how = "its result is a constant, and nothing is computed for it"
+        outcomes = [FoldOutcome(site.batch_norms, site.source, None, how, None, site.dead) for site in gone]
         for site in self._sites.values():
-            self._fold(site)
+            # as much of it as can be, then of the earlier sites that something of it was moved to
+            self._changed = []
+            self._move(site)
+            for earlier in self._changed[:_AGAIN]:
+                self._move(earlier)
         for site in self._sites.values():
             divide = (node := site.input.producer()) is not None and self._exactness.subtracts(node)
-            write_leftover(self._graph, self._namer, site, centre=self._centre_of_leftover(site), divide=divide)
+            # the two maps, one after the other, as which it is written
+            rounded = site.scaled_first or not self._exactness.is_exact(site.input)
+            centre = None if rounded else self._centred(site)
+            if centre is not None and centre[1].is_identity:
+                centre = None
+            write_leftover(self._graph, self._namer, site, centre=centre, divide=divide)
         _remove_unused(self._graph)
         edit.remove_dead(self._model)
         namer = Namer(self._model.graph)
@@ -102,22 +115,13 @@ class _Folding:
             write_weights(op, mapped, self._constants, namer, self._ledger.bias_name(op))
         _remove_unused(self._graph)
         edit.remove_dead(self._model)
-        kept = [_outcome(site) for site in self._sites.values() if site not in self._joined]
-        taken = [_taken_constants(op, count) for op, count in self._channels.taken if op.node.graph is not None]
-        return (*unused, *kept, *taken)
-
-    def _drop_unused(self) -> list[FoldOutcome]:
-        """Removes what computes only constants that are known now; which sites were among it."""
-        _remove_unused(self._graph, but=self._constants)
-        unused = [node for node in self._sites if node.graph is None]
-        return [_constant(self._sites.pop(node)) for node in unused]
-
-    def _fold(self, site: Site) -> None:
-        """Moves away as much of a site as can be, then of the earlier sites that something of it was moved to."""
-        self._changed = []
-        self._move(site)
-        for earlier in self._changed[:_AGAIN]:
-            self._move(earlier)
+        outcomes += [_outcome(site) for site in self._sites.values() if site not in self._joined]
+        for op, count in self._channels.taken:
+            if op.node.graph is not None:
+                source = op.node.metadata_props.get("source") or str(op.node.name)
+                how = f"{count} constant input channels into kernel and bias: their part of the kernel is 0 now"
+                outcomes.append(FoldOutcome((), source, source, how, None, rescaled=True))
+        return tuple(outcomes)
 
     def _move(self, site: Site) -> None:
         while not site.affine.is_identity:
@@ -152,13 +156,6 @@ class _Folding:
             return None
         return centred(site.affine, storage(site.output))
 
-    def _centre_of_leftover(self, site: Site) -> tuple[Affine, Affine] | None:
-        """The two maps, one after the other, as which a site that stays is to be written."""
-        if site.scaled_first or not self._exactness.is_exact(site.input):
-            return None
-        parts = self._centred(site)
-        return None if parts is None or parts[1].is_identity else parts
-
     def _check_digits(self, site: Site, plan: Plan, attempt: _Attempt) -> None:
         """Refused if numbers that are exact, or nearly cancelled by the shift, would be rounded before that."""
         why = site.cancels(self._exactness)
@@ -177,8 +174,10 @@ class _Folding:
             raise Refused("a difference of numbers that are nearly the same would be one of rounded numbers")
         if attempt.part.has_scale and any(self._exactness.subtracts(op.node) for op, _ in plan.outputs):
             raise Refused("differences of exact numbers would be ones of rounded numbers")
-        if any(self._cancels_rounded(other, site, affine) for other, affine in plan.after):
-            raise Refused("its shift cancels what the scale before it has rounded, and that depends on the order")
+        for other, affine in plan.after:
+            both = replace(other, affine=other.affine.then(affine), spread=None, left=None)
+            if order_matters(other.affine, site, self._exactness) and both.cancels(self._exactness) is not None:
+                raise Refused("its shift cancels what the scale before it has rounded, and that depends on the order")
         if why is None:
             return
         if not self._exactness.is_exact(site.input):
@@ -188,16 +187,15 @@ class _Folding:
         if not attempt.rest.is_identity or (sums and attempt.part.has_shift) or len(tables) < len(plan.outputs):
             raise Refused("what its shift is added to is exact, and would be rounded before")
 
-    def _cancels_rounded(self, first: Site, site: Site, affine: Affine) -> bool:
-        """Whether a map that a site is composed with cancels what its scale has rounded."""
-        both = replace(first, affine=first.affine.then(affine), spread=None, left=None)
-        return order_matters(first.affine, site, self._exactness) and both.cancels(self._exactness) is not None
-
     def _try(self, site: Site, attempt: _Attempt, reasons: list[str]) -> bool:
         go: Callable[[Site, Affine], Plan] = self._planner.up if attempt.up else self._planner.down
         try:
             if not attempt.up:
-                _check_storable(site, attempt.rest)
+                dtype = storage(site.output)
+                with np.errstate(over="ignore"):
+                    stays = attempt.rest.shift.astype(dtype).astype(np.float64)
+                if not np.isfinite(stays).all():
+                    raise Refused(f"the shift that stays would overflow {dtype.name}")
             plan = go(site, attempt.part)
             self._check_digits(site, plan, attempt)
             self._check_noise(site, plan, attempt)
@@ -212,12 +210,13 @@ class _Folding:
         nothing_left = attempt.rest.is_identity
         if is_narrow(site.output.dtype) and not nothing_left and (plan.before or plan.after):
             raise Refused("in half precision a part of it in another affine op is one more rounding")
-        alone = Ledger()
+        casts = [node.op_type == "Cast" and is_narrow(node.outputs[0].dtype) for node, _ in readers(site.output)]
+        rounded = is_narrow(site.output.dtype) or (bool(casts) and all(casts))
+        alone, ends = Ledger(), Ends(nothing_left, rounded)
         for op, affine in plan.outputs:
-            ends = Ends(nothing_left, _is_rounded(site.output))
             check_noise(op, self._ledger.so_far(op), alone.with_output(op, affine), site.noise, ends, self._constants)
+        ends = Ends(nothing_left, True)
         for op, affine in plan.inputs:
-            ends = Ends(nothing_left, True)
             check_noise(op, self._ledger.so_far(op), alone.with_input(op, affine), site.noise, ends, self._constants)
 
     def _carry_out(self, site: Site, plan: Plan, attempt: _Attempt) -> None:
@@ -245,7 +244,13 @@ class _Folding:
             other.affine = affine.then(other.affine)
         site.noise = EXACT
         self._write_constants(plan)
-        self._join(site, [other for other, _ in plan.after + plan.before])
+        others = [other for other, _ in plan.after + plan.before]
+        for other in others:
+            other.original = None
+        if others and site.affine.is_identity:
+            # composed into others, wholly, it is reported with the first of them
+            others[0].absorb(site)
+            self._joined.add(site)
 
     def _write_constants(self, plan: Plan) -> None:
         for node, index, affine in plan.constants:
@@ -258,14 +263,6 @@ class _Folding:
                 node.resize_inputs(index + 1)
             value = self._namer.constant(f"{node.name}/value", array.astype(storage(node.outputs[0])))
             node.replace_input_with(index, value)
-
-    def _join(self, site: Site, others: list[Site]) -> None:
-        """A site that has been composed into others, wholly, is reported with the first of them."""
-        for other in others:
-            other.original = None
-        if others and site.affine.is_identity:
-            others[0].absorb(site)
-            self._joined.add(site)
 
 
 def _remove_unused(graph: ir.Graph, *, but: Constants | None = None) -> None:
@@ -288,20 +285,6 @@ def _is_mixed(op: Weighted, constants: Constants) -> bool:
     )
 
 
-def _is_rounded(value: ir.Value) -> bool:
-    """Whether a tensor has half precision, or is cast to it by all its users."""
-    casts = [node.op_type == "Cast" and is_narrow(node.outputs[0].dtype) for node, _ in readers(value)]
-    return is_narrow(value.dtype) or (bool(casts) and all(casts))
-
-
-def _check_storable(site: Site, rest: Affine) -> None:
-    """What stays must fit the type that it will be stored in."""
-    with np.errstate(over="ignore"):
-        stored = rest.shift.astype(storage(site.output)).astype(np.float64)
-    if not np.isfinite(stored).all():
-        raise Refused(f"the shift that stays would overflow {storage(site.output).name}")
-
-
 def _how(plan: Plan, attempt: _Attempt) -> str:
     targets = []
     if plan.outputs or plan.inputs:
@@ -318,17 +301,6 @@ def _how(plan: Plan, attempt: _Attempt) -> str:
     way = f", past {' and '.join(past)}" if past else ""
     kept = "; shift kept" if attempt.rest.has_shift else "; scale kept" if attempt.rest.has_scale else ""
     return f"{attempt.what} {direction} {' and '.join(targets) or 'nothing'}{way}{kept}"
-
-
-def _constant(site: Site) -> FoldOutcome:
-    how = "its result is a constant, and nothing is computed for it"
-    return FoldOutcome(site.batch_norms, site.source, None, how, None, site.dead)
-
-
-def _taken_constants(op: Weighted, count: int) -> FoldOutcome:
-    source = op.node.metadata_props.get("source") or str(op.node.name)
-    how = f"{count} constant input channels into kernel and bias: their part of the kernel is 0 now"
-    return FoldOutcome((), source, source, how, None, rescaled=True)
 
 
 def _outcome(site: Site) -> FoldOutcome:

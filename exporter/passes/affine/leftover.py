@@ -29,8 +29,14 @@ def write_leftover(
     source = dict(site.node.metadata_props)
     name, x = str(site.node.name), site.input
     namer.release(site.output.name)
-    if divide and _can_divide(site.affine):
-        ops = _divided(namer, site)
+    with np.errstate(all="ignore"):
+        divisor = 1 / site.affine.scale
+        finite = np.isfinite(divisor.astype(np.float32)).all()
+    # dividing is of use where the scale would change a kernel's digits
+    if divide and finite and np.any(np.abs(np.frexp(site.affine.scale)[0]) != 0.5):
+        ops: list[_Op] = [("Div", [None, _constant(namer, site, "divisor", divisor)], ())]
+        if site.affine.has_shift:
+            ops.append(("Add", [None, _constant(namer, site, "shift", site.affine.shift)], ()))
     elif centre is None or site.affine.is_identity:
         ops = _ops(namer, site, site.affine, site.original)
     else:
@@ -45,7 +51,23 @@ def write_leftover(
         x = node.outputs[0]
         x.name = namer.value(f"{site.source}/{op_type}")
         x.shape, x.type = site.output.shape, site.output.type
-    _put_in_place(graph, namer, site, x)
+    old = site.output
+    if x.producer() is not None and x.name is not None and x is not site.input:
+        # an output of the model keeps its name
+        namer.release(x.name)
+        x.name, old.name = namer.value(str(old.name)), None
+        ir.convenience.replace_all_uses_with(old, x, replace_graph_outputs=True)
+    else:
+        _bypass(graph, namer, site)
+    graph.remove(site.node, safe=True)
+
+
+def _constant(namer: Namer, site: Site, name: str, array: Array) -> ir.Value:
+    """A new constant, without leading axes of size 1."""
+    sizes = list(array.shape)
+    while sizes and sizes[0] == 1:
+        sizes.pop(0)
+    return namer.constant(f"{site.source}/{name}", array.reshape(sizes).astype(storage(site.output)))
 
 
 _RANKS = (2, 4, 5)
@@ -58,55 +80,24 @@ def _ops(namer: Namer, site: Site, affine: Affine, original: Original | None) ->
     if affine.is_identity:
         return []
     splits = original is not None and original.op_type == "BatchNormalization" and affine.rank not in _RANKS
-    if original is not None and not splits and _still_there(original):
+    inputs = [value for value in original.inputs if value is not None] if original is not None else []
+    still_there = all((value.producer() or value).graph is not None for value in inputs)
+    if original is not None and not splits and still_there:
         x = site.input
         return [(original.op_type, [None if v is x else v for v in original.inputs], original.attributes)]
-    dtype = storage(site.output)
-    scale, shift = affine.scale, affine.shift
-
-    def constant(name: str, array: Array) -> ir.Value:
-        return namer.constant(f"{site.source}/{name}", _smallest(array).astype(dtype))
-
-    if not affine.has_shift:
-        return [("Neg", [None], ())] if np.all(scale == -1) else [("Mul", [None, constant("scale", scale)], ())]
-    if not affine.has_scale:
-        return [("Add", [None, constant("shift", shift)], ())]
-    if np.all(scale == -1):
-        return [("Sub", [constant("shift", shift), None], ())]
-    if _is_channelwise(affine):
-        return [_batch_normalization(namer, site, affine, dtype)]
-    return [("Mul", [None, constant("scale", scale)], ()), ("Add", [None, constant("shift", shift)], ())]
-
-
-def _can_divide(affine: Affine) -> bool:
-    """Whether there is a scale that would change a kernel's digits, and 1 / scale is a number."""
-    with np.errstate(all="ignore"):
-        finite = np.isfinite((1 / affine.scale).astype(np.float32)).all()
-    return bool(finite and np.any(np.abs(np.frexp(affine.scale)[0]) != 0.5))
-
-
-def _divided(namer: Namer, site: Site) -> list[_Op]:
-    affine, dtype = site.affine, storage(site.output)
-
-    def constant(name: str, array: Array) -> ir.Value:
-        return namer.constant(f"{site.source}/{name}", _smallest(array).astype(dtype))
-
-    ops: list[_Op] = [("Div", [None, constant("divisor", 1 / affine.scale)], ())]
-    return [*ops, ("Add", [None, constant("shift", affine.shift)], ())] if affine.has_shift else ops
-
-
-def _still_there(original: Original) -> bool:
-    """Whether none of its inputs has been removed."""
-    for value in original.inputs:
-        node = None if value is None else value.producer()
-        if value is not None and (node.graph if node is not None else value.graph) is None:
-            return False
-    return True
-
-
-def _is_channelwise(affine: Affine) -> bool:
-    """Whether it has a number per channel for scale or shift: one op is less traffic than two."""
-    return affine.rank in _RANKS and affine.varying == [affine.rank - 1]
+    if np.all(affine.scale == -1):
+        if not affine.has_shift:
+            return [("Neg", [None], ())]
+        return [("Sub", [_constant(namer, site, "shift", affine.shift), None], ())]
+    if affine.has_scale and affine.has_shift and affine.rank in _RANKS and affine.varying == [affine.rank - 1]:
+        # a number per channel for scale or shift: one op is less traffic than two
+        return [_batch_normalization(namer, site, affine, storage(site.output))]
+    ops: list[_Op] = []
+    if affine.has_scale:
+        ops.append(("Mul", [None, _constant(namer, site, "scale", affine.scale)], ()))
+    if affine.has_shift:
+        ops.append(("Add", [None, _constant(namer, site, "shift", affine.shift)], ()))
+    return ops
 
 
 def _batch_normalization(namer: Namer, site: Site, affine: Affine, dtype: np.dtype[np.generic]) -> _Op:
@@ -124,26 +115,6 @@ def _batch_normalization(namer: Namer, site: Site, affine: Affine, dtype: np.dty
         constant("variance", np.ones(1)),
     ]
     return "BatchNormalization", inputs, [ir.AttrFloat32("epsilon", 0.0)]
-
-
-def _smallest(array: Array) -> Array:
-    """Without leading axes of size 1."""
-    sizes = list(array.shape)
-    while sizes and sizes[0] == 1:
-        sizes.pop(0)
-    return array.reshape(sizes)
-
-
-def _put_in_place(graph: ir.Graph, namer: Namer, site: Site, result: ir.Value) -> None:
-    """Lets the result stand for the site's output; an output of the model keeps its name."""
-    old = site.output
-    if result.producer() is not None and result.name is not None and result is not site.input:
-        namer.release(result.name)
-        result.name, old.name = namer.value(str(old.name)), None
-        ir.convenience.replace_all_uses_with(old, result, replace_graph_outputs=True)
-    else:
-        _bypass(graph, namer, site)
-    graph.remove(site.node, safe=True)
 
 
 def _bypass(graph: ir.Graph, namer: Namer, site: Site) -> None:

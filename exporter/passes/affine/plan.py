@@ -127,9 +127,20 @@ class Planner:
             raise Refused(f"{value.name} is an input of the {self._whole}")
         if node.graph is not self._graph:
             raise Refused(f"{value.name} comes from outside of the subgraph")
-        self._only_user(value, node)
+        if value.is_graph_output():
+            raise Refused(f"the result of {label(node)} is the output {value.name} of the {self._whole}")
+        users = readers(value)
+        if len(users) > 1:
+            raise Refused(f"the result of {label(node)} has {len(users)} users")
+        if any(user.graph is not self._graph for user, _ in users):
+            raise Refused(f"the result of {label(node)} is used in a subgraph")
         if is_site(node):
-            self._up_into_site(plan, self._sites[node], affine)
+            site = self._sites[node]
+            if site.affine.is_identity:  # a site of which nothing is left is no obstacle
+                self._up(plan, node, 0, affine)
+            else:
+                _check_digits(site.affine, affine)
+                plan.after.append((site, affine))
             return
         op = weighted(node, self._constants)
         if op is not None:
@@ -139,33 +150,22 @@ class Planner:
             return
         self._any_way(plan, node, self._carrier(node).up(Step(node, self._constants), value.index() or 0, affine))
 
-    def _up_into_site(self, plan: Plan, site: Site, affine: Affine) -> None:
-        """A site of which nothing is left is no obstacle."""
-        if site.affine.is_identity:
-            self._up(plan, site.node, 0, affine)
-        else:
-            _check_digits(site.affine, affine)
-            plan.after.append((site, affine))
-
     def _any_way(self, plan: Plan, node: ir.Node, ways: list[Way]) -> None:
         """The first of the alternatives that can be gone."""
         for number, way in enumerate(ways):
             mark = plan.mark()
+            plan.passed.append(node)
+            if way.parameter is not None:
+                plan.parameters.append((node, *way.parameter))
             try:
-                self._one_way(plan, node, way)
+                with self._deeper():
+                    for index, affine in way.maps.items():
+                        self._up(plan, node, index, affine)
                 return
             except Refused:
                 plan.back_to(mark)
                 if number == len(ways) - 1:
                     raise
-
-    def _one_way(self, plan: Plan, node: ir.Node, way: Way) -> None:
-        plan.passed.append(node)
-        if way.parameter is not None:
-            plan.parameters.append((node, *way.parameter))
-        with self._deeper():
-            for index, affine in way.maps.items():
-                self._up(plan, node, index, affine)
 
     @contextmanager
     def _deeper(self) -> Iterator[None]:
@@ -174,15 +174,6 @@ class Planner:
             yield
         finally:
             self._depth -= 1
-
-    def _only_user(self, value: ir.Value, node: ir.Node) -> None:
-        if value.is_graph_output():
-            raise Refused(f"the result of {label(node)} is the output {value.name} of the {self._whole}")
-        users = readers(value)
-        if len(users) > 1:
-            raise Refused(f"the result of {label(node)} has {len(users)} users")
-        if any(user.graph is not self._graph for user, _ in users):
-            raise Refused(f"the result of {label(node)} is used in a subgraph")
 
     def _down(self, plan: Plan, value: ir.Value, affine: Affine) -> None:
         """Maps the value for all its users."""
@@ -194,32 +185,26 @@ class Planner:
             self._visit()
             if user.graph is not self._graph:
                 raise Refused(f"{value.name} is used in a subgraph")
-            self._into_user(plan, user, index, affine)
-
-    def _into_user(self, plan: Plan, user: ir.Node, index: int, affine: Affine) -> None:
-        if is_site(user):
-            self._down_into_site(plan, self._sites[user], affine)
-            return
-        op = weighted(user, self._constants)
-        if op is not None and index == op.x:
-            LINEAR[user.op_type].take_input(op, affine)
-            check_range(op, self._ledger.with_input(op, affine), self._constants)
-            plan.inputs.append((op, affine))
-            return
-        way = self._carrier(user).down(Step(user, self._constants), index, affine)
-        plan.passed.append(user)
-        if way.parameter is not None:
-            plan.parameters.append((user, *way.parameter))
-        with self._deeper():
-            for output, mapped in way.maps.items():
-                self._down(plan, user.outputs[output], mapped)
-
-    def _down_into_site(self, plan: Plan, site: Site, affine: Affine) -> None:
-        if site.affine.is_identity:
-            self._down(plan, site.output, affine)
-        else:
-            _check_digits(affine, site.affine)
-            plan.before.append((site, affine))
+            op = weighted(user, self._constants)
+            if is_site(user):
+                site = self._sites[user]
+                if site.affine.is_identity:
+                    self._down(plan, site.output, affine)
+                else:
+                    _check_digits(affine, site.affine)
+                    plan.before.append((site, affine))
+            elif op is not None and index == op.x:
+                LINEAR[user.op_type].take_input(op, affine)
+                check_range(op, self._ledger.with_input(op, affine), self._constants)
+                plan.inputs.append((op, affine))
+            else:
+                way = self._carrier(user).down(Step(user, self._constants), index, affine)
+                plan.passed.append(user)
+                if way.parameter is not None:
+                    plan.parameters.append((user, *way.parameter))
+                with self._deeper():
+                    for output, mapped in way.maps.items():
+                        self._down(plan, user.outputs[output], mapped)
 
     def _carrier(self, node: ir.Node) -> Carrier:
         found = CARRIERS.get(node.op_type) or BRANCHES.get(node.op_type)

@@ -135,13 +135,10 @@ def noise_of(node: ir.Node, x: int, affine: Affine, constants: Constants) -> Noi
             relative += float(np.mean(error / np.where(exact == 0, 1.0, exact**2)))
         else:
             absolute += float(np.mean(error))
-    return Noise(relative, absolute, _power(node, affine, constants) if is_op(node, "BatchNormalization") else None)
-
-
-def _power(norm: ir.Node, affine: Affine, constants: Constants) -> float:
-    """The mean over the channels of scale^2 (variance + mean^2)."""
-    mean, variance = (constants.array(value) for value in norm.inputs[3:5] if value is not None)
-    return float(np.mean(affine.scale.reshape(-1) ** 2 * (variance + mean**2)))
+    if not is_op(node, "BatchNormalization"):
+        return Noise(relative, absolute)
+    mean, variance = (constants.array(value) for value in node.inputs[3:5] if value is not None)
+    return Noise(relative, absolute, float(np.mean(affine.scale.reshape(-1) ** 2 * (variance + mean**2))))
 
 
 def check_noise(op: Weighted, taken: Taken, new: Taken, noise: Noise, ends: Ends, constants: Constants) -> None:
@@ -164,7 +161,9 @@ def check_noise(op: Weighted, taken: Taken, new: Taken, noise: Noise, ends: Ends
     unit = ERROR * _eps(after.dtype) ** 2
     channels = 1 if after.bias is None else after.bias.size
     known = None if new.before.has_scale else noise.power
-    power = _input_power(old, channels, known)
+    # the mean square of the input that makes the output's that of the statistics; 1 where they aren't known
+    total = float(np.sum(old.kernel**2))
+    power = 1.0 if known is None or not total else known * channels / total
     squares = old.squares() if known is None else known * channels
     between = squares + _shifted(op, before.kernel, new)
     kept = before.errors().times(factor, new.after.scale).squares(power) + ends.between * unit * between
@@ -174,12 +173,6 @@ def check_noise(op: Weighted, taken: Taken, new: Taken, noise: Noise, ends: Ends
         times = np.sqrt(folded / kept) if kept else np.inf
         more = f"{times:.3g} times the noise of what is rounded without that"
         raise Refused(f"the weights of {op.name} would be rounded to {after.dtype.name} once more: {more}")
-
-
-def _input_power(weights: Weights, channels: int, power: float | None) -> float:
-    """The mean square of the input that makes the output's that of the statistics; 1 where they aren't known."""
-    kernel = float(np.sum(weights.kernel**2))
-    return 1.0 if power is None or not kernel else power * channels / kernel
 
 
 def _shifted(op: Weighted, kernel: Array, new: Taken) -> float:

@@ -72,8 +72,20 @@ class Weighted:
 
     def letters(self) -> tuple[str, str, str]:
         """The axes of x, of the weights and of the result as letters; what is summed over isn't in the result."""
-        operands = _einsum(self.node) if self.node.op_type == "Einsum" else _matmul(self.node)
-        return operands[self.x], operands[self.kernel], operands[2]
+        if self.node.op_type == "Einsum":
+            equation = self.node.attributes["equation"].as_string().replace(" ", "")
+            inputs, arrow, result = equation.partition("->")
+            operands = inputs.split(",")
+            if "." in equation or not arrow or any(len(set(o)) != len(o) for o in operands):
+                raise Refused(f"the equation {equation} of {label(self.node)} is not followed axis by axis")
+        else:
+            # [..., m, k] times [..., k, n]; an operand of rank 1 has only k
+            a, b = _rank(self.node, 0), _rank(self.node, 1)
+            batch = _BATCH[: max(a, b, 2) - 2]
+            left = "k" if a == 1 else batch[len(batch) - (a - 2) :] + "yk"
+            right = "k" if b == 1 else batch[len(batch) - (b - 2) :] + "kz"
+            operands, result = [left, right], batch + ("" if a == 1 else "y") + ("" if b == 1 else "z")
+        return operands[self.x], operands[self.kernel], result
 
 
 def weighted(node: ir.Node, constants: Constants) -> Weighted | None:
@@ -96,21 +108,3 @@ def _rank(node: ir.Node, index: int) -> int:
     if value is None or value.shape is None:
         raise Refused(f"a shape at {label(node)} isn't known")
     return len(value.shape)
-
-
-def _matmul(node: ir.Node) -> tuple[str, str, str]:
-    """[..., m, k] times [..., k, n]; an operand of rank 1 has only k."""
-    a, b = _rank(node, 0), _rank(node, 1)
-    batch = _BATCH[: max(a, b, 2) - 2]
-    left = "k" if a == 1 else batch[len(batch) - (a - 2) :] + "yk"
-    right = "k" if b == 1 else batch[len(batch) - (b - 2) :] + "kz"
-    return left, right, batch + ("" if a == 1 else "y") + ("" if b == 1 else "z")
-
-
-def _einsum(node: ir.Node) -> tuple[str, str, str]:
-    equation = node.attributes["equation"].as_string().replace(" ", "")
-    inputs, arrow, result = equation.partition("->")
-    operands = inputs.split(",")
-    if "." in equation or not arrow or any(len(set(o)) != len(o) for o in operands):
-        raise Refused(f"the equation {equation} of {label(node)} is not followed axis by axis")
-    return operands[0], operands[1], result

@@ -72,28 +72,22 @@ class _Gate:
 
 def _gate(atom: Atom | None, state: State, width: int, *, extra: Sequence[Atom] = ()) -> _Gate | None:
     """An activation of sequences and of one state, and of other atoms that the caller looks at."""
-    if not isinstance(atom, Applied):
-        return None
-    return _linear(atom.of, atom.function, state, width, extra=extra)
-
-
-def _linear(form: Sum, function: Function, state: State, width: int, *, extra: Sequence[Atom] = ()) -> _Gate | None:
-    if form.width != width:
+    if not isinstance(atom, Applied) or atom.of.width != width:
         return None
     w: dict[Step, Array] = {}
     r: Array | None = None
-    for atom, coefficient in form.terms.items():
-        if any(atom is other or atom == other for other in extra):
+    for term, coefficient in atom.of.terms.items():
+        if any(term is other or term == other for other in extra):
             continue
         if coefficient.ndim != 2:
             return None
-        if isinstance(atom, Step):
-            w[atom] = coefficient
-        elif atom == state:
+        if isinstance(term, Step):
+            w[term] = coefficient
+        elif term == state:
             r = coefficient
         else:
             return None
-    return _Gate(function, w, r, np.broadcast_to(form.bias, (width,)))
+    return _Gate(atom.function, w, r, np.broadcast_to(atom.of.bias, (width,)))
 
 
 def _factors(atom: Atom | None) -> Iterator[tuple[Sum, Sum]]:

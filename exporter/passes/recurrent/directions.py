@@ -22,35 +22,33 @@ def run_backwards(model: ir.Model) -> None:
     The reversal is of all steps, or of each sequence's own, where the layer has the same lengths. A result that is
     read as it is, in the order in which it was computed, keeps both reversals.
     """
-    namer = Namer(model.graph)
-    for node in list(model.graph):
-        if is_op(node, "GRU", "LSTM", "RNN") and node.attributes["direction"].as_string() == "forward":
-            _turn(model.graph, node, namer)
+    graph = model.graph
+    namer = Namer(graph)
+    for node in list(graph):
+        if not is_op(node, "GRU", "LSTM", "RNN") or node.attributes["direction"].as_string() != "forward":
+            continue
+        x = node.inputs[0]
+        producer = None if x is None else x.producer()
+        moved = is_op(producer, "Transpose") and producer is not None and _swaps(producer)
+        reversal = producer.inputs[0].producer() if moved and producer and producer.inputs[0] else producer
+        if reversal is None or not _reverses(reversal, 1 if moved else 0, node):
+            continue
+        ends = _ends(node)
+        if ends is None:
+            continue
+        plain = reversal.inputs[0]
+        if moved and producer is not None and x is not None:
+            again = ir.node("Transpose", [plain], {"perm": _TIME_FIRST}, name=namer.node(str(producer.name)))
+            again.outputs[0].name = namer.value(str(x.name))
+            again.outputs[0].shape, again.outputs[0].type = x.shape, x.type
+            graph.insert_before(node, again)
+            plain = again.outputs[0]
+        node.replace_input_with(0, plain)
+        node.attributes["direction"] = ir.AttrString("direction", "reverse")
+        for end in ends:
+            assert end.inputs[0] is not None
+            edit.replace(graph, end.outputs[0], end.inputs[0])
     edit.remove_dead(model)
-
-
-def _turn(graph: ir.Graph, node: ir.Node, namer: Namer) -> None:
-    x = node.inputs[0]
-    producer = None if x is None else x.producer()
-    moved = is_op(producer, "Transpose") and producer is not None and _swaps(producer)
-    reversal = producer.inputs[0].producer() if moved and producer and producer.inputs[0] else producer
-    if reversal is None or not _reverses(reversal, 1 if moved else 0, node):
-        return
-    ends = _ends(node)
-    if ends is None:
-        return
-    plain = reversal.inputs[0]
-    if moved and producer is not None and x is not None:
-        again = ir.node("Transpose", [plain], {"perm": _TIME_FIRST}, name=namer.node(str(producer.name)))
-        again.outputs[0].name = namer.value(str(x.name))
-        again.outputs[0].shape, again.outputs[0].type = x.shape, x.type
-        graph.insert_before(node, again)
-        plain = again.outputs[0]
-    node.replace_input_with(0, plain)
-    node.attributes["direction"] = ir.AttrString("direction", "reverse")
-    for end in ends:
-        assert end.inputs[0] is not None
-        edit.replace(graph, end.outputs[0], end.inputs[0])
 
 
 def _ends(node: ir.Node) -> list[ir.Node] | None:

@@ -141,23 +141,20 @@ class Slices:
 
     def _atom(self, atom: Atom, start: int, stop: int) -> Atom | None:
         key = (atom, start, stop)
-        if key not in self._made:
-            part = self._cut(atom, start, stop)
-            if part is None:
-                return None
-            self._made[key] = part
-        return self._made[key]
-
-    def _cut(self, atom: Atom, start: int, stop: int) -> Atom | None:
+        if key in self._made:
+            return self._made[key]
+        part: Atom | None = None
         if isinstance(atom, State):
-            return State(atom.index, atom.start + start, atom.start + stop)
-        if isinstance(atom, Applied):
+            part = State(atom.index, atom.start + start, atom.start + stop)
+        elif isinstance(atom, Applied):
             inner = self.of(atom.of, start, stop)
-            return None if inner is None else Applied(atom.function, inner)
-        if isinstance(atom, Product):
+            part = None if inner is None else Applied(atom.function, inner)
+        elif isinstance(atom, Product):
             a, b = self.of(atom.a, start, stop), self.of(atom.b, start, stop)
-            return None if a is None or b is None else Product(a, b)
-        return None
+            part = None if a is None or b is None else Product(a, b)
+        if part is not None:
+            self._made[key] = part
+        return part
 
 
 def plain(atom: Atom, width: int) -> Sum:

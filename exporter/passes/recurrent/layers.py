@@ -179,8 +179,13 @@ class _Layer:
 
     def _put(self, cell: Cell, output: ir.Value) -> bool:
         """Makes the op of a cell; its results are known then: all steps as a sequence, and the last states."""
-        steps = self._input(cell.sequences)
-        if steps is None or steps.dtype not in _TYPES:
+        steps = cell.sequences[0]
+        if len(cell.sequences) > 1:  # side by side
+            shapes = [value.shape.dims for value in cell.sequences if value.shape is not None]
+            widths = [dims[2] for dims in shapes if isinstance(dims[2], int)]
+            steps = self._make("Concat", cell.sequences, {"axis": 2}).outputs[0]
+            steps.shape = ir.Shape([*shapes[0][:2], sum(widths)])
+        if steps.dtype not in _TYPES:
             return False
         lengths = self._lengths(steps)
         if not trips_cover(self.node.inputs[0], steps.shape.dims[0] if steps.shape else 0, self.lengths.value):
@@ -199,7 +204,13 @@ class _Layer:
         while inputs[-1] is None:
             inputs.pop()
         units = cell.states[0].stop - cell.states[0].start
-        attributes: dict[str, Any] = {"hidden_size": units, "direction": "forward", **_activations(cell)}
+        attributes: dict[str, Any] = {"hidden_size": units, "direction": "forward"}
+        attributes["activations"] = [function.name for function in cell.activations]
+        # alphas and betas are handed out in order to those functions that take one
+        if alphas := [function.alpha for function in cell.activations if function.alpha is not None]:
+            attributes["activation_alpha"] = alphas
+        if betas := [function.beta for function in cell.activations if function.beta is not None]:
+            attributes["activation_beta"] = betas
         if cell.op_type == "GRU":
             attributes["linear_before_reset"] = cell.attributes["linear_before_reset"]
         dims = steps.shape.dims if steps.shape is not None else ()
@@ -211,16 +222,6 @@ class _Layer:
         self.lifted[output] = self._squeezed(node.outputs[0], 1)
         self.reader.forget()
         return True
-
-    def _input(self, sequences: Sequence[ir.Value]) -> ir.Value | None:
-        """The sequences side by side."""
-        if len(sequences) == 1:
-            return sequences[0]
-        shapes = [value.shape.dims for value in sequences if value.shape is not None]
-        node = self._make("Concat", sequences, {"axis": 2})
-        widths = [dims[2] for dims in shapes if isinstance(dims[2], int)]
-        node.outputs[0].shape = ir.Shape([*shapes[0][:2], sum(widths)])
-        return node.outputs[0]
 
     def _lengths(self, steps: ir.Value) -> ir.Value | None:
         """The sequences' lengths as int32, none longer than the sequence."""
@@ -351,23 +352,15 @@ class _Layer:
     def _replace(self, output: ir.Value, found: ir.Value) -> None:
         """Puts a result of the loop; zeros that were put after the last step are there already."""
         for use in list(output.uses()):
-            if use.idx == 0 and (self._same_shape(use.node, found) or self._pads_to(use.node, found)):
-                self._replace(use.node.outputs[0], found)
+            result = use.node.outputs[0]
+            if use.idx != 0 or result.shape is None or found.shape is None or len(result.shape) != len(found.shape):
+                continue
+            same = [same_dim(a, b) for a, b in zip(result.shape.dims, found.shape.dims, strict=True)]
+            only_shaped = is_op(use.node, "Reshape") and all(same[1:])
+            only_padded = is_op(use.node, "Pad") and same[0]
+            if only_shaped or only_padded:
+                self._replace(result, found)
         edit.replace(self.graph, output, found)
-
-    def _same_shape(self, node: ir.Node, found: ir.Value) -> bool:
-        """Whether a Reshape only says what shape the result has."""
-        shape = node.outputs[0].shape
-        if not is_op(node, "Reshape") or shape is None or found.shape is None or len(shape) != len(found.shape):
-            return False
-        return all(same_dim(a, b) for a, b in zip(shape.dims[1:], found.shape.dims[1:], strict=True))
-
-    def _pads_to(self, node: ir.Node, found: ir.Value) -> bool:
-        """Whether a Pad of the steps' results gives as many rows as the sequence has."""
-        shape = node.outputs[0].shape
-        if not is_op(node, "Pad") or shape is None or found.shape is None:
-            return False
-        return len(shape) == len(found.shape) and same_dim(shape.dims[0], found.shape.dims[0])
 
     def _make(
         self,
@@ -424,15 +417,3 @@ def _picks_last_row(node: ir.Node) -> bool:
     if starts is None or stops is None or axes is None or axes.tolist() != [0] or starts.tolist() != [-1]:
         return False
     return (steps is None or steps.tolist() == [1]) and bool(stops[0] >= np.iinfo(np.int32).max)
-
-
-def _activations(cell: Cell) -> dict[str, Any]:
-    """ONNX's attributes: alphas and betas are handed out in order to those functions that take one."""
-    alphas = [function.alpha for function in cell.activations if function.alpha is not None]
-    betas = [function.beta for function in cell.activations if function.beta is not None]
-    found: dict[str, Any] = {"activations": [function.name for function in cell.activations]}
-    if alphas:
-        found["activation_alpha"] = alphas
-    if betas:
-        found["activation_beta"] = betas
-    return found

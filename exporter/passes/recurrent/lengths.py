@@ -101,12 +101,11 @@ class Lengths:
             self.value = lengths
         if self.value is not lengths:
             raise KeyError
-        return self._of_reduced(node, going=going) if reduced else going
-
-    def _of_reduced(self, node: ir.Node | None, *, going: bool) -> bool | None:
         if is_op(node, "ReduceMax"):
             return True if going else None
-        return None if going else False
+        if is_op(node, "ReduceMin"):
+            return None if going else False
+        return going
 
 
 def _source(value: ir.Value | None) -> ir.Value:

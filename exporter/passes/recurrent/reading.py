@@ -96,7 +96,10 @@ class Reader:
 
     def going(self, value: ir.Value, *, going: bool = True, nested: int = 0) -> ir.Value:
         """What a value is while a sequence is going, or after its end; itself where nothing is selected."""
-        value = _copied(value)
+        node = value.producer()
+        while is_op(node, "Identity") and node is not None and node.inputs[0] is not None:
+            value = node.inputs[0]
+            node = value.producer()
         choice = choice_of(value)
         if choice is None or nested > _MOST_NESTED:
             return value
@@ -137,21 +140,17 @@ class Reader:
         node = value.producer()
         if node is None or node.domain not in ("", "channels_last"):
             return None
-        if node.op_type in _DEFAULTS:
-            inner = self.form(_input(node, 0))
-            return self._applied(node, inner)
-        read = _READ.get(node.op_type)
-        return None if read is None else read(self, node, value)
-
-    def _applied(self, node: ir.Node, inner: Form | None) -> Form | None:
+        if node.op_type not in _DEFAULTS:
+            read = _READ.get(node.op_type)
+            return None if read is None else read(self, node, value)
+        inner = self.form(_input(node, 0))
         if inner is None:
             return None
         alpha, beta = _DEFAULTS[node.op_type]
-        given = node.attributes
-        if alpha is not None and "alpha" in given:
-            alpha = float(given["alpha"].as_float())
-        if beta is not None and "beta" in given:
-            beta = float(given["beta"].as_float())
+        if alpha is not None and "alpha" in node.attributes:
+            alpha = float(node.attributes["alpha"].as_float())
+        if beta is not None and "beta" in node.attributes:
+            beta = float(node.attributes["beta"].as_float())
         function = Function(node.op_type, alpha, beta)
         parts = [inner] if isinstance(inner, Sum) else list(inner)
         made = [plain(Applied(function, part), part.width) for part in parts]
@@ -179,15 +178,6 @@ class Reader:
             return None
         array = np.asarray(self._constants.array(value), np.float64)
         return array if array.ndim == 2 else None
-
-
-def _copied(value: ir.Value) -> ir.Value:
-    """What a value is a copy of."""
-    node = value.producer()
-    while is_op(node, "Identity") and node is not None and node.inputs[0] is not None:
-        value = node.inputs[0]
-        node = value.producer()
-    return value
 
 
 def _input(node: ir.Node, index: int) -> ir.Value:

@@ -121,7 +121,13 @@ def _reshape(site: Site) -> None:
     """Axes of size 1 that come and go, in stored order, or axes that are divided or joined."""
     old, order = site.node.outputs[0], site.order_out()
     if isinstance(site.role, Ties) and site.role.places:
-        return _regroup(site)
+        # axes that are divided stay together, so that the input or the output may have to be in another order
+        x = site.old(0).shape
+        parts = regrouping(x.dims, old.shape.dims) if x is not None and old.shape is not None else None
+        assert parts is not None
+        before, after = regrouped(parts, order)
+        sizes = [dim if isinstance(dim, int) else -1 for dim in stored_dims(old, after) or []]
+        return site.emit_in([after], "Reshape", [site.emitter.take(site.old(0), before), site.emitter.ints(sizes)])
     dims = [old.shape.dims[axis] for axis in order] if old.shape is not None else []
     sizes = [dim if isinstance(dim, int) else -1 for dim in dims]
     if sizes.count(-1) <= 1:
@@ -134,16 +140,6 @@ def _reshape(site: Site) -> None:
     if gone:
         value = site.inner("Squeeze", [value, site.emitter.ints(gone)], {}, like=value)
     return site.emit("Unsqueeze", [value, site.emitter.ints(come)])
-
-
-def _regroup(site: Site) -> None:
-    """Axes that are divided stay together, so that the input or the output may have to be in another order."""
-    x, y = site.old(0).shape, site.node.outputs[0].shape
-    parts = regrouping(x.dims, y.dims) if x is not None and y is not None else None
-    assert parts is not None
-    before, after = regrouped(parts, site.order_out())
-    sizes = [dim if isinstance(dim, int) else -1 for dim in stored_dims(site.node.outputs[0], after) or []]
-    site.emit_in([after], "Reshape", [site.emitter.take(site.old(0), before), site.emitter.ints(sizes)])
 
 
 def _dense(site: Site) -> None:

@@ -66,7 +66,10 @@ def choose_layout(graph: ir.Graph, *, free_inputs: bool) -> Layout:
     roles: dict[ir.Node, Role] = {}
     for node in graph:
         role = role_of(node, features)
-        if isinstance(role, Ties) and (_is_of_constant(node) or not _tie(axes, node, role)):
+        # an op on a constant, which has no layout; those that broadcast take it in the order of others
+        x = node.inputs[0] if node.inputs and node.op_type not in {*ELEMENTWISE, "Concat", "Expand", "Tile"} else None
+        of_constant = x is not None and x.is_initializer()
+        if isinstance(role, Ties) and (of_constant or not _tie(axes, node, role)):
             role = rigid(node)
         roles[node] = role
     layout = Layout(axes, features, roles, {})
@@ -74,12 +77,6 @@ def choose_layout(graph: ir.Graph, *, free_inputs: bool) -> Layout:
     for region in regions_of(graph, roles, free):
         _assign(layout, region)
     return layout
-
-
-def _is_of_constant(node: ir.Node) -> bool:
-    """Whether an op works on a constant, which has no layout; those that broadcast take it in the order of others."""
-    x = node.inputs[0] if node.inputs else None
-    return x is not None and x.is_initializer() and node.op_type not in {*ELEMENTWISE, "Concat", "Expand", "Tile"}
 
 
 def _tie(axes: Axes, node: ir.Node, ties: Ties) -> bool:

@@ -51,7 +51,11 @@ def _complete(order: list[Axis], axes: Axes, region: Region, regroupings: Regrou
         classes = axes.of(tensor.value)
         if all(axis in known for axis in classes):
             continue
-        own = _as_in(order, classes)
+        # as a layout that doesn't know all of them would have it: as they are, or channels first
+        own = list(classes)
+        first = [own[i] for i in channels_first(len(own))] if len(own) > 2 else own
+        if not _agree(order, own) and _agree(order, first):
+            own = first
         for i, axis in enumerate(own):
             if axis not in known:
                 order.insert(order.index(own[i - 1]) + 1 if i else 0, axis)
@@ -59,12 +63,6 @@ def _complete(order: list[Axis], axes: Axes, region: Region, regroupings: Regrou
         order = regroupings.spread(order)
         known.update(order)
     return {axis: place for place, axis in enumerate(order)}
-
-
-def _as_in(order: Sequence[Axis], axes: Sequence[Axis]) -> list[Axis]:
-    """The axes of a tensor as a layout that doesn't know all of them would have it: as they are, or channels first."""
-    first = [axes[i] for i in channels_first(len(axes))] if len(axes) > 2 else list(axes)
-    return list(axes) if _agree(order, axes) or not _agree(order, first) else first
 
 
 def _agree(order: Sequence[Axis], want: Sequence[Axis]) -> bool:

@@ -71,8 +71,12 @@ def _batch_normalization(site: Site) -> None:
 
     ONNX's epsilon is a float32 whatever is normalised: of doubles the variance gets what that lacks.
     """
-    if rank_of(site.old(0)) < 2:
-        _normalise(site)
+    if rank_of(site.old(0)) < 2:  # (x - mean) / sqrt(variance + epsilon) * scale + bias, the channels last
+        x, gamma, beta, centre, spread = (site.new(i) for i in range(5))
+        tiny = site.emitter.scalar(site.node.attributes.get_float("epsilon", 1e-5), x)
+        deviation = site.inner("Sqrt", [site.inner("Add", [spread, tiny], {})], {})
+        normal = site.inner("Div", [site.inner("Sub", [x, centre], {}), deviation], {})
+        site.emit("Add", [site.inner("Mul", [normal, gamma], {}), beta])
         return
     permutation = site.layout.features.of(site.node.outputs[0])
     scale, bias, mean, variance = (with_features(site, i, permutation) for i in range(1, 5))
@@ -82,15 +86,6 @@ def _batch_normalization(site: Site) -> None:
         variance = site.inner("Add", [variance, site.emitter.scalar(rest, variance)], {})
     parameters = (scale, bias, mean, variance)
     site.emit("BatchNormalization", [site.new(0), *parameters], site.attributes())
-
-
-def _normalise(site: Site) -> None:
-    """`(x - mean) / sqrt(variance + epsilon) * scale + bias`, the channels last, for any rank."""
-    x, scale, bias, mean, variance = (site.new(i) for i in range(5))
-    epsilon = site.emitter.scalar(site.node.attributes.get_float("epsilon", 1e-5), x)
-    deviation = site.inner("Sqrt", [site.inner("Add", [variance, epsilon], {})], {})
-    normal = site.inner("Div", [site.inner("Sub", [x, mean], {}), deviation], {})
-    site.emit("Add", [site.inner("Mul", [normal, scale], {}), bias])
 
 
 CHANNELS_FIRST: dict[str, Emit] = {

@@ -62,9 +62,16 @@ def emit_unit_reshape(site: Site) -> None:
 
 def emit_dense(site: Site) -> None:
     """Gemm on a matrix, else MatMul and Add; rows and columns follow the features before and after."""
-    x, output = site.old(0), site.node.outputs[0]
-    columns = site.layout.features.of(output)
-    matrix, bias = _matrix(site), with_features(site, 2, columns)
+    x, old = site.old(0), site.old(1)
+    rows, columns = site.layout.features.of(x), site.layout.features.of(site.node.outputs[0])
+    if rows is None and columns is None:
+        matrix = site.plain(1)
+    else:
+        key = ("dense", None if rows is None else rows.tobytes(), None if columns is None else columns.tobytes())
+        row_index = slice(None) if rows is None else rows
+        column_index = slice(None) if columns is None else columns
+        matrix = site.emitter.changed(old, key, sizes_of(old), lambda array: array[row_index][:, column_index])
+    bias = with_features(site, 2, columns)
     if rank_of(x) == 2:
         site.emit("Gemm", [site.new(0), matrix, bias])
     else:
@@ -86,19 +93,6 @@ def emit_on_features(site: Site) -> None:
     site.emit_in([identity(2)], site.node.op_type, operands, site.attributes())
 
 
-def _matrix(site: Site) -> ir.Value | None:
-    """The matrix of a dense layer, with permuted rows and columns if need be."""
-    features, old = site.layout.features, site.old(1)
-    rows, columns = features.of(site.old(0)), features.of(site.node.outputs[0])
-    if rows is None and columns is None:
-        return site.plain(1)
-    key = ("dense", None if rows is None else rows.tobytes(), None if columns is None else columns.tobytes())
-    shape = sizes_of(old)
-    row_index = slice(None) if rows is None else rows
-    column_index = slice(None) if columns is None else columns
-    return site.emitter.changed(old, key, shape, lambda array: array[row_index][:, column_index])
-
-
 def _free_order(node: ir.Node, layout: Layout) -> tuple[ir.Value, Order]:
     """The tensor that is flattened or unflattened, and the order in which that costs nothing."""
     if is_unflatten(node):
@@ -106,15 +100,12 @@ def _free_order(node: ir.Node, layout: Layout) -> tuple[ir.Value, Order]:
     else:
         assert node.inputs[0] is not None
         tensor = node.inputs[0]
-        order = _order_made(tensor, layout)
+        producer = tensor.producer()
+        if producer is not None and producer in layout.roles:
+            order = layout.order_out(producer, tensor.index() or 0)
+        else:
+            order = layout.order_of_input(tensor)
     return tensor, order if order and order[0] == 0 else identity(rank_of(tensor))
-
-
-def _order_made(tensor: ir.Value, layout: Layout) -> Order:
-    producer = tensor.producer()
-    if producer is not None and producer in layout.roles:
-        return layout.order_out(producer, tensor.index() or 0)
-    return layout.order_of_input(tensor)
 
 
 def _agreed_order(node: ir.Node, layout: Layout, matrix: ir.Value) -> Order:

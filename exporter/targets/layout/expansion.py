@@ -66,29 +66,8 @@ def _add_tensor(network: Network, tensor: Tensor, axes: Axes, labels: dict[Free,
     made = now(tensor.producer)
     if made is None or all(order == new_order for order in (made, *(order for _, order in users))):
         return
-    _add_terms(network, tensor, choice(tensor.producer, made), made, new_order, users)
-
-
-def _add_terms(
-    network: Network,
-    tensor: Tensor,
-    producer: object,
-    made: Order,
-    new_order: Order,
-    users: set[tuple[object, Order]],
-) -> None:
-    """One Transpose for the users of each order, other than the producer's: the new one if it takes that, else its own.
-
-    Args:
-        network: The network to add to.
-        tensor: The tensor.
-        producer: What decides whether the producer takes the new order.
-        made: The order in which it gives the tensor now.
-        new_order: The new one.
-        users: What decides whether a user takes the new order, and the order in which it takes the tensor now.
-    """
-    value = tensor.value
-    new_copy = ("new", value)
+    # one Transpose for the users of each order, other than the producer's: the new one if it takes that, else its own
+    producer, new_copy = choice(tensor.producer, made), ("new", value)
     for i, order in enumerate(sorted({order for _, order in users})):
         copy = ("old", value, i)
         given, otherwise = (producer, new_order) if order == made else (_NEW, made)
@@ -101,7 +80,13 @@ def _add_terms(
 
 def _cost(value: ir.Value, before: Order, after: Order) -> int:
     """A Transpose, or a Reshape that is as good as nothing, if only axes of size 1 move."""
-    return 1 if moves_only_ones(value, before, after) else _TRANSPOSE + _weight(value)
+    if moves_only_ones(value, before, after):
+        return 1
+    size = 1.0 if value.dtype is None else float(value.dtype.itemsize)
+    for dim in value.shape or ():
+        size *= dim if isinstance(dim, int) else 1
+    # more for a larger tensor, but never as much as a Transpose more would cost
+    return _TRANSPOSE + round(16 * log2(max(size, 1)))
 
 
 def _is_product(axes: Axes, member: Free, label: Label) -> bool:
@@ -110,11 +95,3 @@ def _is_product(axes: Axes, member: Free, label: Label) -> bool:
         return False
     output = member.outputs[0]
     return axes.order(output, label)[-1] == rank_of(output) - 1
-
-
-def _weight(value: ir.Value) -> int:
-    """More for a larger tensor, but never as much as a Transpose more would cost."""
-    size = 1.0 if value.dtype is None else float(value.dtype.itemsize)
-    for dim in value.shape or ():
-        size *= dim if isinstance(dim, int) else 1
-    return round(16 * log2(max(size, 1)))

@@ -26,7 +26,15 @@ class Network:
             before = self._reach(source, sink)
             if sink not in before:
                 return set(before)
-            self._push(before, sink)
+            path: list[tuple[Hashable, Hashable]] = []
+            node = sink
+            while before[node] != node:
+                path.append((before[node], node))
+                node = before[node]
+            amount = min(self._left[start][end] for start, end in path)
+            for start, end in path:
+                self._left[start][end] -= amount
+                self._left[end][start] += amount
 
     def _reach(self, source: Hashable, sink: Hashable) -> dict[Hashable, Hashable]:
         """What can still be reached from `source`, and from where first; ends at `sink`."""
@@ -41,14 +49,3 @@ class Network:
                         return before
                     queue.append(end)
         return before
-
-    def _push(self, before: dict[Hashable, Hashable], sink: Hashable) -> None:
-        path = []
-        node = sink
-        while before[node] != node:
-            path.append((before[node], node))
-            node = before[node]
-        amount = min(self._left[start][end] for start, end in path)
-        for start, end in path:
-            self._left[start][end] -= amount
-            self._left[end][start] += amount

@@ -57,25 +57,26 @@ def regions_of(graph: ir.Graph, roles: dict[ir.Node, Role], free_inputs: list[ir
         for end in tensor.free_ends:
             touching.setdefault(end, []).append(tensor)
     seen: set[Free] = set()
-    return [_connected(start, touching, seen) for start in touching if start not in seen]
-
-
-def _connected(start: Free, touching: dict[Free, list[Tensor]], seen: set[Free]) -> Region:
-    region = Region()
-    tensors: dict[ir.Value, Tensor] = {}
-    pending = [start]
-    seen.add(start)
-    while pending:
-        member = pending.pop()
-        region.members.append(member)
-        for tensor in touching[member]:
-            if tensor.value not in tensors:
-                tensors[tensor.value] = tensor
-                new = [end for end in dict.fromkeys(tensor.free_ends) if end not in seen]
-                seen.update(new)
-                pending.extend(new)
-    region.tensors.extend(tensors.values())
-    return region
+    regions = []
+    for start in touching:
+        if start in seen:
+            continue
+        region = Region()
+        connected: dict[ir.Value, Tensor] = {}
+        pending = [start]
+        seen.add(start)
+        while pending:
+            member = pending.pop()
+            region.members.append(member)
+            for tensor in touching[member]:
+                if tensor.value not in connected:
+                    connected[tensor.value] = tensor
+                    new = [end for end in dict.fromkeys(tensor.free_ends) if end not in seen]
+                    seen.update(new)
+                    pending.extend(new)
+        region.tensors.extend(connected.values())
+        regions.append(region)
+    return regions
 
 
 def _tensors(graph: ir.Graph, roles: dict[ir.Node, Role], free_inputs: list[ir.Value]) -> list[Tensor]:

@@ -21,7 +21,14 @@ class Regroupings:
     def __init__(self, axes: Axes, roles: Mapping[ir.Node, Role], region: Region) -> None:
         self._axes = axes
         self._nodes = [node for node in region.members if isinstance(node, ir.Node) and _places(roles, node)]
-        self._places = [pair for node in self._nodes for pair in self._pairs(node)]
+        self._places: list[tuple[list[Axis], list[Axis]]] = []  # axes that take each other's place, both ways
+        for node in self._nodes:
+            x, y = node.inputs[0], node.outputs[0]
+            parts = regrouping(_dims(x), _dims(y)) if x is not None else None
+            for left, right in parts or []:
+                if x is not None and len(left) + len(right) > 2:
+                    a, b = [axes.of(x)[i] for i in left], [axes.of(y)[j] for j in right]
+                    self._places += [(a, b), (b, a)]
         self._set = set(self._nodes)
 
     def next_to(self, order: Sequence[Axis]) -> list[Axis]:
@@ -55,17 +62,6 @@ class Regroupings:
         parts = regrouping(_dims(x), _dims(y))
         order = self._axes.order(y, label)
         return parts is None or regrouped(parts, order) == (self._axes.order(x, label), order)
-
-    def _pairs(self, node: ir.Node) -> list[tuple[list[Axis], list[Axis]]]:
-        """Axes that take each other's place, both ways."""
-        x, y = node.inputs[0], node.outputs[0]
-        parts = (regrouping(_dims(x), _dims(y)) if x is not None else None) or []
-        pairs = []
-        for left, right in parts:
-            if x is not None and len(left) + len(right) > 2:
-                a, b = [self._axes.of(x)[i] for i in left], [self._axes.of(y)[j] for j in right]
-                pairs += [(a, b), (b, a)]
-        return pairs
 
 
 def _insert_behind(order: list[Axis], here: Sequence[Axis], there: Sequence[Axis]) -> None:

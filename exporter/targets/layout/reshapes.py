@@ -45,29 +45,23 @@ def regrouping(x: Dims, y: Dims) -> Regrouping | None:
     parts: Regrouping = []
     i = j = 0
     while i < len(x) and j < len(y):
-        part = _part(x, y, i, j)
-        if part is None:
+        left, right = [i], [j]  # the axes from i and from j on that have the same product
+        a, b = x[i], y[j]
+        while not same_dim(a, b):
+            if not isinstance(a, int) or not isinstance(b, int) or not (a and b):
+                return None
+            axes, sizes = (left, x) if a < b else (right, y)
+            following = axes[-1] + 1
+            size = sizes[following] if following < len(sizes) else None
+            if not isinstance(size, int):
+                return None
+            axes.append(following)
+            a, b = (a * size, b) if axes is left else (a, b * size)
+        if len(left) > 1 and len(right) > 1:
             return None
-        parts.append(part)
-        i, j = part[0][-1] + 1, part[1][-1] + 1
+        parts.append((left, right))
+        i, j = left[-1] + 1, right[-1] + 1
     return parts if i == len(x) and j == len(y) else None
-
-
-def _part(x: Dims, y: Dims, i: int, j: int) -> tuple[list[int], list[int]] | None:
-    """The axes from i and from j on that have the same product."""
-    left, right = [i], [j]
-    a, b = x[i], y[j]
-    while not same_dim(a, b):
-        if not isinstance(a, int) or not isinstance(b, int) or not (a and b):
-            return None
-        axes, sizes = (left, x) if a < b else (right, y)
-        following = axes[-1] + 1
-        size = sizes[following] if following < len(sizes) else None
-        if not isinstance(size, int):
-            return None
-        axes.append(following)
-        a, b = (a * size, b) if axes is left else (a, b * size)
-    return (left, right) if len(left) == 1 or len(right) == 1 else None
 
 
 def regrouped(parts: Regrouping, order: Order) -> tuple[Order, Order]:

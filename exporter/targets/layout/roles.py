@@ -37,7 +37,8 @@ Role = Fixed | Ties
 
 def role_of(node: ir.Node, features: Features) -> Role:
     """An op works in one layout, or in any as long as that is the same all around it."""
-    if _is_sensitive(node):
+    spatial = node.domain == CHANNELS_LAST and record_of(node.op_type).space
+    if spatial or ((is_op(node, "BatchNormalization") or is_op(node, "Resize")) and rank_of(node.inputs[0]) > 2):
         order = channels_first(data_rank(node))
         parameters = tuple(identity(rank_of(value)) for value in node.inputs[1:])
         return Fixed((order, *parameters), (order,), channels_first=True)
@@ -87,22 +88,14 @@ def data_rank(node: ir.Node) -> int:
 def captured(node: ir.Node) -> Iterator[ir.Value]:
     """The values that the subgraphs of a node use from around it."""
     for attribute in node.attributes.values():
-        if attribute.type == ir.AttributeType.GRAPH:
-            yield from _from_outside(attribute.as_graph())
-
-
-def _from_outside(graph: ir.Graph) -> Iterator[ir.Value]:
-    own = {*graph.inputs, *graph.initializers.values()}
-    for node in graph:
-        own.update(node.outputs)
-    used = [value for node in graph for value in (*node.inputs, *captured(node)) if value is not None]
-    yield from (value for value in dict.fromkeys((*used, *graph.outputs)) if value not in own)
-
-
-def _is_sensitive(node: ir.Node) -> bool:
-    if node.domain == CHANNELS_LAST and record_of(node.op_type).space:
-        return True
-    return (is_op(node, "BatchNormalization") or is_op(node, "Resize")) and rank_of(node.inputs[0]) > 2
+        if attribute.type != ir.AttributeType.GRAPH:
+            continue
+        graph = attribute.as_graph()
+        own = {*graph.inputs, *graph.initializers.values()}
+        for inner in graph:
+            own.update(inner.outputs)
+        used = [value for inner in graph for value in (*inner.inputs, *captured(inner)) if value is not None]
+        yield from (value for value in dict.fromkeys((*used, *graph.outputs)) if value not in own)
 
 
 def rigid(node: ir.Node) -> Fixed:

@@ -84,31 +84,30 @@ def _emit_graph(graph: ir.Graph, layout: Layout, emitter: Emitter) -> list[ir.Va
     for node in graph:
         for value in captured(node):
             emitter.take(value, identity(rank_of(value)))
-        _emit_node(Site(node, layout, emitter))
+        site, role = Site(node, layout, emitter), layout.roles[node]
+        if node.op_type in {"Shape", "Size"}:
+            _shape(site)
+        elif is_flatten(node) and layout.features.can_permute(node.outputs[0]):
+            emit_flatten(site)
+        elif is_unflatten(node) and layout.features.can_permute(node.inputs[0]):
+            emit_unflatten(site)
+        elif is_unit_reshape(node, role):
+            emit_unit_reshape(site)
+        elif node.op_type in ELEMENTWISE and layout.features.of(node.outputs[0]) is not None:
+            emit_on_features(site)
+        elif isinstance(role, Ties):
+            ANY_LAYOUT[node.op_type](site)
+        elif node.op_type in CHANNELS_FIRST and (role.channels_first or is_op(node, "BatchNormalization")):
+            CHANNELS_FIRST[node.op_type](site)
+        elif is_op(node, "Dense"):
+            emit_dense(site)
+        else:  # on tensors in the IR's order, with its subgraphs
+            attributes = site.attributes()
+            for name, attribute in node.attributes.items():
+                if attribute.type == ir.AttributeType.GRAPH:
+                    attributes[name] = _subgraph(attribute.as_graph(), emitter)
+            site.emit(node.op_type, [site.new(i) for i in range(len(node.inputs))], attributes)
     return [emitter.output(value) for value in graph.outputs]
-
-
-def _emit_node(site: Site) -> None:
-    node, layout = site.node, site.layout
-    role = layout.roles[node]
-    if node.op_type in {"Shape", "Size"}:
-        _shape(site)
-    elif is_flatten(node) and layout.features.can_permute(node.outputs[0]):
-        emit_flatten(site)
-    elif is_unflatten(node) and layout.features.can_permute(node.inputs[0]):
-        emit_unflatten(site)
-    elif is_unit_reshape(node, role):
-        emit_unit_reshape(site)
-    elif node.op_type in ELEMENTWISE and layout.features.of(node.outputs[0]) is not None:
-        emit_on_features(site)
-    elif isinstance(role, Ties):
-        ANY_LAYOUT[node.op_type](site)
-    elif node.op_type in CHANNELS_FIRST and (role.channels_first or is_op(node, "BatchNormalization")):
-        CHANNELS_FIRST[node.op_type](site)
-    elif is_op(node, "Dense"):
-        emit_dense(site)
-    else:
-        _copy(site)
 
 
 def _shape(site: Site) -> None:
@@ -124,15 +123,6 @@ def _shape(site: Site) -> None:
     if sizes is None:
         sizes = site.emitter.shapes[x] = site.inner("Shape", [x], {})
     return site.emit("Gather", [sizes, site.emitter.ints(places)], {"axis": 0})
-
-
-def _copy(site: Site) -> None:
-    """An op on tensors in the IR's order, with its subgraphs."""
-    attributes = site.attributes()
-    for name, attribute in site.node.attributes.items():
-        if attribute.type == ir.AttributeType.GRAPH:
-            attributes[name] = _subgraph(attribute.as_graph(), site.emitter)
-    site.emit(site.node.op_type, [site.new(i) for i in range(len(site.node.inputs))], attributes)
 
 
 def _subgraph(graph: ir.Graph, around: Emitter) -> ir.Graph:

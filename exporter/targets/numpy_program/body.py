@@ -49,24 +49,25 @@ class Body:
             if node["op"] in ("If", "Loop", "Scan"):
                 yield from getattr(self, f"_{node['op'].lower()}")(node, indent)
                 continue
-            text = self._expression(node)
+            inputs = [self._operand(name) for name in node["inputs"]]
+            if node["op"] in _WITH_LITERALS:
+                inputs = [self._with_literal(node["op"], x, inputs) for x in inputs]
+            attributes = {key: self._attribute(value) for key, value in node["attributes"].items()}
+            count = max(len(node["outputs"]), _RESULTS.get(node["op"], 1))
+            text = expression(node["op"], inputs, attributes, count, self._used)
             out = node["outputs"][0]
             reader = readers.get(out)
             if self._uses[out] == 1 and reader and reader["op"] in FOLLOWERS and node["op"] in _NESTED:
                 self._pending[out] = text
-            else:
-                yield from self._assigned(node, text, indent)
-
-    def _assigned(self, node: _Node, text: Text, indent: str) -> Iterator[str]:
-        outputs = [self.variable(name) if name and self._uses[name] else "_" for name in node["outputs"]]
-        shapes = [self._shape(name) for name in node["outputs"] if name and self._uses[name]]
-        comment = "; ".join(shape for shape in shapes if shape)
-        if node["op"] not in _TUPLES:
-            yield from statement(outputs[0], text.code, comment, indent)
-            return
-        outputs += ["_"] * (_RESULTS.get(node["op"], 0) - len(outputs))
-        target = f"({outputs[0]},)" if len(outputs) == 1 else ", ".join(outputs)
-        yield from statement(target, text.code, comment, indent)
+                continue
+            used = [name for name in node["outputs"] if name and self._uses[name]]
+            targets = [self.variable(name) if name in used else "_" for name in node["outputs"]]
+            shapes = [sizes_text(self._plan.types.get(name, (None, None))[1]) for name in used]
+            target = targets[0]
+            if node["op"] in _TUPLES:
+                targets += ["_"] * (_RESULTS.get(node["op"], 0) - len(targets))
+                target = f"({target},)" if len(targets) == 1 else ", ".join(targets)
+            yield from statement(target, text.code, "; ".join(shape for shape in shapes if shape), indent)
 
     def variable(self, name: str) -> str:
         """The variable that holds a value."""
@@ -79,17 +80,6 @@ class Body:
         operand = self._operand(name)
         assert operand is not None
         return operand.text
-
-    def _shape(self, name: str) -> str:
-        return sizes_text(self._plan.types.get(name, (None, None))[1])
-
-    def _expression(self, node: _Node) -> Text:
-        inputs = [self._operand(name) for name in node["inputs"]]
-        if node["op"] in _WITH_LITERALS:
-            inputs = [self._with_literal(node["op"], x, inputs) for x in inputs]
-        attributes = {key: self._attribute(value) for key, value in node["attributes"].items()}
-        count = max(len(node["outputs"]), _RESULTS.get(node["op"], 1))
-        return expression(node["op"], inputs, attributes, count, self._used)
 
     def _operand(self, name: str) -> Operand | None:
         if not name:
@@ -117,7 +107,13 @@ class Body:
             return x
         others = [other for other in inputs if other is not None and other.constant is None]
         decided = any(other.dtype == x.dtype and (other.rank or 0) >= max(1, x.constant.ndim) for other in others)
-        if not decided or (op in ("Clip", "Pow") and not _takes_literals(op, inputs)):
+        if op in ("Clip", "Pow"):  # a function of NumPy doesn't ask its arguments for their types, one of ours does
+            given = [other for other in inputs if other is not None]
+            whole = len(given) == len(inputs) == {"Clip": 3, "Pow": 2}[op]
+            constant = op == "Pow" or all(other.constant is not None for other in given[1:])
+            decided = decided and whole and constant
+            decided = decided and given[0].is_float and bool(given[0].rank) and given[0].dtype == given[1].dtype
+        if not decided:
             return x
         number = x.constant.reshape(-1)[0].item()
         return Operand(Text(literal(number), 4 if number >= 0 else 2), x.dtype, x.sizes, x.constant)
@@ -225,14 +221,6 @@ class _Lazy(Text):
     def code(self) -> str:
         body: Body = object.__getattribute__(self, "_body")
         return body.variable(object.__getattribute__(self, "_name"))
-
-
-def _takes_literals(op: str, inputs: Sequence[Operand | None]) -> bool:
-    """Whether it will be a function of NumPy, not one that asks its arguments for their types."""
-    given = [x for x in inputs if x is not None]
-    whole = len(given) == len(inputs) == {"Clip": 3, "Pow": 2}[op]
-    constant = op == "Pow" or all(x.constant is not None for x in given[1:])
-    return whole and constant and given[0].is_float and bool(given[0].rank) and given[0].dtype == given[1].dtype
 
 
 def _array_text(array: _Array) -> Text:

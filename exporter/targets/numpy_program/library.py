@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -12,25 +11,27 @@ from importlib import resources
 __all__ = ["Excerpt", "excerpt", "function_of", "reserved"]
 
 _MODULES = (
-    "activation",
-    "base",
-    "cast",
-    "control",
-    "convolution",
-    "detection",
-    "elementwise",
-    "erf",
-    "indexing",
-    "linear",
-    "logic",
-    "normalization",
-    "pooling",
-    "recurrent",
-    "reduction",
-    "resize",
-    "shape",
-    "window",
+    "engine/recurrent.py",
+    "kernels/activation.py",
+    "kernels/base.py",
+    "kernels/cast.py",
+    "kernels/control.py",
+    "kernels/convolution.py",
+    "kernels/detection.py",
+    "kernels/elementwise.py",
+    "kernels/erf.py",
+    "kernels/indexing.py",
+    "kernels/linear.py",
+    "kernels/logic.py",
+    "kernels/normalization.py",
+    "kernels/pooling.py",
+    "kernels/recurrent.py",
+    "kernels/reduction.py",
+    "kernels/resize.py",
+    "kernels/shape.py",
+    "kernels/window.py",
 )
+"""Of two definitions of a name the first is taken."""
 _OURS = ("runtime", "exporter")
 _TABLE = "OPS"
 
@@ -71,7 +72,12 @@ def excerpt(names: set[str], activations: set[str]) -> Excerpt:
     for name in sorted(names):
         _visit(name, known, ordered)
     used = set().union(*(known[name].uses for name in ordered), ordered)
-    return Excerpt(frozenset(pair for pair in _imports() if pair[1] in used), _joined(ordered, known))
+    text, before = "", False
+    for name in ordered:  # with the blank lines that a formatter wants
+        block = known[name].is_block
+        text += ("" if not text else "\n\n\n" if block or before else "\n") + known[name].text
+        before = block
+    return Excerpt(frozenset(pair for pair in _imports() if pair[1] in used), text)
 
 
 def function_of(op: str) -> str:
@@ -95,16 +101,6 @@ def _visit(name: str, known: dict[str, _Definition], ordered: list[str]) -> None
         ordered.append(name)
 
 
-def _joined(ordered: list[str], known: dict[str, _Definition]) -> str:
-    """The texts with the blank lines that a formatter wants."""
-    text, before = "", False
-    for name in ordered:
-        block = known[name].is_block
-        text += ("" if not text else "\n\n\n" if block or before else "\n") + known[name].text
-        before = block
-    return text
-
-
 @cache
 def _definitions() -> dict[str, _Definition]:
     """Every definition of the kernels and helpers, and one for each operator whose function has no name of its own."""
@@ -114,21 +110,19 @@ def _definitions() -> dict[str, _Definition]:
     }
     for text in _sources():
         for node in ast.parse(text).body:
-            found.update({name: each for name, each in _defined(node, text) if name not in found})
+            name = None
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                name = node.name
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                name = node.targets[0].id
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id != _TABLE:
+                name = node.target.id
+            if name is not None and name not in found:
+                found[name] = _definition("\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno]))
     for op, expression in _operators().items():
         if function_of(op) not in found:
             found[function_of(op)] = _definition(f"{function_of(op)}: Function = {expression}")
     return found
-
-
-def _defined(node: ast.stmt, text: str) -> Iterator[tuple[str, _Definition]]:
-    lines = "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-        yield node.name, _definition(lines)
-    elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-        yield node.targets[0].id, _definition(lines)
-    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id != _TABLE:
-        yield node.target.id, _definition(lines)
 
 
 def _definition(text: str) -> _Definition:
@@ -164,6 +158,6 @@ def _imports() -> frozenset[tuple[str, str]]:
 
 @cache
 def _sources() -> tuple[str, ...]:
-    kernels = resources.files("runtime.kernels")
+    modules = resources.files("runtime")
     ours = resources.files("exporter.targets.numpy_program").joinpath("helpers.py")
-    return tuple(file.read_text("utf-8") for file in (ours, *(kernels.joinpath(f"{name}.py") for name in _MODULES)))
+    return tuple(file.read_text("utf-8") for file in (ours, *(modules.joinpath(name) for name in _MODULES)))

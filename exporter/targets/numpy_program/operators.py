@@ -126,7 +126,12 @@ def expression(op: str, inputs: Sequence[Operand | None], attributes: _Attribute
     given = [x for x in inputs if x is not None]
     template = _TEMPLATES.get(op) if len(given) == len(inputs) else None
     text = template(given, attributes, used) if template is not None else None
-    text = text or _plain(op, given, outputs) or _function(op, inputs, attributes, used)
+    text = text or _plain(op, given, outputs)
+    if not text:  # a call of the runtime's function, attributes by name
+        if op in ("GRU", "LSTM", "RNN"):
+            used.activations |= set(attributes.get("activations", ())) | {"Sigmoid", "Tanh"}
+        arguments = ["None" if x is None else x.text for x in inputs]
+        text = used.call(function_of(op), *arguments, **attributes)
     if not half:
         return text
     return method(text, "astype", "np.float16") if outputs == 1 else used.call("narrow", text)
@@ -149,14 +154,6 @@ def _plain(op: str, inputs: Sequence[Operand], outputs: int) -> Text | None:
     if op in _FUNCTIONS and len(inputs) == (2 if op in ("And", "Max", "Min", "Or", "Xor") else 1) and outputs == 1:
         return call(_FUNCTIONS[op], *(x.text for x in inputs))
     return None
-
-
-def _function(op: str, inputs: Sequence[Operand | None], attributes: _Attributes, used: Used) -> Text:
-    """A call of the runtime's function, attributes by name."""
-    if op in ("GRU", "LSTM", "RNN"):
-        used.activations |= set(attributes.get("activations", ())) | {"Sigmoid", "Tanh"}
-    arguments = ["None" if x is None else x.text for x in inputs]
-    return used.call(function_of(op), *arguments, **attributes)
 
 
 def _relu(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Text | None:
@@ -225,7 +222,8 @@ def _window(attributes: _Attributes) -> dict[str, tuple[int, ...]]:
 def _reduction(op: str) -> _Template:
     def template(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Text | None:
         x, axes = inputs[0], inputs[1].constant if len(inputs) == 2 else None
-        if not x.is_float or axes is None or not axes.size or not _never_empty(x):
+        never_empty = x.sizes is not None and all(isinstance(size, str) or (size or 0) > 0 for size in x.sizes)
+        if not x.is_float or axes is None or not axes.size or not never_empty:
             return None
         where: dict[str, Any] = {"axis": tuple(int(axis) for axis in axes.ravel())}
         where["axis"] = where["axis"][0] if len(where["axis"]) == 1 else where["axis"]
@@ -234,10 +232,6 @@ def _reduction(op: str) -> _Template:
         return call(_REDUCTIONS[op], x.text, **where)
 
     return template
-
-
-def _never_empty(x: Operand) -> bool:
-    return x.sizes is not None and all(isinstance(size, str) or (size or 0) > 0 for size in x.sizes)
 
 
 def _reshape(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Text | None:
@@ -273,11 +267,8 @@ def _power(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Te
 
 
 def _cast(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Text | None:
-    return method(inputs[0].text, "astype", _type(DTYPES[attributes["to"]]))
-
-
-def _type(dtype: np.dtype[Any]) -> str:
-    return "np.bool_" if dtype.kind == "b" else f"np.{dtype.name}"
+    dtype = DTYPES[attributes["to"]]
+    return method(inputs[0].text, "astype", "np.bool_" if dtype.kind == "b" else f"np.{dtype.name}")
 
 
 def _identity(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Text | None:
@@ -307,7 +298,8 @@ def _slice(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Te
         index[axis] = _range(start, end, step)
     while len(index) > 1 and index[-1] == ":":
         index.pop()
-    return Text(f"{_atom(inputs[0].text)}[{', '.join(index)}]")
+    x = inputs[0].text.code
+    return Text(f"{x if x.isidentifier() else f'({x})'}[{', '.join(index)}]")
 
 
 def _range(start: int, end: int, step: int) -> str:
@@ -315,10 +307,6 @@ def _range(start: int, end: int, step: int) -> str:
     first = "" if (start == 0 and step > 0) or (start >= far and step < 0) else str(start)
     last = "" if abs(end) >= far else str(end)
     return f"{first}:{last}" + ("" if step == 1 else f":{step}")
-
-
-def _atom(text: Text) -> str:
-    return text.code if text.code.isidentifier() else f"({text.code})"
 
 
 def _split(inputs: Sequence[Operand], attributes: _Attributes, used: Used) -> Text | None:

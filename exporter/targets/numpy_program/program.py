@@ -54,7 +54,11 @@ def write_program(
         UnsupportedError: As for `write_bundle`.
         OSError: The file can't be written.
     """
-    data = _bundle(model, probes, metadata) if embed else None
+    data = None
+    if embed:
+        file = io.BytesIO()
+        write_bundle(model, file, probes=probes, metadata=metadata)
+        data = file.getvalue()
     export = str((metadata or {}).get(EXPORT_ID, ""))
     text = program(plan_of(model), name=name, probes=probes, data=data, export=export)
     Path(path).write_text(text, encoding="utf-8", newline="\n")
@@ -77,6 +81,10 @@ def program(
     body = Body(plan, names, used)
     lines = list(body.lines(plan.nodes, "    "))
     results = [body.text(value["name"]).code for value in plan.outputs]
+    kind = "np.ndarray" if len(results) == 1 else f"tuple[{', '.join(['np.ndarray'] * len(results))}]"
+    signature = [f"def run({', '.join(f'{name}: np.ndarray' for name in parameters)}) -> {kind}:"]
+    if len(signature[0]) > WIDTH:
+        signature = ["def run(", *(f"    {name}: np.ndarray," for name in parameters), f") -> {kind}:"]
     functions = excerpt(used.functions, used.activations)
     return "\n".join(
         [
@@ -91,7 +99,7 @@ def program(
             "",
             "",
             '@np.errstate(all="ignore")',
-            *_signature(parameters, len(results)),
+            *signature,
             *_wrapped(f'"""{_listed(plan.outputs)} from {_listed(plan.inputs)}."""', "    "),
             *(f"    {parameter} = given({i}, {parameter})" for i, parameter in enumerate(parameters)),
             *lines,
@@ -151,10 +159,13 @@ def _imports(functions: Excerpt, *, embedded: bool) -> list[str]:
 
 
 def _facts(plan: ModelPlan, probes: Sequence[Probe]) -> list[str]:
-    inputs = {value["name"]: (value["dtype"], _checked(value["shape"])) for value in plan.inputs}
-    lines = [
-        "INPUTS: dict[str, tuple[str, tuple[int | None, ...] | None]] = {",
-        *(f"    {literal(name)}: ({literal(dtype)}, {literal(sizes)})," for name, (dtype, sizes) in inputs.items()),
+    lines = ["INPUTS: dict[str, tuple[str, tuple[int | None, ...] | None]] = {"]
+    for value in plan.inputs:
+        sizes = value["shape"]
+        if sizes is not None:
+            sizes = tuple(size if isinstance(size, int) else None for size in sizes)
+        lines.append(f"    {literal(value['name'])}: ({literal(value['dtype'])}, {literal(sizes)}),")
+    lines += [
         "}",
         "OUTPUTS = [",
         *(f"    {literal(value['name'])}," for value in plan.outputs),
@@ -169,39 +180,32 @@ def _facts(plan: ModelPlan, probes: Sequence[Probe]) -> list[str]:
 def _example(number: int, probe: Probe) -> list[str]:
     """The members that hold an example, and how far each output may be off."""
     folder = f"__probe__/{number}"
+    limits = []
+    for name in probe.outputs:
+        member, limit = literal(escape(f"{folder}/outputs/{name}")), f"{probe.tolerances[name]!r}"
+        line = f"            {literal(name)}: ({member}, {limit}),"
+        parts = [f"{literal(name)}: (", f"    {member},", f"    {limit},", "),"]
+        limits += [line] if len(line) <= WIDTH else [f"            {part}" for part in parts]
     return [
         "    (",
         "        {",
         *(f"            {literal(name)}: {literal(escape(f'{folder}/inputs/{name}'))}," for name in probe.inputs),
         "        },",
         "        {",
-        *(
-            line
-            for name in probe.outputs
-            for line in _entry(name, f"{folder}/outputs/{name}", f"{probe.tolerances[name]!r}")
-        ),
+        *limits,
         "        },",
         "    ),",
     ]
 
 
-def _entry(name: str, member: str, limit: str) -> list[str]:
-    line = f"            {literal(name)}: ({literal(escape(member))}, {limit}),"
-    if len(line) <= WIDTH:
-        return [line]
-    parts = [f"{literal(name)}: (", f"    {literal(escape(member))},", f"    {limit},", "),"]
-    return [f"            {part}" for part in parts]
-
-
-def _checked(sizes: Sequence[int | str | None] | None) -> tuple[int | None, ...] | None:
-    return None if sizes is None else tuple(size if isinstance(size, int) else None for size in sizes)
-
-
 def _weights(weights: Mapping[str, str], plan: ModelPlan, data: bytes | None, export: str) -> list[str]:
     """`opened` gives the bundle; each weight is read into a variable of its own."""
-    source = '__file__.removesuffix(".py") + ".npz"' if data is None else "io.BytesIO(base64.b85decode(DATA))"
+    source, embedded = '__file__.removesuffix(".py") + ".npz"', []
+    if data is not None:
+        source, text = "io.BytesIO(base64.b85decode(DATA))", base64.b85encode(data).decode("ascii")
+        embedded = ["DATA = (", *(f'    "{text[i : i + 100]}"' for i in range(0, len(text), 100)), ")", ""]
     lines = [
-        *_data(data),
+        *embedded,
         *_OPENED.format(source=source, check=_CHECK.format(export) if export and data is None else "").splitlines(),
         "",
         "",
@@ -242,24 +246,3 @@ def opened() -> np.lib.npyio.NpzFile:
         print(f"error: the weights can't be read: {{error}}")
         raise SystemExit(3) from None
 '''
-
-
-def _data(data: bytes | None) -> list[str]:
-    if data is None:
-        return []
-    text = base64.b85encode(data).decode("ascii")
-    return ["DATA = (", *(f'    "{text[i : i + 100]}"' for i in range(0, len(text), 100)), ")", ""]
-
-
-def _signature(parameters: Sequence[str], results: int) -> list[str]:
-    kind = "np.ndarray" if results == 1 else f"tuple[{', '.join(['np.ndarray'] * results)}]"
-    line = f"def run({', '.join(f'{name}: np.ndarray' for name in parameters)}) -> {kind}:"
-    if len(line) <= WIDTH:
-        return [line]
-    return ["def run(", *(f"    {name}: np.ndarray," for name in parameters), f") -> {kind}:"]
-
-
-def _bundle(model: ir.Model, probes: Sequence[Probe], metadata: Mapping[str, Any] | None) -> bytes:
-    file = io.BytesIO()
-    write_bundle(model, file, probes=probes, metadata=metadata)
-    return file.getvalue()

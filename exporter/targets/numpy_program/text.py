@@ -41,17 +41,15 @@ def _bracketed(text: Text) -> str:
 
 def call(function: str, *arguments: Text | str, **keywords: Any) -> Text:
     """function(arguments, key=value)."""
-    given = [*map(str, arguments), *(f"{key}={_argument(value)}" for key, value in keywords.items())]
+    given = [str(argument) for argument in arguments]
+    for key, value in keywords.items():
+        given.append(f"{key}={value.code if isinstance(value, Text) else literal(value)}")
     return Text(f"{function}({', '.join(given)})")
 
 
 def method(text: Text, name: str, *arguments: str) -> Text:
     """text.name(arguments)."""
     return Text(f"{_bracketed(text)}.{name}({', '.join(arguments)})")
-
-
-def _argument(value: Any) -> str:
-    return value.code if isinstance(value, Text) else literal(value)
 
 
 def literal(value: Any) -> str:
@@ -63,16 +61,12 @@ def literal(value: Any) -> str:
     if isinstance(value, (float, np.floating)):
         return _float(float(value))
     if isinstance(value, str):
-        return _string(value)
+        text = repr(value)
+        return text if '"' in value or text[0] == '"' else f'"{text[1:-1]}"'
     parts = [literal(entry) for entry in value]
     if isinstance(value, list):
         return f"[{', '.join(parts)}]"
     return f"({', '.join(parts)},)" if len(parts) == 1 else f"({', '.join(parts)})"
-
-
-def _string(value: str) -> str:
-    text = repr(value)
-    return text if '"' in value or text[0] == '"' else f'"{text[1:-1]}"'
 
 
 def _float(value: float) -> str:

@@ -19,6 +19,7 @@ __all__ = ["independent"]
 
 _WORK = 2_500_000_000
 _ROUNDING = 1e-13
+_SATURATING = frozenset({"HardSigmoid", "LogSoftmax", "Sigmoid", "Softmax", "Tanh"})
 _MOVING = frozenset({"number", "pixel", "index", "one-hot"})
 
 
@@ -27,8 +28,9 @@ def independent(model: ir.Model, references: Sequence[Reference]) -> list[tuple[
 
     The other inputs of a run stay; each input by itself is taken from another run, or from other examples of the
     batch. Nothing has changed if all numbers are the same but for the rounding of float64: what changes by less than
-    float32 can tell, as the classes of a network that wasn't trained, does depend. Masks, lengths and switches may well
-    change nothing, and are left out. Nothing is found where a run is too much work.
+    float32 can tell, as the classes of a network that wasn't trained, does depend; so does a probability that is 0 or 1
+    whatever comes, if its logits change, since they are compared as well. Masks, lengths and switches may well change
+    nothing, and are left out. Nothing is found where a run is too much work.
     """
     first = references[0]
     shapes = {name: array.shape for name, array in first.inputs.items()}
@@ -56,12 +58,29 @@ def _other(reference: Reference, name: str, first: Reference) -> Array | None:
 
 
 def _outputs(model: ir.Model, feeds: Mapping[str, Array]) -> dict[str, Array] | None:
-    """In float64; None if the model doesn't run on them."""
+    """What each output comes from, in front of ops that saturate, in float64; None if the model doesn't run on them."""
+    sources = {_unsaturated(value): str(value.name) for value in model.graph.outputs}
+    found: dict[str, Array] = {}
+
+    def see(value: ir.Value, array: Array) -> None:
+        if value in sources:
+            found[sources[value]] = array.copy()
+
     try:
         with np.errstate(all="ignore"):
-            return evaluate(model, feeds, dtype=np.float64)
+            return evaluate(model, feeds, dtype=np.float64, see=see) | found
     except FAILURES:
         return None
+
+
+def _unsaturated(value: ir.Value) -> ir.Value:
+    node = value.producer()
+    while node is not None and node.inputs and node.inputs[0] is not None:
+        if node.op_type not in _SATURATING and record_of(node.op_type).form not in ("same", "reshaped"):
+            break
+        value = node.inputs[0]
+        node = value.producer()
+    return value
 
 
 def _are_equal(a: Array, b: Array) -> bool:

@@ -149,7 +149,8 @@ class _Exercising:
         self.specs = specs_of(model)
         self.spent = 0
         if batch is None:
-            one = self._work(_batched(self.specs, 1))
+            open_batches = [spec.open_size(0) for spec in self.specs if spec.shape]
+            one = self._work({key: 1 for key in open_batches if key is not None})
             batch = next(size for size, work in _BATCHES if one <= work)
         self.batch = batch
 
@@ -185,7 +186,8 @@ class _Exercising:
             results += 1
             node = value.producer()
             if not array.size and node is not None and record_of(node.op_type).window:
-                raise ValueError(f"the window of {_place(value)} doesn't fit into its input")
+                place = node.metadata_props.get("source") or str(node.name or value.name)
+                raise ValueError(f"the window of {place} doesn't fit into its input")
 
         try:
             outputs = evaluate(self.model, self._draw("mixed", sizes, {}), dtype=np.float32, see=see, meter=self.meter)
@@ -289,8 +291,14 @@ class _Look:
         found: list[Array] = []
 
         def see(value: ir.Value, array: Array) -> None:
-            if array.dtype.kind == "f" and array.ndim and array.shape[-1] and array.size:
-                found.append(_awake(value, array.reshape(-1, array.shape[-1])))
+            if array.dtype.kind != "f" or not array.ndim or not array.size:
+                return
+            flat, node = array.reshape(-1, array.shape[-1]), value.producer()
+            awake = (flat.max(0) > flat.min(0)) if len(flat) > 1 else (flat[0] != 0)
+            if node is not None and node.op_type in {"Sigmoid", "Softmax", "Tanh"}:
+                bound = -1.0 if node.op_type == "Tanh" else 0.0
+                awake &= np.any((flat > bound + _INSIDE) & (flat < 1 - _INSIDE), axis=0)
+            found.append(np.asarray(awake))
 
         try:
             outputs = evaluate(model, feeds, dtype=np.float32, see=see, meter=meter)
@@ -301,16 +309,6 @@ class _Look:
         self.awake = np.concatenate(found) if found else np.zeros(0, np.bool_)
 
 
-def _awake(value: ir.Value, flat: Array) -> Array:
-    node = value.producer()
-    low, high = flat.min(0), flat.max(0)
-    varied = (high > low) if len(flat) > 1 else (flat[0] != 0)
-    if node is not None and node.op_type in {"Sigmoid", "Softmax", "Tanh"}:
-        bound = -1.0 if node.op_type == "Tanh" else 0.0
-        varied &= np.any((flat > bound + _INSIDE) & (flat < 1 - _INSIDE), axis=0)
-    return np.asarray(varied)
-
-
 def _together(a: Array, b: Array) -> Array:
     """Sets may have results of other sizes, as where shapes depend on values; these count by themselves."""
     return a | b if a.shape == b.shape else b if a.size < b.size else a
@@ -318,12 +316,3 @@ def _together(a: Array, b: Array) -> Array:
 
 def _is_finite(array: Array) -> bool:
     return array.dtype.kind != "f" or bool(np.all(np.isfinite(array)))
-
-
-def _batched(specs: Sequence[InputSpec], batch: int) -> dict[str, int]:
-    return {key: batch for spec in specs if spec.shape and (key := spec.open_size(0)) is not None}
-
-
-def _place(value: ir.Value) -> str:
-    node = value.producer()
-    return str(value.name) if node is None else node.metadata_props.get("source") or str(node.name or value.name)

@@ -126,15 +126,11 @@ def reached(value: ir.Value, passing: frozenset[str] = _SAME) -> Iterator[tuple[
     while pending:
         for node, index in pending.pop().uses():
             yield node, index
-            if (node.op_type in passing or _is_copy(node, index)) and node.outputs[0] not in seen:
+            ones = constant_array(node.inputs[1 - index]) if node.op_type == "Mul" and index < 2 else None
+            only_repeats = ones is not None and ones.size > 1 and bool(np.all(ones == 1))
+            if (node.op_type in passing or only_repeats) and node.outputs[0] not in seen:
                 seen.update(node.outputs)
                 pending.extend(node.outputs)
-
-
-def _is_copy(node: ir.Node, index: int) -> bool:
-    """Whether a product with ones only repeats a tensor."""
-    ones = constant_array(node.inputs[1 - index]) if node.op_type == "Mul" and index < 2 else None
-    return ones is not None and ones.size > 1 and bool(np.all(ones == 1))
 
 
 def _tables(value: ir.Value) -> Iterator[int]:
@@ -195,7 +191,8 @@ def _masks(value: ir.Value) -> bool:
         other = constant_array(node.inputs[1 - index]) if len(node.inputs) == 2 and index < 2 else None
         if other is not None and other.size and other.dtype.kind in "fiu":
             size = np.abs(np.asarray(other, np.float64))
-            if node.op_type == "Sub" and size.max() == size.min() == 1 and _multiplied(node.outputs[0]):
+            uses = [user.op_type for user, _ in reached(node.outputs[0])] if node.op_type == "Sub" else []
+            if size.max() == size.min() == 1 and not {"Mul", "Div", "Where"}.isdisjoint(uses):
                 return True
             if node.op_type == "Mul" and size.min() >= _HUGE:
                 return True
@@ -204,10 +201,6 @@ def _masks(value: ir.Value) -> bool:
         if node.op_type == "ReduceSum" and index == 0 and _divides(node.outputs[0]):
             return True
     return False
-
-
-def _multiplied(value: ir.Value) -> bool:
-    return any(node.op_type in {"Mul", "Div", "Where"} for node, _ in reached(value))
 
 
 def _divides(value: ir.Value) -> bool:
@@ -223,16 +216,13 @@ def _selects(value: ir.Value) -> bool:
     uses = list(reached(value, frozenset({"Cast", "Identity"})))
     products = [node for node, _ in uses if node.op_type == "Mul" and constant_array(node.inputs[0]) is None]
     products = [node for node in products if constant_array(node.inputs[1]) is None]
-    if not products or value.shape is None or len(value.shape) != 2 or len(products) < len(_working(uses)):
+    working = [node for node, _ in uses if node.op_type not in {"Cast", "Identity", "Shape"}]
+    if not products or value.shape is None or len(value.shape) != 2 or len(products) < len(working):
         return False
     return all(
         any(user.op_type == "ReduceSum" for user, _ in reached(node.outputs[0], frozenset({"Cast", "Identity"})))
         for node in products
     )
-
-
-def _working(uses: list[tuple[ir.Node, int]]) -> list[ir.Node]:
-    return [node for node, _ in uses if node.op_type not in {"Cast", "Identity", "Shape"}]
 
 
 def _affine(value: ir.Value) -> tuple[Array, Array]:

@@ -23,6 +23,9 @@ __all__ = ["Reference", "Run", "float_type", "is_exact_for_its_size", "reference
 
 _SAME_ELEMENTS = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 
+_PICKING = frozenset({"Gather", "GlobalMaxPool", "MaxPool", "ReduceMax", "ReduceMin", "Slice"})
+"""Ops whose results are some of the elements of their first input."""
+
 _LINEAR = frozenset({"Conv", "Dense", "Gemm", "MatMul"})
 _FAR = 4
 
@@ -161,10 +164,19 @@ class _Watching:
 
     def yardsticks(self, dtype: np.dtype[np.floating]) -> dict[str, Yardstick]:
         """By name."""
-        return {
-            str(value.name): Yardstick(truth, runs, dtype, own_size=is_exact_for_its_size(value), depth=_depth(value))
-            for value, (truth, *runs) in self._kept.items()
-        }
+        made: dict[ir.Value, Yardstick] = {}
+        for value, (truth, *runs) in self._kept.items():
+            node = value.producer()
+            source = node.inputs[0] if node is not None and node.op_type in _PICKING else None
+            made[value] = Yardstick(
+                truth,
+                runs,
+                dtype,
+                own_size=is_exact_for_its_size(value),
+                depth=_depth(value),
+                picked_from=None if source is None else made.get(source),
+            )
+        return {str(value.name): one for value, one in made.items()}
 
 
 def _round_as_engines_do(value: ir.Value, array: Array) -> None:

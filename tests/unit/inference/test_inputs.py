@@ -132,6 +132,16 @@ def test_a_default_of_many_values_is_an_input() -> None:
     assert _only(g, g.dense("y", x)) == ("x", FLOAT, (None, 4))
 
 
+def test_a_default_of_many_values_beside_named_inputs_is_taken() -> None:
+    """Where the user says which the inputs are, a tensor with a default that isn't among them keeps it."""
+    g = Draft()
+    more = g.add("more", "PlaceholderWithDefault", g.const("default", np.ones((1, 4))), dtype=FLOAT, shape=(None, 4))
+    y = g.add("y", "Add", g.dense("layer", g.placeholder("x")), more)
+    found = g.infer(y.node, inputs={"x": None})
+    assert [entry.name for entry in found.model.inputs] == ["x"]
+    assert list(found.decided("value")) == ["more"]
+
+
 def test_a_cut_in_the_middle() -> None:
     """A tensor inside the graph that is named as input cuts off what made it."""
     g = Draft()

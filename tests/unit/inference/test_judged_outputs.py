@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from exporter.sources.graph import Ref
 from tests.unit.inference.graphs import BOOL, FLOAT, INT32, STRING, Draft
 
 
@@ -75,3 +76,39 @@ def test_a_result_that_a_histogram_shows() -> None:
     result = g.add("result", "AddV2", scaled, g.const("least", 0.01))
     g.add("histogram", "HistogramSummary", g.add("tag", "Const", value=np.array(b"tag", object), dtype=STRING), result)
     assert _found(g) == ["result"]
+
+
+def test_what_a_confusion_matrix_counts() -> None:
+    """A metric compares scores with a threshold and checks the classes behind it: the scores are the output."""
+    g = Draft()
+    scores = g.add("scores", "Sigmoid", g.dense("logits", g.placeholder("x"), 1))
+    above = g.add("above", "Greater", scores, g.const("half", np.float32(0.5)))
+    classes = g.add("classes", "Cast", above, SrcT=BOOL, DstT=INT32)
+    flat = g.add("flat", "Reshape", classes, g.const("shape", np.array([-1])))
+    counted = g.add("counted", "Identity", flat)
+    labels = g.placeholder("labels")
+    g.add("rows", "Pack", labels, counted, axis=0)
+    g.mean("loss", g.add("square", "SquaredDifference", scores, labels))
+    assert _found(g) == ["scores"]
+
+
+def test_a_mean_that_a_loss_alone_reads() -> None:
+    """Layers use one part of a tensor, a loss another: the whole is the output, not the part that is used alone."""
+    g = Draft()
+    both = g.add("both", "Split", g.const("axis", 1), g.dense("d", g.placeholder("x"), 2), num_split=2)
+    deviation = g.add("deviation", "Exp", Ref(both.node, 1))
+    labels = g.placeholder("labels")
+    far = g.add("far", "Sub", labels, both)
+    g.mean("loss", g.add("scaled", "RealDiv", far, deviation), (0, 1))
+    found = _found(g)
+    assert found == ["d/MatMul"] or {"both"} < set(found)
+
+
+def test_what_an_error_rate_decodes() -> None:
+    """An edit distance reads what a CTC decoder made of the scores: the scores are the output."""
+    g = Draft()
+    scores = g.dense("scores", g.placeholder("x"), 4)
+    decoded = g.add("decoded", "CTCGreedyDecoder", scores, g.placeholder("lengths"), merge_repeated=True)
+    letters = g.add("letters", "Cast", Ref(decoded.node, 1), SrcT=9, DstT=INT32)
+    g.mean("rate", g.add("wrong", "NotEqual", letters, g.placeholder("labels")))
+    assert _found(g) == ["scores/MatMul"]

@@ -99,6 +99,37 @@ def test_what_is_the_same_for_each_sample_is_held_once() -> None:
     np.testing.assert_array_equal(evaluate(lowered, {"x": x})["y"], halves[:3])
 
 
+@pytest.mark.parametrize("time_first", [False, True])
+def test_as_many_steps_as_samples(time_first: bool) -> None:
+    """Rows of all steps of all samples go back to where they came from, though a step could be a sample by its size."""
+    shape = _const("shape", np.array([4, 4, 3], np.int32)), _const("rows", np.array([16, 3], np.int32))
+    turned = _const("turned", np.array([1, 0, 2] if time_first else [0, 1, 2], np.int32))
+    kernel = _const("kernel", np.arange(6, dtype=np.float32).reshape(3, 2) - 2)
+    back = _const("back", np.array([4, 4, 2], np.int32))
+    model = _model(
+        [
+            *shape,
+            turned,
+            kernel,
+            back,
+            _op("split", "Reshape", "x", "shape", T=1, Tshape=3),
+            _op("ordered", "Transpose", "split", "turned", T=1, Tperm=3),
+            _op("all", "Reshape", "ordered", "rows", T=1, Tshape=3),
+            _op("product", "MatMul", "all", "kernel", T=1, transpose_a=False, transpose_b=False),
+            _op("active", "Relu", "product", T=1),
+            _op("series", "Reshape", "active", "back", T=1, Tshape=3),
+            _op("y", "Transpose", "series", "turned", T=1, Tperm=3),
+        ],
+        width=12,
+    )
+    lowered, held = lower_batched(model, name="m")
+    assert held is None
+    x = np.random.default_rng(0).standard_normal((5, 12)).astype(np.float32)
+    right = np.maximum(x.reshape(5, 4, 3) @ kernel.attributes["value"], 0)
+    np.testing.assert_allclose(evaluate(lowered, {"x": x})["y"], right, rtol=1e-6)
+    assert not np.allclose(evaluate(lowered, {"x": x[::-1]})["y"], right)
+
+
 @pytest.mark.parametrize(
     "nodes",
     [

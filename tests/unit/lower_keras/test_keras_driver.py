@@ -59,6 +59,20 @@ def test_names_and_sources() -> None:
     assert [dict(node.metadata_props) for node in model.graph] == [{"source": "d"}, {"source": "n", "batch_norm": "n"}]
 
 
+@pytest.mark.parametrize(
+    "inside", [[], [{"class_name": "InputLayer", "config": {"name": "y", "batch_shape": [None, 4]}}]]
+)
+def test_a_model_without_layers_gives_what_it_is_given(inside: list[Any]) -> None:
+    """As a Sequential that nothing was added to does, between layers; the next layer has its weights all the same."""
+    document = _document()
+    nothing = {"class_name": "Sequential", "config": {"name": "nothing", "layers": inside}}
+    document["config"]["layers"].insert(1, nothing)
+    model, arrays = read_model(document), _arrays()
+    groups = {layer: {key: key for key in arrays if key.startswith(f"{layer}/")} for layer in ("nothing", "d", "n")}
+    found = lower_keras(model, map_legacy(model, groups, MemoryStore(arrays)), name="s")
+    np.testing.assert_array_equal(_run(found), _run(_lower(arrays)))
+
+
 def test_what_a_batch_norm_has() -> None:
     """Each parameter is stored somewhere, or left out, and the record says so."""
     (norm,) = _lower(_arrays()).batch_norms

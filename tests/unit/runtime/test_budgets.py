@@ -9,12 +9,11 @@ import pytest
 
 from runtime.attributes import problem
 from runtime.budget import Budget, Limits, Meter, TooMuchError
+from runtime.cost import cost
 from runtime.errors import RunError
-from runtime.extent import nbytes
 from runtime.kernels import KERNELS
 from runtime.kernels.base import Array
 from runtime.plan import Graph, Node, execute
-from runtime.work import operations
 
 _X = np.ones((2, 3), np.float32)
 _I = np.array
@@ -52,7 +51,7 @@ def test_what_an_operator_makes_is_known_before(
 ) -> None:
     """At least the bytes of its results, and within a factor that the budget can bear."""
     made = sum(y.nbytes for y in KERNELS[op](inputs, attributes))
-    assert made <= nbytes(op, inputs, attributes) <= 16 * made
+    assert made <= cost(op, inputs, attributes)[0] <= 16 * made
 
 
 @pytest.mark.parametrize(
@@ -143,9 +142,9 @@ def test_more_is_allowed_for_more() -> None:
 )
 def test_products_are_counted(op: str, inputs: list[Array | None], attributes: dict[str, Any], products: int) -> None:
     """At least the multiplications of the operator's definition; no more than these and what a call costs."""
-    found = operations(op, inputs, attributes, 0)
-    assert products <= found <= products + 10 * (1 << 18)
-    assert found - operations("Identity", inputs, {}, 0) >= products
+    made, found = cost(op, inputs, attributes)
+    _, call = cost("Identity", inputs, {})
+    assert products <= found - call - made <= products + 10 * (1 << 18)
 
 
 def test_work_is_stopped_and_the_caller_may_allow_more() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from runtime.errors import RunError
-from runtime.plan import Graph, Node, evaluate, execute
+from runtime.plan import Graph, Node, execute
+from tests.unit.runtime.executors import evaluate
 
 ONE = np.array([1.0, 2.0])
 

@@ -75,15 +75,15 @@ _CORE = (
     "plan",
     "executor",
     "budget",
-    "extent",
-    "work",
+    "cost",
     "net",
     "feeds",
     "__init__",
 )
 """The modules of the core, in the order in which a run goes through them; the kernels are the rest of it."""
 
-_MOST_CODE, _MOST_LINES = 3000, 4600
+_MOST = {"kernels": (1300, 1960), "the rest": (1130, 1790)}
+"""Lines with code, and lines in all: of the operators, and of what loads, checks and runs them."""
 
 
 def _core_files() -> list[Path]:
@@ -105,9 +105,12 @@ def _code(text: str) -> int:
 
 def test_the_core_stays_small() -> None:
     """All that loads, checks and runs any bundle, counted."""
-    texts = [path.read_text(encoding="utf-8") for path in _core_files()]
-    assert sum(map(_code, texts)) <= _MOST_CODE
-    assert sum(len(text.splitlines()) for text in texts) <= _MOST_LINES
+    parts: dict[str, list[str]] = {"kernels": [], "the rest": []}
+    for path in _core_files():
+        parts["kernels" if path.parent.name == "kernels" else "the rest"].append(path.read_text(encoding="utf-8"))
+    for what, (code, lines) in _MOST.items():
+        assert sum(map(_code, parts[what])) <= code, what
+        assert sum(len(text.splitlines()) for text in parts[what]) <= lines, what
 
 
 def test_the_core_by_itself_runs_a_bundle(tmp_path: Path) -> None:

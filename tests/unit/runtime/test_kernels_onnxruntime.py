@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from runtime.kernels import KERNELS
+from runtime.engine.kernels import KERNELS as FASTER
+from runtime.kernels import KERNELS, Kernel
 from tests.unit.runtime.one_node import onnxruntime_says
 
 Array = npt.NDArray[Any]
@@ -298,22 +299,28 @@ def test_recurrent_agrees(op: str, gates: int, direction: str, full: bool) -> No
     for option in options:
         attributes = {"direction": direction, "hidden_size": hidden, **option}
         truth = onnxruntime_says(op, inputs, attributes, 3 if op == "LSTM" else 2)
-        for y, expected in zip(KERNELS[op](inputs, attributes), truth, strict=True):
+        found, faster = (kernels[op](inputs, attributes) for kernels in (KERNELS, FASTER))
+        for y, other, expected in zip(found, faster, truth, strict=True):
             np.testing.assert_allclose(y, expected, rtol=0, atol=64 * EPS32)
+            np.testing.assert_allclose(other, expected, rtol=0, atol=64 * EPS32)
 
 
 @pytest.mark.parametrize("op, gates", [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
-@pytest.mark.parametrize("batch, lengths", [(1, None), (1, [3]), (2, [1, 4]), (2, None)])
-def test_recurrent_batches_agree(op: str, gates: int, batch: int, lengths: list[int] | None) -> None:
+@pytest.mark.parametrize("batch, lengths", [(1, None), (1, [3]), (1, [5]), (2, [1, 4]), (2, None)])
+@pytest.mark.parametrize("scale", [0.3, 40])
+@pytest.mark.parametrize("kernels", [KERNELS, FASTER], ids=["core", "engine"])
+def test_recurrent_batches_agree(
+    op: str, gates: int, batch: int, lengths: list[int] | None, scale: float, kernels: dict[str, Kernel]
+) -> None:
     """One sequence alone, two that end early, saturated gates; what is given stays as it is."""
-    x, w, r = 40 * f32(5, batch, 4), f32(2, gates * 6, 4, seed=1), f32(2, gates * 6, 6, seed=2)
+    x, w, r = f32(5, batch, 4, scale=scale), f32(2, gates * 6, 4, seed=1), f32(2, gates * 6, 6, seed=2)
     starts = [f32(2, batch, 6, seed=seed) for seed in (3, 4)[: 2 if op == "LSTM" else 1]]
     known = None if lengths is None else np.array(lengths, np.int32)
     inputs: list[Array | None] = [x, w, r, f32(2, 2 * gates * 6, seed=5), known, *starts]
     before = [None if value is None else value.copy() for value in inputs]
     attributes = {"direction": "bidirectional", "hidden_size": 6}
     truth = onnxruntime_says(op, inputs, attributes, 3 if op == "LSTM" else 2)
-    for y, expected in zip(KERNELS[op](inputs, attributes), truth, strict=True):
+    for y, expected in zip(kernels[op](inputs, attributes), truth, strict=True):
         np.testing.assert_allclose(y, expected, rtol=0, atol=64 * EPS32 * max(1, np.abs(expected).max()))
     for value, other in zip(inputs, before, strict=True):
         np.testing.assert_array_equal(value, other) if value is not None else None
@@ -325,8 +332,10 @@ def test_recurrent_activations_agree(op: str, names: list[str]) -> None:
     gates = {"GRU": 3, "LSTM": 4}[op]
     inputs: list[Array | None] = [SEQUENCE, f32(1, gates * 6, 4, scale=0.5), f32(1, gates * 6, 6, scale=0.5)]
     given = {"hidden_size": 6, "activations": names, "activation_alpha": [0.25], "activation_beta": [0.45]}
-    for y, expected in zip(KERNELS[op](inputs, given), onnxruntime_says(op, inputs, given, 2), strict=False):
+    truth = onnxruntime_says(op, inputs, given, 2)
+    for y, faster, expected in zip(KERNELS[op](inputs, given), FASTER[op](inputs, given), truth, strict=False):
         np.testing.assert_allclose(y, expected, rtol=0, atol=128 * EPS32)
+        np.testing.assert_allclose(faster, expected, rtol=0, atol=128 * EPS32)
 
 
 def to_last(x: Array) -> Array:

@@ -57,6 +57,28 @@ def test_what_is_exact_for_its_size_is_judged_by_its_size() -> None:
     assert Yardstick(truth, runs, np.float32, own_size=True).worst(found).ratio > 1
 
 
+def test_noise_of_what_was_picked_is_that_of_all_that_it_was_picked_from() -> None:
+    """One number whose noise is nothing by chance may be off by as much as its neighbours; not by more."""
+    runs = _runs(_TRUTH)
+    for run in runs:
+        run[0] = _TRUTH[0]
+    few, all_of_them = [run[:1] for run in runs], Yardstick(_TRUTH, runs, np.float32)
+    found = _TRUTH[:1] * (1 + 2e-6)
+    alone = Yardstick(_TRUTH[:1], few, np.float32)
+    picked = Yardstick(_TRUTH[:1], few, np.float32, picked_from=all_of_them)
+    assert alone.worst(found).ratio > 1 > picked.worst(found).ratio
+    assert picked.worst(_TRUTH[:1] * (1 + 1e-4)).ratio > 1
+
+
+def test_probabilities_of_nothing_are_not_asked_for_digits() -> None:
+    """Noise of a tenth in classes of 1e-200 is no reason for doubt; in classes that count it is."""
+    small = np.exp(-460 + _TRUTH)
+    for sizes, loose in ((small, 0.0), (np.exp(_TRUTH), 1.0)):
+        truth = np.concatenate([np.ones((64, 1)), sizes[:, 1:]], axis=1)
+        noisy = [truth * (1 + 0.1 * _RANDOM.standard_normal(truth.shape) * (np.arange(6) > 0)) for _ in range(3)]
+        assert Yardstick(truth, noisy, np.float32, own_size=True).loose == pytest.approx(loose)
+
+
 def test_nan_and_infinity() -> None:
     """Equal ones in the same places are equal; anywhere else they are infinitely far off."""
     truth = _TRUTH.copy()
