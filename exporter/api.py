@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -19,7 +19,7 @@ from exporter.errors import UsageError
 from exporter.frontend import Unfolded, unfold
 from exporter.inspection import Inspection, inspect_source
 from exporter.options import STORED_AS, TAKEN_BACK, Options
-from exporter.report.records import FileUsed, FileWritten, HalfWeights, Report, TensorSpec
+from exporter.report.records import FileUsed, FileWritten, HalfWeights, Report
 from exporter.report.specs import tensor_specs
 from exporter.rounded import with_half_weights
 from exporter.sources.detect import source_files
@@ -126,20 +126,16 @@ def export(
     again = partial(unfold, path, graph=graph_path, options=options)
     unfolded = again()
     result, half = _rounded(fold_checked(unfolded.model, lambda: again().model, fold=fold, check=check), weights)
-    metadata = {STORED_AS: options.to_json(), **unfolded.metadata, **_taken_back(result)}
+    taken_back = {TAKEN_BACK: json.dumps(result.check.taken_back)} if result.check.taken_back else {}
+    metadata = {STORED_AS: options.to_json(), **unfolded.metadata, **taken_back}
     ranks = give_output_ranks(result.model, result.probes)
     settings = {"opset": opset or DEFAULT_OPSET, "layout": input_layout}
     metadata[EXPORT_ID] = content_id(result.model, result.probes, metadata | settings)
     standard, raised = at_lowest_opset(result.model, opset, input_layout, metadata)
     writers = output_writers(wanted, onnx_path, result.model, standard, result.probes, metadata, embed=embed)
-    write_files(writers, inputs=protected, superseded=_superseded(onnx_path, wanted), folders=folders)
-    ends = _ends(standard, unfolded)
-    notes = (*unfolded.notes, *raised, *ranks, *note_on_doubles(standard), *_notes(result.no_example))
-    return _report(path, unfolded, ends, result, half, notes, _written(writers), _read(path, graph_path), start)
-
-
-def _written(paths: Iterable[Path]) -> tuple[FileWritten, ...]:
-    return tuple(FileWritten(str(path), path.stat().st_size) for path in paths)
+    superseded = partial(data_files, onnx_path) if "onnx" in wanted else tuple
+    write_files(writers, inputs=protected, superseded=superseded, folders=folders)
+    return _report((path, graph_path), unfolded, standard, result, half, (*raised, *ranks), writers, start)
 
 
 def _rounded(result: Checked, weights: str) -> tuple[Checked, HalfWeights | None]:
@@ -150,60 +146,40 @@ def _rounded(result: Checked, weights: str) -> tuple[Checked, HalfWeights | None
     return replace(result, probes=probes), half
 
 
-def _ends(model: ir.Model, unfolded: Unfolded) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    inputs, outputs = model.graph.inputs, model.graph.outputs
-    return tensor_specs(inputs, unfolded.reasons), tensor_specs(outputs, unfolded.reasons)
-
-
 def _report(
-    path: Path,
+    paths: tuple[Path, Path | None],
     unfolded: Unfolded,
-    ends: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]],
+    exported: ir.Model,
     result: Checked,
     half: HalfWeights | None,
     notes: tuple[str, ...],
-    files: tuple[FileWritten, ...],
-    read: tuple[FileUsed, ...],
+    written: Iterable[Path],
     start: float,
 ) -> Report:
-    """What an export that began at that time has to say."""
+    """What an export of a source (perhaps with its graph) that began at that time has to say."""
+    path, graph_path = paths
+    notes = (*unfolded.notes, *notes, *note_on_doubles(exported))
+    if result.no_example is not None:
+        notes = (*notes, f"the bundle has no example outputs: {_NO_EXAMPLE[result.no_example]}")
+    read = [FileUsed("source", str(file)) for file in source_files(path)]
+    if graph_path is not None:
+        read.append(FileUsed("graph", str(graph_path)))
     return Report(
-        str(path),
-        unfolded.kind,
-        *ends,
-        unfolded.batch_norms,
-        result.folds,
-        unfolded.decisions,
-        unfolded.warnings,
-        notes,
-        files,
-        time.perf_counter() - start,
-        result.check,
-        read,
-        half,
+        source=str(path),
+        kind=unfolded.kind,
+        inputs=tensor_specs(exported.graph.inputs, unfolded.reasons),
+        outputs=tensor_specs(exported.graph.outputs, unfolded.reasons),
+        batch_norms=unfolded.batch_norms,
+        folds=result.folds,
+        decisions=unfolded.decisions,
+        warnings=unfolded.warnings,
+        notes=notes,
+        files=tuple(FileWritten(str(file), file.stat().st_size) for file in written),
+        seconds=time.perf_counter() - start,
+        check=result.check,
+        read=tuple(read),
+        half=half,
     )
-
-
-def _taken_back(result: Checked) -> dict[str, str]:
-    """The metadata entry on folds that were taken back, if there are such."""
-    return {TAKEN_BACK: json.dumps(result.check.taken_back)} if result.check.taken_back else {}
-
-
-def _read(path: Path, graph_path: Path | None) -> tuple[FileUsed, ...]:
-    graph = () if graph_path is None else (FileUsed("graph", str(graph_path)),)
-    return (*(FileUsed("source", str(file)) for file in source_files(path)), *graph)
-
-
-def _superseded(onnx_path: Path, wanted: tuple[str, ...]) -> Callable[[], Iterable[Path]]:
-    """The weights beside an ONNX file that is replaced."""
-    return partial(data_files, onnx_path) if "onnx" in wanted else tuple
-
-
-def _notes(no_example: NoExample | None) -> tuple[str, ...]:
-    """Why there are no example outputs."""
-    if no_example is None:
-        return ()
-    return (f"the bundle has no example outputs: {_NO_EXAMPLE[no_example]}",)
 
 
 _NO_EXAMPLE: dict[NoExample, str] = {

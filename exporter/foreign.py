@@ -52,7 +52,9 @@ def is_from_library(error: BaseException) -> bool:
 
     For calls into another program that runs a model by itself, as TensorFlow does, whose errors are of all kinds.
     """
-    return _is_of_library_type(error) or not _innermost(error).startswith(_OWN)
+    last = _innermost(error)
+    raised_by_us = last is None or last.tb_frame.f_code.co_filename.startswith(_OWN)
+    return _is_of_library_type(error) or not raised_by_us
 
 
 def _is_of_library_type(error: BaseException) -> bool:
@@ -60,12 +62,12 @@ def _is_of_library_type(error: BaseException) -> bool:
     return module not in ("builtins", "exporter") and not module.startswith("exporter.")
 
 
-def _innermost(error: BaseException) -> str:
-    """The file whose code has raised an exception."""
+def _innermost(error: BaseException) -> TracebackType | None:
+    """The frame whose code has raised an exception; None if it was never raised."""
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
         last = last.tb_next
-    return _OWN if last is None else last.tb_frame.f_code.co_filename
+    return last
 
 
 def _noted(ours: ExportError, original: Exception) -> ExportError:
@@ -79,17 +81,10 @@ def _is_foreign(error: Exception) -> bool:
         return False
     if _is_of_library_type(error):
         return True
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
+    last = _innermost(error)
     if last is None:
         return False
     if not last.tb_frame.f_code.co_filename.startswith(_OWN):
         return True
-    return isinstance(error, _COMPUTING) and not _raises(last)
-
-
-def _raises(last: TracebackType) -> bool:
-    """Whether the innermost frame raised by itself."""
-    code = last.tb_frame.f_code.co_code
-    return dis.opname[code[last.tb_lasti]] in ("RAISE_VARARGS", "RERAISE")
+    raised_by_itself = dis.opname[last.tb_frame.f_code.co_code[last.tb_lasti]] in ("RAISE_VARARGS", "RERAISE")
+    return isinstance(error, _COMPUTING) and not raised_by_itself

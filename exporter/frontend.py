@@ -6,7 +6,7 @@ importing all of them would be a good part of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -143,43 +143,30 @@ def _from_keras(source: KerasSource, options: Options) -> Unfolded:
     from exporter.lower.keras.driver import lower_keras
     from exporter.sources.keras_progress import training_steps
 
-    _refuse_graph_options(options)
+    # what only a TensorFlow graph leaves open: a Keras configuration says how the model computes at inference
+    graph_options = {
+        "--set": options.values,
+        "--ema": options.ema,
+        "--signature": options.signature,
+        "--keep-batch-statistics": options.keep_batch_statistics,
+        "--arch": options.arch,
+        "--include-preprocessing": options.include_preprocessing,
+    }
+    given = [name for name, value in graph_options.items() if value]
+    if given:
+        raise UsageError(f"{', '.join(given)} is for TensorFlow graphs; this is a Keras model", hint="Leave it out")
     model, weights = source.complete()
     shapes = {name: shape for name, shape in options.inputs.items() if shape is not None}
     steps = training_steps(source.store)
     lowered = lower_keras(model, weights, name=_NAME, input_shapes=shapes, steps=steps)
-    _refuse_other_inputs(lowered.model, options.inputs)
+    ends = lowered.model.graph
+    inputs = [str(value.name) for value in ends.inputs]
+    for name in options.inputs:  # naming one gives it a shape
+        if name not in inputs:
+            raise UsageError(f"there is no input {name!r}", hint=f"The inputs are {', '.join(inputs)}")
     _keep_outputs(lowered.model, options.outputs)
-    reasons = {
-        str(value.name): "the configuration" for value in (*lowered.model.graph.inputs, *lowered.model.graph.outputs)
-    }
+    reasons = {str(value.name): "the configuration" for value in (*ends.inputs, *ends.outputs)}
     return Unfolded(lowered.model, source.kind, lowered.batch_norms, (), lowered.warnings, source.notes, reasons)
-
-
-def _refuse_graph_options(options: Options) -> None:
-    """What only a TensorFlow graph leaves open: a Keras configuration says how the model computes at inference."""
-    given = [
-        name
-        for name, value in (
-            ("--set", options.values),
-            ("--ema", options.ema),
-            ("--signature", options.signature),
-            ("--keep-batch-statistics", options.keep_batch_statistics),
-            ("--arch", options.arch),
-            ("--include-preprocessing", options.include_preprocessing),
-        )
-        if value
-    ]
-    if given:
-        raise UsageError(f"{', '.join(given)} is for TensorFlow graphs; this is a Keras model", hint="Leave it out")
-
-
-def _refuse_other_inputs(model: ir.Model, names: Iterable[str]) -> None:
-    """The inputs are those of the configuration: naming one gives it a shape."""
-    known = [str(value.name) for value in model.graph.inputs]
-    for name in names:
-        if name not in known:
-            raise UsageError(f"there is no input {name!r}", hint=f"The inputs are {', '.join(known)}")
 
 
 def _keep_outputs(model: ir.Model, names: tuple[str, ...]) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from exporter.errors import ExportError
 from exporter.foreign import on_foreign_data
-from exporter.formats.records import TensorStore
-from exporter.frontend import Unfolded, custom_names_of, unfold
+from exporter.frontend import custom_names_of, unfold
 from exporter.options import Options
 from exporter.report.decisions import Decision
 from exporter.report.records import BatchNorm, TensorSpec
@@ -104,7 +103,12 @@ def inspect_source(path: Path, *, graph: Path | None = None, options: Options | 
         SourceError: It can't even be opened.
     """
     source = open_source(path, graph, custom_names_of(options or Options()))
-    tensors = _tensors(source.store) if source.store is not None else ()
+    infos = [] if source.store is None else [source.store.info(name) for name in source.store]
+    spares = [is_slot(info.name) or info.name.endswith((AVERAGED, "_power")) for info in infos]
+    tensors = tuple(
+        StoredTensor(info.name, info.kind, info.shape, info.nbytes, spare)
+        for info, spare in zip(infos, spares, strict=True)
+    )
     try:
         unfolded = unfold(path, graph=graph, options=options)
     except ExportError as error:
@@ -113,39 +117,21 @@ def inspect_source(path: Path, *, graph: Path | None = None, options: Options | 
         return Inspection(
             str(path), source.kind, tensors, stored_batch_norms=stored, notes=source.notes, problem=str(error)
         )
-    return _described(path, unfolded, tensors)
-
-
-def _described(path: Path, unfolded: Unfolded, tensors: tuple[StoredTensor, ...]) -> Inspection:
-    graph = unfolded.model.graph
+    notes = unfolded.notes
+    if unfolded.architecture is not None:
+        command = ["ckpt2onnx", "export", str(path), "--arch", unfolded.architecture]
+        notes = (*notes, f"export it with: {shlex.join(command)}")
     return Inspection(
-        str(path),
-        unfolded.kind,
-        tensors,
-        tensor_specs(graph.inputs, unfolded.reasons),
-        tensor_specs(graph.outputs, unfolded.reasons),
-        unfolded.batch_norms,
-        (),
-        unfolded.decisions,
-        unfolded.warnings,
-        (*unfolded.notes, *_command(path, unfolded)),
+        source=str(path),
+        kind=unfolded.kind,
+        tensors=tensors,
+        inputs=tensor_specs(unfolded.model.graph.inputs, unfolded.reasons),
+        outputs=tensor_specs(unfolded.model.graph.outputs, unfolded.reasons),
+        batch_norms=unfolded.batch_norms,
+        decisions=unfolded.decisions,
+        warnings=unfolded.warnings,
+        notes=notes,
     )
-
-
-def _command(path: Path, unfolded: Unfolded) -> tuple[str, ...]:
-    """How to export a checkpoint of weights alone."""
-    if unfolded.architecture is None:
-        return ()
-    return (f"export it with: {shlex.join(['ckpt2onnx', 'export', str(path), '--arch', unfolded.architecture])}",)
-
-
-def _tensors(store: TensorStore) -> tuple[StoredTensor, ...]:
-    infos = (store.info(name) for name in store)
-    return tuple(StoredTensor(i.name, i.kind, i.shape, i.nbytes, _is_spare(i.name)) for i in infos)
-
-
-def _is_spare(name: str) -> bool:
-    return is_slot(name) or name.endswith((AVERAGED, "_power"))
 
 
 def _stored_batch_norms(tensors: Iterable[StoredTensor]) -> tuple[StoredBatchNorm, ...]:
@@ -155,9 +141,10 @@ def _stored_batch_norms(tensors: Iterable[StoredTensor]) -> tuple[StoredBatchNor
         scope, _, part = tensor.name.rpartition("/")
         if part in _PARTS and len(tensor.shape) == 1:
             scopes.setdefault(scope, {})[part] = tensor.shape[0]
-    return tuple(_stored(scope, parts) for scope, parts in sorted(scopes.items()) if "moving_mean" in parts)
-
-
-def _stored(scope: str, parts: Mapping[str, int]) -> StoredBatchNorm:
-    present = tuple(part for part in _PARTS if part in parts)
-    return StoredBatchNorm(scope, parts["moving_mean"], present, tuple(p for p in _PARTS if p not in parts))
+    norms = []
+    for scope, parts in sorted(scopes.items()):
+        if "moving_mean" in parts:
+            present = tuple(part for part in _PARTS if part in parts)
+            absent = tuple(part for part in _PARTS if part not in parts)
+            norms.append(StoredBatchNorm(scope, parts["moving_mean"], present, absent))
+    return tuple(norms)

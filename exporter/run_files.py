@@ -85,7 +85,9 @@ def _open_onnx(path: Path) -> _Opened:
     import onnxruntime as ort
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    failures = (RuntimeError, ValueError, *(kind for kind in vars(state).values() if _is_exception(kind)))
+    # onnxruntime's errors have no base class of their own
+    own = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    failures: tuple[type[Exception], ...] = (RuntimeError, ValueError, *own)
     options = ort.SessionOptions()
     options.log_severity_level = 4
     try:
@@ -101,11 +103,6 @@ def _open_onnx(path: Path) -> _Opened:
             raise UsageError(f"the inputs aren't what the model takes: {_one_line(error)}") from None
 
     return _Opened(tuple(value.name for value in session.get_inputs()), run)
-
-
-def _is_exception(kind: object) -> bool:
-    """onnxruntime's errors have no base class of their own."""
-    return isinstance(kind, type) and issubclass(kind, Exception)
 
 
 def _one_line(error: Exception) -> str:

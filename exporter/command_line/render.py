@@ -28,11 +28,21 @@ def report_lines(report: Report, width: int | None, *, detail: int = 0) -> list[
     lines += _tensors(report.inputs, report.outputs, width)
     if report.batch_norms:
         lines += ["", *_batch_norms(report.batch_norms, report.fold_of, width, detail=detail)]
-    lines += _other_folds(report.folds, width)
+    # arithmetic that isn't a batch norm's and has gone into kernels: these aren't the stored ones any more
+    others = [
+        (fold.source, fold.into, fold.how if fold.reason is None else f"in part: {fold.reason}")
+        for fold in report.folds
+        if not fold.batch_norms and fold.into and fold.rescaled
+    ]
+    if others:
+        lines += ["", *table("also folded", ("arithmetic", "into", "how"), others, width, spare=(2,))]
     lines += _decisions("decided", report.decisions, width)
     check = [] if report.check is None else wrapped(_check(report.check), width)
     half = [] if report.half is None else _half(report.half, width)
-    lines += ["", *warnings, *check, *half, _summary(report)]
+    norms = "no batch norms"
+    if report.batch_norms:
+        norms = f"{report.folded} of {len(report.batch_norms)} batch norms folded"
+    lines += ["", *warnings, *check, *half, f"{norms}; {report.seconds:.2f} s"]
     return [*lines, *(f"wrote {file.path} ({_size(file.bytes)})" for file in report.files)]
 
 
@@ -53,7 +63,13 @@ def inspection_lines(found: Inspection, width: int | None, *, detail: int = 0) -
         ]
         lines += ["", *table("batch norms, by the names", ("scope", "channels", "stored", "not stored"), stored, width)]
     if found.tensors:
-        lines += ["", *_stored(found, width)]
+        # slots of optimizers and the like are only counted
+        weights = [tensor for tensor in found.tensors if not tensor.slot]
+        rows = [(t.name, t.dtype, str(list(t.shape)), _size(t.bytes)) for t in weights]
+        left_out = len(found.tensors) - len(weights)
+        more = f", and {left_out} slots of optimizers and averages" if left_out else ""
+        title = f"{len(weights)} tensors{more}"
+        lines += ["", *table(title, ("name", "type", "shape", "size"), rows, width, spare=(3, 1))]
     lines += _decisions("an export decides", found.decisions, width)
     return [*lines, *warnings, *problem]
 
@@ -94,9 +110,13 @@ def _batch_norms(norms: Sequence[BatchNorm], fold_of: _Fate, width: int | None, 
         facts = _facts(norm)
         unusual = [fact for fact, common in zip(facts, usual, strict=True) if fact != common]
         fold = None if fold_of is None else fold_of(norm.name)
-        row = [norm.name.removeprefix(scope), str(norm.channels), _aim(norm, fold, scope)]
-        remarks = [*unusual, *_remark(fold_of, fold)]
-        rows.append((*row, "; ".join(remarks)))
+        into = "" if fold is None else fold.into or (fold.how if fold.reason is None else "")
+        if fold is not None and fold.reason is not None:
+            unusual.append(f"{'in part' if fold.into else 'not folded'}: {fold.reason}")
+        elif fold is None and fold_of is not None:
+            unusual.append("not folded")
+        row = (norm.name.removeprefix(scope), str(norm.channels), into.removeprefix(scope), "; ".join(unusual))
+        rows.append(row)
     head = ("batch norm", "channels", "folded into", "unusual")
     columns = [i for i in range(4) if i < 2 or any(row[i] for row in rows)]
     shown = [[row[i] for i in columns] for row in rows]
@@ -105,13 +125,8 @@ def _batch_norms(norms: Sequence[BatchNorm], fold_of: _Fate, width: int | None, 
     title_lines = wrapped(title, width)
     spare = [i for i in (columns.index(2) if 2 in columns else None, columns.index(1)) if i is not None]
     spare = [i for i in spare if i < len(columns) - 1 or not any(row[3] for row in rows)]
-    lines = table("", [head[i] for i in columns], shown, width, spare=_in_order(spare))
+    lines = table("", [head[i] for i in columns], shown, width, spare=sorted(spare, reverse=True))
     return [*title_lines, *lines[1:]]
-
-
-def _in_order(spare: Sequence[int]) -> tuple[int, ...]:
-    """Columns to leave out, the last of them first."""
-    return tuple(sorted(spare, reverse=True))
 
 
 def _whole_batch_norms(norms: Sequence[BatchNorm], fold_of: _Fate, width: int | None) -> list[str]:
@@ -120,7 +135,13 @@ def _whole_batch_norms(norms: Sequence[BatchNorm], fold_of: _Fate, width: int | 
         fold = None if fold_of is None else fold_of(norm.name)
         statistics = f"{_short(norm, norm.mean)}, {_short(norm, norm.variance)}"
         row = (norm.name, str(norm.channels), f"{norm.epsilon:.3g}", _short(norm, norm.gamma), _short(norm, norm.beta))
-        rows.append((*row, statistics, *([] if fold_of is None else [_fate(fold)])))
+        if fold is None:
+            fate = "not folded"
+        elif fold.reason is None:
+            fate = fold.into or fold.how
+        else:
+            fate = (f"{fold.into}, in part: " if fold.into else "not folded: ") + fold.reason
+        rows.append((*row, statistics, *([] if fold_of is None else [fate])))
     head = ("batch norm", "channels", "epsilon", "gamma", "beta", "statistics", "folded into")
     return table("batch norms", head[: 6 if fold_of is None else 7], rows, width)
 
@@ -135,31 +156,6 @@ def _facts(norm: BatchNorm) -> tuple[str, ...]:
 def _short(norm: BatchNorm, origin: str) -> str:
     """Without the scope that the row begins with."""
     return origin.removeprefix("stored as ").removeprefix(f"{norm.name}/")
-
-
-def _aim(norm: BatchNorm, fold: FoldOutcome | None, scope: str) -> str:
-    """Where a fold went, from where the batch norm is."""
-    return (
-        "" if fold is None else (fold.into or fold.how if fold.reason is None else fold.into or "").removeprefix(scope)
-    )
-
-
-def _remark(fold_of: _Fate, fold: FoldOutcome | None) -> list[str]:
-    """Why one isn't folded, or not wholly."""
-    if fold_of is None:
-        return []
-    if fold is None:
-        return ["not folded"]
-    return [] if fold.reason is None else [f"{'in part' if fold.into else 'not folded'}: {fold.reason}"]
-
-
-def _fate(fold: FoldOutcome | None) -> str:
-    if fold is None:
-        return "not folded"
-    if fold.reason is None:
-        return fold.into or fold.how
-    kept = f"{fold.into}, in part: " if fold.into else "not folded: "
-    return kept + fold.reason
 
 
 def _check(check: SelfCheck) -> str:
@@ -199,33 +195,7 @@ _LEFT_OUT = {
 }
 
 
-def _other_folds(folds: Iterable[FoldOutcome], width: int | None) -> list[str]:
-    """Arithmetic that isn't a batch norm's and has gone into kernels: these aren't the stored ones any more."""
-    others = [fold for fold in folds if not fold.batch_norms and fold.into and fold.rescaled]
-    rows = [
-        (fold.source, fold.into or "", fold.how if fold.reason is None else f"in part: {fold.reason}")
-        for fold in others
-    ]
-    return ["", *table("also folded", ("arithmetic", "into", "how"), rows, width, spare=(2,))] if rows else []
-
-
-def _summary(report: Report) -> str:
-    norms = (
-        f"{report.folded} of {len(report.batch_norms)} batch norms folded" if report.batch_norms else "no batch norms"
-    )
-    return f"{norms}; {report.seconds:.2f} s"
-
-
 def _size(count: int) -> str:
     if count < 1e3:
         return f"{count} B"
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
-
-
-def _stored(found: Inspection, width: int | None) -> list[str]:
-    """The weights; optimizer slots and the like are only counted."""
-    weights = [tensor for tensor in found.tensors if not tensor.slot]
-    rows = [(t.name, t.dtype, str(list(t.shape)), _size(t.bytes)) for t in weights]
-    left_out = len(found.tensors) - len(weights)
-    more = f", and {left_out} slots of optimizers and averages" if left_out else ""
-    return table(f"{len(weights)} tensors{more}", ("name", "type", "shape", "size"), rows, width, spare=(3, 1))

@@ -90,17 +90,26 @@ def read_index(file: RegularFile) -> BundleIndex:
         if key != b"":
             raise CorruptError("the first entry isn't the header of a TensorFlow V2 checkpoint")
         header = parse(BundleHeaderProto, value.tobytes(), what="header")
-        notes = _check_header(header)
+        if not 1 <= header.num_shards <= limits.MAX_SHARDS:
+            raise CorruptError(f"the header says that there are {header.num_shards} data files")
+        if header.endianness not in (_LITTLE, _BIG):
+            raise UnsupportedError(f"byte order {header.endianness}, where 0 is little-endian and 1 big-endian")
+        notes = check_version(header.version)
         entries: dict[str, BundleEntry] = {}
         slices: dict[bytes, BundleEntry] = {}
         for key, value in table:
             entry = _read_entry(key, value, header.num_shards)
             if key.startswith(b"\x00"):
                 slices[key] = entry
-            else:
-                entries[_name(key)] = entry
+                continue
+            try:
+                entries[key.decode("utf-8")] = entry
+            except UnicodeDecodeError as error:
+                raise CorruptError(f"the tensor name {key[:80]!r} isn't UTF-8 text") from error
         parts = {name: _parts(name, entry, slices) for name, entry in entries.items() if entry.slices}
-        _check_all_used(slices)
+        for key in slices:
+            name, extents = decode_slice_key(key)
+            raise CorruptError(f"slice {TensorSlice(extents)} is stored, but not listed", where=(f"tensor {name}",))
     return BundleIndex(header.num_shards, header.endianness == _BIG, entries, parts, notes)
 
 
@@ -112,21 +121,6 @@ def check_version(version: Any) -> tuple[str, ...]:
     return (f"written by format version {version.producer}",) if version.producer > _VERSION else ()
 
 
-def _check_header(header: BundleHeaderProto) -> tuple[str, ...]:
-    if not 1 <= header.num_shards <= limits.MAX_SHARDS:
-        raise CorruptError(f"the header says that there are {header.num_shards} data files")
-    if header.endianness not in (_LITTLE, _BIG):
-        raise UnsupportedError(f"byte order {header.endianness}, where 0 is little-endian and 1 big-endian")
-    return check_version(header.version)
-
-
-def _name(key: bytes) -> str:
-    try:
-        return key.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CorruptError(f"the tensor name {key[:80]!r} isn't UTF-8 text") from error
-
-
 def _read_entry(key: bytes, value: memoryview, shards: int) -> BundleEntry:
     with within(f"tensor {key[:80].decode('utf-8', 'backslashreplace')}"):
         proto = parse(BundleEntryProto, value.tobytes(), what="entry")
@@ -134,25 +128,21 @@ def _read_entry(key: bytes, value: memoryview, shards: int) -> BundleEntry:
         shape = shape_from_proto(proto.shape)
         slices = tuple([slice_from_proto(part) for part in proto.slices])
         entry = BundleEntry(kind, shape, proto.shard_id, proto.offset, proto.size, proto.crc32c, slices)
-        _check_entry(entry, shards)
+        if not 0 <= entry.shard < shards:
+            raise CorruptError(f"it is in data file {entry.shard} of {shards}")
+        if entry.offset < 0 or entry.size < 0:
+            raise CorruptError(f"it has {entry.size} bytes at offset {entry.offset}")
+        count = math.prod(shape)
+        if slices:
+            if entry.size:
+                raise CorruptError(f"it is stored in slices and yet has {entry.size} bytes of its own")
+        elif kind.itemsize:
+            if entry.size != count * kind.itemsize:
+                found = f"{entry.size} bytes for shape {list(shape)} of type {kind.name}"
+                raise CorruptError(f"{found}, which takes {count * kind.itemsize}")
+        elif kind == STRING and entry.size < count + 4:
+            raise CorruptError(f"{entry.size} bytes can't hold {count} strings")
     return entry
-
-
-def _check_entry(entry: BundleEntry, shards: int) -> None:
-    if not 0 <= entry.shard < shards:
-        raise CorruptError(f"it is in data file {entry.shard} of {shards}")
-    if entry.offset < 0 or entry.size < 0:
-        raise CorruptError(f"it has {entry.size} bytes at offset {entry.offset}")
-    count = math.prod(entry.shape)
-    if entry.slices:
-        if entry.size:
-            raise CorruptError(f"it is stored in slices and yet has {entry.size} bytes of its own")
-    elif entry.kind.itemsize:
-        if entry.size != count * entry.kind.itemsize:
-            found = f"{entry.size} bytes for shape {list(entry.shape)} of type {entry.kind.name}"
-            raise CorruptError(f"{found}, which takes {count * entry.kind.itemsize}")
-    elif entry.kind == STRING and entry.size < count + 4:
-        raise CorruptError(f"{entry.size} bytes can't hold {count} strings")
 
 
 def _parts(name: str, whole: BundleEntry, slices: dict[bytes, BundleEntry]) -> tuple[Part, ...]:
@@ -171,9 +161,3 @@ def _parts(name: str, whole: BundleEntry, slices: dict[bytes, BundleEntry]) -> t
             parts.append(Part(where, entry))
         check_cover(whole.shape, [part.where for part in parts])
     return tuple(parts)
-
-
-def _check_all_used(slices: dict[bytes, BundleEntry]) -> None:
-    for key in slices:
-        name, extents = decode_slice_key(key)
-        raise CorruptError(f"slice {TensorSlice(extents)} is stored, but not listed", where=(f"tensor {name}",))

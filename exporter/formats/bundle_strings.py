@@ -29,12 +29,19 @@ def read_strings(raw: npt.NDArray[np.uint8], count: int, *, big_endian: bool) ->
         CorruptError: The lengths don't add up to the data's size.
         ChecksumError: The lengths aren't those that were written.
     """
-    lengths, position = _lengths(raw.data, count)
+    lengths: list[int] = []
+    position = 0
+    for _ in range(count):
+        length, position = read_varint(raw.data, position)
+        lengths.append(length)
     texts = position + 4
     if texts + sum(lengths) != raw.size:
         raise CorruptError(f"strings of {sum(lengths)} bytes in the {raw.size - texts} bytes left for them")
     order = ">" if big_endian else "<"
-    crc = _lengths_crc(lengths, order)
+    if max(lengths, default=0) < 2**32:
+        crc = crc32c(np.array(lengths, f"{order}u4").tobytes())
+    else:
+        crc = crc32c(b"".join(struct.pack(order + ("I" if size < 2**32 else "Q"), size) for size in lengths))
     (stored,) = struct.unpack(order + "I", raw[position:texts].tobytes())
     if stored != mask(crc):
         raise ChecksumError(f"its strings' lengths have checksum {stored:#010x}, computed {mask(crc):#010x}")
@@ -44,18 +51,3 @@ def read_strings(raw: npt.NDArray[np.uint8], count: int, *, big_endian: bool) ->
         strings[number] = raw[start : start + size].tobytes()
         start += size
     return strings, crc32c(raw[position:], crc)
-
-
-def _lengths_crc(lengths: list[int], order: str) -> int:
-    if max(lengths, default=0) < 2**32:
-        return crc32c(np.array(lengths, f"{order}u4").tobytes())
-    return crc32c(b"".join(struct.pack(order + ("I" if size < 2**32 else "Q"), size) for size in lengths))
-
-
-def _lengths(data: memoryview, count: int) -> tuple[list[int], int]:
-    lengths = []
-    position = 0
-    for _ in range(count):
-        length, position = read_varint(data, position)
-        lengths.append(length)
-    return lengths, position

@@ -20,7 +20,7 @@ from exporter.formats.tensor_slice import TensorSlice, slice_from_proto
 from exporter.formats.tensor_values import VALUE_LISTS, from_wire, value_list
 from exporter.formats.tf_protos import TensorSliceProto, parse
 from exporter.formats.v1_meta import V1Tensor, read_meta
-from exporter.formats.wire import LENGTH, Field, fields
+from exporter.formats.wire import LENGTH, fields
 
 __all__ = ["CheckpointV1", "open_v1", "shard_paths"]
 
@@ -134,7 +134,15 @@ def _read_slice(table: Table, name: str, tensor: V1Tensor, index: TensorSlice) -
         raise CorruptError(f"its slice {index} holds tensor {saved[_NAME].tobytes()[:80]!r}")
     if slice_from_proto(parse(TensorSliceProto, saved[_SLICE].tobytes(), what="slice")) != index:
         raise CorruptError(f"its slice {index} holds another slice")
-    values = from_wire(tensor.kind, _values(saved[_TENSOR], tensor))
+    wanted = value_list(tensor.kind)
+    found = []
+    for field in fields(saved[_TENSOR]):
+        if field.number != wanted.number:
+            names = {number: name for name, number in VALUE_LISTS}
+            other = names.get(field.number, f"field {field.number}")
+            raise CorruptError(f"{other} is stored, where type {tensor.kind.name} has {wanted.name}")
+        found.append(field)
+    values = from_wire(tensor.kind, found)
     count = math.prod(shape)
     if values.size != count:
         raise CorruptError(f"its slice {index} holds {values.size} values; shape {list(shape)} takes {count}")
@@ -149,15 +157,3 @@ def _only(data: memoryview, numbers: tuple[int, ...], what: str) -> dict[int, me
             raise CorruptError(f"field {field.number} doesn't belong in the {what} that is stored")
         found[field.number] = field.data
     return {number: found.get(number, memoryview(b"")) for number in numbers}
-
-
-def _values(data: memoryview, tensor: V1Tensor) -> list[Field]:
-    wanted = value_list(tensor.kind)
-    found: list[Field] = []
-    for field in fields(data):
-        if field.number != wanted.number:
-            names = {number: name for name, number in VALUE_LISTS}
-            other = names.get(field.number, f"field {field.number}")
-            raise CorruptError(f"{other} is stored, where type {tensor.kind.name} has {wanted.name}")
-        found.append(field)
-    return found

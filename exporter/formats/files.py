@@ -82,7 +82,18 @@ class RegularFile:
             raise TruncatedError(found, where=(self.place,))
         with _opened(self.path) as (stream, before):
             self._compare(before)
-            _fill(stream, offset, out, self.place)
+            view, done = out.reshape(-1).view(np.uint8).data, 0
+            try:
+                stream.seek(offset)
+                while done < len(view):
+                    count = stream.readinto(view[done : done + _PIECE])
+                    if not count:
+                        found = f"the file ended at byte {offset + done} while it was being read"
+                        raise TruncatedError(found, where=(self.place,))
+                    done += count
+            except OSError as error:
+                found = f"it can't be read at byte {offset + done}: {error.strerror}"
+                raise SourceError(found, where=(self.place,)) from error
             self._compare(os.fstat(stream.fileno()))
 
     def read_all(self, limit: int) -> bytes:
@@ -130,17 +141,3 @@ def _opened(path: Path) -> Iterator[tuple[io.FileIO, os.stat_result]]:
         raise UnsafeError("a pipe, socket or device, where a regular file is needed", where=(place,))
     with io.FileIO(descriptor, "rb") as stream:
         yield stream, status
-
-
-def _fill(stream: io.FileIO, offset: int, out: Array, place: str) -> None:
-    view = out.reshape(-1).view(np.uint8).data
-    done = 0
-    try:
-        stream.seek(offset)
-        while done < len(view):
-            count = stream.readinto(view[done : done + _PIECE])
-            if not count:
-                raise TruncatedError(f"the file ended at byte {offset + done} while it was being read", where=(place,))
-            done += count
-    except OSError as error:
-        raise SourceError(f"it can't be read at byte {offset + done}: {error.strerror}", where=(place,)) from error

@@ -166,7 +166,11 @@ class Hdf5File:
                 raw = np.frombuffer(self._spool, np.uint8)[first : first + found.info.nbytes].copy()
             else:
                 raw = self._file.read(self._start + found.offset, found.info.nbytes)
-            return _native(raw, found.stored, found.info.dtype).reshape(found.info.shape)
+            stored, wanted = found.stored, found.info.dtype
+            if wanted == np.bool_ and stored.kind != "V" and raw.size and int(raw.max()) > 1:
+                raise CorruptError(f"a bool of value {int(raw.max())}, where only 0 and 1 exist")
+            array = raw.view(wanted) if stored.kind == "V" else raw.view(stored).astype(wanted, copy=False)
+            return array.reshape(found.info.shape)
 
     def _group(self, path: str) -> dict[str, Attribute]:
         if path not in self._groups:
@@ -187,14 +191,6 @@ def _children(paths: Iterable[str]) -> dict[str, list[str]]:
         if name:
             children.setdefault(parent, []).append(name)
     return children
-
-
-def _native(raw: Array, stored: np.dtype[Any], wanted: np.dtype[Any]) -> Array:
-    if stored.kind == "V":
-        return raw.view(wanted)
-    if wanted == np.bool_ and raw.size and int(raw.max()) > 1:
-        raise CorruptError(f"a bool of value {int(raw.max())}, where only 0 and 1 exist")
-    return raw.view(stored).astype(wanted, copy=False)
 
 
 def _dataset(path: str, found: dict[str, Any]) -> _Dataset:

@@ -145,9 +145,13 @@ def _dataset(path: str, found: Any, spool: BinaryIO, request: dict[str, Any]) ->
         raise RefusedError("UnsupportedError", path, f"compressed by filters {_filters(settings)}")
     nbytes = math.prod(found.shape) * found.dtype.itemsize
     stored = found.id.get_storage_size()
+    kind = str(found.dtype.name)
+    if found.dtype.kind == "V":  # h5py gives bfloat16 as two opaque bytes, and Keras notes it in an attribute
+        noted = found.attrs.get("dtype")
+        kind = str(noted) if isinstance(noted, str) else "opaque"
     answer = {
         "dtype": found.dtype.str,
-        "kind": _kind(found),
+        "kind": kind,
         "shape": list(found.shape),
         "nbytes": nbytes,
         "attributes": attributes,
@@ -179,14 +183,6 @@ def _is_plain(found: Any) -> bool:
 
 def _filters(settings: Any) -> list[int]:
     return [settings.get_filter(number)[0] for number in range(settings.get_nfilters())]
-
-
-def _kind(found: Any) -> str:
-    """The NumPy name of the type; h5py gives bfloat16 as two opaque bytes, and Keras notes it in an attribute."""
-    if found.dtype.kind == "V":
-        noted = found.attrs.get("dtype")
-        return str(noted) if isinstance(noted, str) else "opaque"
-    return str(found.dtype.name)
 
 
 def _limit_resources(request: dict[str, Any]) -> None:

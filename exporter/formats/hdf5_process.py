@@ -60,30 +60,9 @@ def list_hdf5(file: RegularFile, start: int, size: int, spool: Path, *, copy: bo
         lines = child.stderr.decode("utf-8", "replace").strip().splitlines()
         raise CorruptError(f"the HDF5 library crashed on it, status {child.returncode}: {lines[-1] if lines else ''}")
     try:
-        return _checked(json.loads(child.stdout))
+        answer: dict[str, Any] = json.loads(child.stdout)
     except ValueError as error:
         raise CorruptError("the HDF5 library broke off without an answer") from error
-
-
-def _environment() -> dict[str, str]:
-    """One thread, no plug-ins that HDF5 would load for unknown filters, no locks, and the h5py and NumPy of here.
-
-    Not all of this process's `sys.path`: what lies beside a script would come before the standard library.
-    """
-    path = os.pathsep.join(dict.fromkeys(_home(name) for name in ("h5py", "numpy")))
-    settings = {"HDF5_PLUGIN_PRELOAD": "::", "HDF5_USE_FILE_LOCKING": "FALSE", "OPENBLAS_NUM_THREADS": "1"}
-    return {**os.environ, **settings, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
-
-
-def _home(package: str) -> str:
-    """The folder that a package is imported from."""
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"no package {package}", name=package)
-    return str(Path(spec.origin).parents[1])
-
-
-def _checked(answer: dict[str, Any]) -> dict[str, Any]:
     if "refused" in answer:
         name, path, found = answer["refused"]
         raise getattr(errors, name)(found, where=(f"object {path}",) if path else ())
@@ -91,3 +70,18 @@ def _checked(answer: dict[str, Any]) -> dict[str, Any]:
         kind = TruncatedError if "truncated file" in answer["broken"] else CorruptError
         raise kind(f"the HDF5 library can't read it: {answer['broken'][:200]}")
     return answer
+
+
+def _environment() -> dict[str, str]:
+    """One thread, no plug-ins that HDF5 would load for unknown filters, no locks, and the h5py and NumPy of here.
+
+    Not all of this process's `sys.path`: what lies beside a script would come before the standard library.
+    """
+    folders = []
+    for package in ("h5py", "numpy"):
+        spec = find_spec(package)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"no package {package}", name=package)
+        folders.append(str(Path(spec.origin).parents[1]))
+    settings = {"HDF5_PLUGIN_PRELOAD": "::", "HDF5_USE_FILE_LOCKING": "FALSE", "OPENBLAS_NUM_THREADS": "1"}
+    return {**os.environ, **settings, "PYTHONPATH": os.pathsep.join(dict.fromkeys(folders)), "PYTHONWARNINGS": "ignore"}

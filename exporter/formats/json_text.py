@@ -63,20 +63,12 @@ def _check(value: Any) -> None:
     while level:
         for item in level:
             for text in (item,) if isinstance(item, str) else item if isinstance(item, dict) else ():
-                _check_text(text)
+                try:
+                    text.encode("utf-8")
+                except UnicodeEncodeError as error:
+                    raise CorruptError(f"a text with half a character in it: {text[:40]!r}") from error
         containers = [item for item in level if isinstance(item, dict | list)]
         depth += bool(containers)
         if depth > limits.MAX_JSON_DEPTH:
             raise LimitError(f"JSON nested deeper than {limits.MAX_JSON_DEPTH}")
-        level = [part for item in containers for part in _parts(item)]
-
-
-def _parts(item: dict[str, Any] | list[Any]) -> list[Any]:
-    return list(item.values()) if isinstance(item, dict) else item
-
-
-def _check_text(text: str) -> None:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise CorruptError(f"a text with half a character in it: {text[:40]!r}") from error
+        level = [part for item in containers for part in (item.values() if isinstance(item, dict) else item)]

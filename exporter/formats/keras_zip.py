@@ -74,10 +74,17 @@ class KerasZip:
                 raise MissingError(f"no such member; there are {', '.join(self.members[:20])}")
             member = archive.getinfo(_WEIGHTS)
             if member.compress_type == zipfile.ZIP_STORED:
-                start = _start(self.file, member)
-                _check_crc(self.file, start, member)
+                start, crc = _start(self.file, member), 0
+                for offset in range(0, member.file_size, _PIECE):
+                    piece = self.file.read(start + offset, min(_PIECE, member.file_size - offset))
+                    crc = zlib.crc32(piece.data, crc)
+                if crc != member.CRC:
+                    raise ChecksumError(f"its bytes have checksum {crc:#010x}, the archive says {member.CRC:#010x}")
                 return open_hdf5(self.file.path, start=start, size=member.file_size)
-            return _expanded(archive, member)
+            with tempfile.TemporaryDirectory(prefix="ckpt2onnx-") as folder:
+                path = Path(folder) / _WEIGHTS
+                path.write_bytes(_content(archive, member))
+                return open_hdf5(path, in_memory=True)
 
 
 def open_keras_zip(path: Path) -> KerasZip:
@@ -93,7 +100,15 @@ def open_keras_zip(path: Path) -> KerasZip:
     file = RegularFile.at(path)
     with within(file.place), _archive(file) as archive:
         members = archive.infolist()
-        _check_members(members, file.size)
+        if len(members) > _MOST_MEMBERS:
+            raise LimitError(f"{len(members)} members; {_MOST_MEMBERS} are allowed")
+        seen = set()
+        for member in members:
+            with within(f"member {member.filename[:80]}"):
+                if member.filename in seen:
+                    raise CorruptError("it is there twice")
+                seen.add(member.filename)
+                _check_member(member, file.size)
         names = tuple(member.filename for member in members)
         if "config.json" not in names:
             raise MissingError(f"no member config.json in it; there are {', '.join(names[:20])}")
@@ -117,18 +132,6 @@ def _archive(file: RegularFile) -> Iterator[zipfile.ZipFile]:
         raise kind(f"not a good zip: {error}") from error
     except (zlib.error, EOFError, struct.error, RuntimeError, ValueError, OverflowError, OSError) as error:
         raise CorruptError(f"not a good zip: {error}") from error
-
-
-def _check_members(members: list[zipfile.ZipInfo], size: int) -> None:
-    if len(members) > _MOST_MEMBERS:
-        raise LimitError(f"{len(members)} members; {_MOST_MEMBERS} are allowed")
-    seen = set()
-    for member in members:
-        with within(f"member {member.filename[:80]}"):
-            if member.filename in seen:
-                raise CorruptError("it is there twice")
-            seen.add(member.filename)
-            _check_member(member, size)
 
 
 def _check_member(member: zipfile.ZipInfo, size: int) -> None:
@@ -171,18 +174,3 @@ def _start(file: RegularFile, member: zipfile.ZipInfo) -> int:
     if signature != b"PK\3\4":
         raise CorruptError(f"no member begins at byte {member.header_offset}")
     return int(member.header_offset + _LOCAL_HEADER.size + name_size + extra_size)
-
-
-def _check_crc(file: RegularFile, start: int, member: zipfile.ZipInfo) -> None:
-    crc = 0
-    for offset in range(0, member.file_size, _PIECE):
-        crc = zlib.crc32(file.read(start + offset, min(_PIECE, member.file_size - offset)).data, crc)
-    if crc != member.CRC:
-        raise ChecksumError(f"its bytes have checksum {crc:#010x}, the archive says {member.CRC:#010x}")
-
-
-def _expanded(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Hdf5File:
-    with tempfile.TemporaryDirectory(prefix="ckpt2onnx-") as folder:
-        path = Path(folder) / _WEIGHTS
-        path.write_bytes(_content(archive, member))
-        return open_hdf5(path, in_memory=True)

@@ -22,7 +22,9 @@ def encode_slice_key(name: str, extents: tuple[tuple[int, int], ...]) -> bytes:
     """The key of one slice of a tensor; extents are (start, length), each within 64 bits."""
     escaped = name.encode("utf-8").replace(b"\xff", b"\xff\x00").replace(b"\x00", b"\x00\xff")
     numbers = b"".join(_signed(number) for extent in extents for number in extent)
-    return b"\x00" + escaped + b"\x00\x01" + _number(len(extents)) + numbers
+    rank = len(extents)
+    digits = rank.to_bytes((rank.bit_length() + 7) // 8, "big")
+    return b"\x00" + escaped + b"\x00\x01" + bytes([len(digits)]) + digits + numbers
 
 
 def decode_slice_key(key: bytes) -> tuple[str, tuple[tuple[int, int], ...]]:
@@ -49,11 +51,6 @@ def decode_slice_key(key: bytes) -> tuple[str, tuple[tuple[int, int], ...]]:
     return name, extents
 
 
-def _number(value: int) -> bytes:
-    digits = value.to_bytes((value.bit_length() + 7) // 8, "big")
-    return bytes([len(digits)]) + digits
-
-
 def _signed(value: int) -> bytes:
     magnitude = ~value if value < 0 else value
     size = magnitude.bit_length() // 7 + 1
@@ -65,20 +62,15 @@ def _signed(value: int) -> bytes:
 
 
 def _read_signed(key: bytes, position: int) -> tuple[int, int]:
-    size = _signed_size(key, position)
-    raw = bytearray(key[position : position + size])
-    header = _HEADERS[size].to_bytes(min(size, 2), "big")
-    for index, bits in enumerate(header):
-        raw[index] ^= bits
-    return int.from_bytes(raw, "big", signed=True), position + size
-
-
-def _signed_size(key: bytes, position: int) -> int:
-    """The header is as many equal bits as the number has bytes: ones for positive, zeros for negative ones."""
+    # the header is as many equal bits as the number has bytes: ones for positive, zeros for negative ones
     lead = int.from_bytes(key[position : position + 2].ljust(2, b"\x00"), "big")
     if not lead & 0x8000:
         lead ^= 0xFFFF
     size = 16 - (lead ^ 0xFFFF).bit_length()
     if not 1 <= size <= 10 or position + size > len(key):
         raise ValueError(f"no number at byte {position}")
-    return size
+    raw = bytearray(key[position : position + size])
+    header = _HEADERS[size].to_bytes(min(size, 2), "big")
+    for index, bits in enumerate(header):
+        raw[index] ^= bits
+    return int.from_bytes(raw, "big", signed=True), position + size

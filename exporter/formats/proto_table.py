@@ -50,7 +50,13 @@ class _Builder:
         for keyword, *words in lines:
             if keyword in ("message", "enum"):
                 self._path = words[0]
-                self._declare(keyword)
+                parent, _, name = self._path.rpartition(".")
+                is_message = keyword == "message"
+                if parent:
+                    siblings = getattr(self._messages[parent], "nested_type" if is_message else "enum_type")
+                else:
+                    siblings = self.file.message_type if is_message else self.file.enum_type
+                self._owner = self._messages[self._path] = siblings.add(name=name)
             elif self._path in self._enums:
                 self._owner.value.add(number=int(keyword), name=words[0])
             elif words[0] == "map":
@@ -58,27 +64,16 @@ class _Builder:
             else:
                 self._plain(int(keyword), words)
 
-    def _declare(self, keyword: str) -> None:
-        parent, _, name = self._path.rpartition(".")
-        if parent:
-            siblings = getattr(self._messages[parent], "nested_type" if keyword == "message" else "enum_type")
-        else:
-            siblings = self.file.message_type if keyword == "message" else self.file.enum_type
-        self._owner = self._messages[self._path] = siblings.add(name=name)
-
     def _plain(self, number: int, words: list[str]) -> None:
         repeated = words[0] == "repeated"
         type_name, name, *oneof = words[repeated:]
         field = self._add(self._owner, number, type_name, name, repeated)
         if oneof:
-            field.oneof_index = self._oneof(oneof[1])
-
-    def _oneof(self, name: str) -> int:
-        groups = [group.name for group in self._owner.oneof_decl]
-        if name not in groups:
-            self._owner.oneof_decl.add(name=name)
-            groups.append(name)
-        return groups.index(name)
+            groups = [group.name for group in self._owner.oneof_decl]
+            if oneof[1] not in groups:
+                self._owner.oneof_decl.add(name=oneof[1])
+                groups.append(oneof[1])
+            field.oneof_index = groups.index(oneof[1])
 
     def _map(self, number: int, key: str, value: str, name: str) -> None:
         entry = self._owner.nested_type.add(name=f"{name.title().replace('_', '')}Entry")

@@ -95,19 +95,20 @@ def sniff(path: Path) -> Kind:
         return Kind.EMPTY
     head = file.read(0, min(file.size, _HEAD_BYTES)).tobytes()
     if file.size >= FOOTER_BYTES and file.read(file.size - len(MAGIC)).tobytes() == MAGIC:
-        return _table(file)
+        # V1 and V2 differ in the entry under the empty key: field 1 is a message in V1, a number in V2
+        key, value = Table(file).first() or (None, memoryview(b""))
+        return Kind.V1_CHECKPOINT if key == b"" and value.tobytes()[:1] == b"\x0a" else Kind.V2_INDEX
     for offset, magic, kind in _MAGIC:
         if head.startswith(magic, offset):
             return kind
     if head.startswith(b"PK"):
         return _zip(path, head)
-    return _text(head) or _proto(head) or Kind.UNKNOWN
-
-
-def _table(file: RegularFile) -> Kind:
-    """V1 and V2 differ in the entry under the empty key: field 1 is a message in V1, a number in V2."""
-    key, value = Table(file).first() or (None, memoryview(b""))
-    return Kind.V1_CHECKPOINT if key == b"" and value.tobytes()[:1] == b"\x0a" else Kind.V2_INDEX
+    if _JSON_OBJECT.match(head):
+        return Kind.JSON
+    match = _FIRST_FIELD.match(head)
+    name = match[1].decode("ascii") if match else ""
+    text = next((kind for names, kind in _TEXT_FIELDS if name in names), None)
+    return text or _proto(head) or Kind.UNKNOWN
 
 
 def _zip(path: Path, head: bytes) -> Kind:
@@ -125,14 +126,6 @@ def _zip(path: Path, head: bytes) -> Kind:
     if names and all(name.endswith(".npy") for name in names):
         return Kind.BUNDLE if "__plan__.npy" in names else Kind.ARRAYS
     return Kind.ZIP
-
-
-def _text(head: bytes) -> Kind | None:
-    if _JSON_OBJECT.match(head):
-        return Kind.JSON
-    match = _FIRST_FIELD.match(head)
-    name = match[1].decode("ascii") if match else ""
-    return next((kind for names, kind in _TEXT_FIELDS if name in names), None)
 
 
 def _proto(head: bytes) -> Kind | None:

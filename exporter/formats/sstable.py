@@ -57,7 +57,11 @@ class Table:
         with within(file.place):
             metaindex, index = self._footer()
             self._separators, self._handles = self._index(index)
-            self._check_layout([*self._handles, metaindex, index])
+            position = 0
+            for handle in (*self._handles, metaindex, index):
+                if handle.offset != position:
+                    raise CorruptError(f"a block at byte {handle.offset}, where the one before ends at {position}")
+                position = handle.end
             if self._entries(metaindex)[0]:
                 raise CorruptError("its metaindex block isn't empty")
 
@@ -116,13 +120,6 @@ class Table:
             handles.append(handle)
         return separators, handles
 
-    def _check_layout(self, handles: list[_Handle]) -> None:
-        position = 0
-        for handle in handles:
-            if handle.offset != position:
-                raise CorruptError(f"a block at byte {handle.offset}, where the one before ends at {position}")
-            position = handle.end
-
     def _block(self, number: int) -> Entries:
         if self._last is None or self._last[0] != number:
             keys, values = self._entries(self._handles[number])
@@ -135,21 +132,18 @@ class Table:
 
     def _entries(self, handle: _Handle) -> Entries:
         with within(self.file.place, f"block at byte {handle.offset}"):
-            return read_entries(self._contents(handle))
-
-    def _contents(self, handle: _Handle) -> memoryview:
-        if handle.end > self.file.size - FOOTER_BYTES:
-            raise CorruptError(f"its {handle.size} bytes reach past the end at {self.file.size}")
-        raw = self.file.read(handle.offset, handle.size + _TRAILER)
-        stored = int.from_bytes(raw[-4:].tobytes(), "little")
-        found = mask(crc32c(raw[:-4]))
-        if stored != found:
-            raise ChecksumError(f"stored checksum {stored:#010x}, computed {found:#010x}")
-        kind = int(raw[-_TRAILER])
-        if kind not in (_RAW, _SNAPPY):
-            raise CorruptError(f"compressed in a way, {kind}, that TensorFlow doesn't have")
-        contents = raw[:-_TRAILER].data
-        return memoryview(decompress(contents)) if kind == _SNAPPY else contents
+            if handle.end > self.file.size - FOOTER_BYTES:
+                raise CorruptError(f"its {handle.size} bytes reach past the end at {self.file.size}")
+            raw = self.file.read(handle.offset, handle.size + _TRAILER)
+            stored = int.from_bytes(raw[-4:].tobytes(), "little")
+            found = mask(crc32c(raw[:-4]))
+            if stored != found:
+                raise ChecksumError(f"stored checksum {stored:#010x}, computed {found:#010x}")
+            kind = int(raw[-_TRAILER])
+            if kind not in (_RAW, _SNAPPY):
+                raise CorruptError(f"compressed in a way, {kind}, that TensorFlow doesn't have")
+            contents = raw[:-_TRAILER].data
+            return read_entries(memoryview(decompress(contents)) if kind == _SNAPPY else contents)
 
 
 def _read_handle(data: bytes, position: int) -> tuple[_Handle, int]:

@@ -49,7 +49,12 @@ class TensorBundle:
         self._prefix = prefix
         self._index = index
         self._shards = shards
-        self.notes: tuple[str, ...] = (*index.notes, *_spare_bytes(index, shards))
+        notes = list(index.notes)
+        for shard, ranges in _ranges(index).items():
+            spare = shards[shard].size - max(end for _, end, _ in ranges)
+            if spare:
+                notes.append(f"{shards[shard].path.name} has {spare} bytes at its end that belong to no tensor")
+        self.notes: tuple[str, ...] = tuple(notes)
 
     @property
     def description(self) -> str:
@@ -99,17 +104,14 @@ class TensorBundle:
     def _read(self, name: str, entry: BundleEntry) -> Array:
         file = self._shards[entry.shard]
         with within(file.place, f"tensor {name}", f"offset {entry.offset}"):
-            return self._decode(entry, file.read(entry.offset, entry.size))
-
-    def _decode(self, entry: BundleEntry, raw: Array) -> Array:
-        big_endian = self._index.big_endian
-        if entry.kind == STRING:
-            array, crc = read_strings(raw, math.prod(entry.shape), big_endian=big_endian)
-            _check(entry, crc)
-        else:
-            _check(entry, crc32c(raw))
-            array = entry.kind.from_bytes(raw, swapped=big_endian != (sys.byteorder == "big"))
-        return array.reshape(entry.shape)
+            raw, big_endian = file.read(entry.offset, entry.size), self._index.big_endian
+            if entry.kind == STRING:
+                array, crc = read_strings(raw, math.prod(entry.shape), big_endian=big_endian)
+                _check(entry, crc)
+            else:
+                _check(entry, crc32c(raw))
+                array = entry.kind.from_bytes(raw, swapped=big_endian != (sys.byteorder == "big"))
+            return array.reshape(entry.shape)
 
 
 def _check(entry: BundleEntry, crc: int) -> None:
@@ -117,10 +119,6 @@ def _check(entry: BundleEntry, crc: int) -> None:
         hint = "The file is damaged: copy or download it again."
         found = f"its bytes have checksum {mask(crc):#010x}, the index says {entry.crc:#010x}"
         raise ChecksumError(found, hint=hint)
-
-
-def _shard_path(prefix: Path, shard: int, shards: int) -> Path:
-    return Path(f"{prefix}.data-{shard:05d}-of-{shards:05d}")
 
 
 def _ranges(index: BundleIndex) -> dict[int, list[tuple[int, int, str]]]:
@@ -137,7 +135,7 @@ def _open_shards(prefix: Path, index: BundleIndex) -> dict[int, RegularFile]:
     """The data files that the index refers to; every tensor lies inside of its file and shares no byte."""
     shards = {}
     for shard, ranges in _ranges(index).items():
-        file = shards[shard] = RegularFile.at(_shard_path(prefix, shard, index.shards))
+        file = shards[shard] = RegularFile.at(Path(f"{prefix}.data-{shard:05d}-of-{index.shards:05d}"))
         for _, end, name in ranges:
             if end > file.size:
                 found = f"it ends at byte {end} of a file of {file.size} bytes"
@@ -148,10 +146,3 @@ def _open_shards(prefix: Path, index: BundleIndex) -> dict[int, RegularFile]:
                 found = f"it shares bytes {start} to {min(end, stop)} with tensor {other}"
                 raise CorruptError(found, where=(file.place, f"tensor {name}"))
     return shards
-
-
-def _spare_bytes(index: BundleIndex, shards: dict[int, RegularFile]) -> Iterator[str]:
-    for shard, ranges in _ranges(index).items():
-        spare = shards[shard].size - max(end for _, end, _ in ranges)
-        if spare:
-            yield f"{shards[shard].path.name} has {spare} bytes at its end that belong to no tensor"

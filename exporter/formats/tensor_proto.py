@@ -46,11 +46,16 @@ def to_array(proto: TensorProto, *, what: str, limit: int = limits.MAX_CONST_BYT
             raise UnsupportedError(f"there are no arrays of type {kind.name}")
         count = math.prod(shape)
         if proto.tensor_content:
-            return _from_content(kind, count, proto.tensor_content).reshape(shape)
+            content = proto.tensor_content
+            if not kind.itemsize or len(content) != count * kind.itemsize:
+                needed = f"which takes {count * kind.itemsize}" if kind.itemsize else "which is never stored so"
+                raise CorruptError(f"{len(content)} bytes for {count} elements of type {kind.name}, {needed}")
+            raw, is_big = np.frombuffer(content, np.uint8), sys.byteorder == "big"
+            return kind.from_bytes(raw.copy() if is_big else raw, swapped=is_big).reshape(shape)
         values = _values(proto, kind, count)
         if values.size < 2 and values.size < count:
             _check_size(kind, count, values, limit)
-            value = values if values.size else np.array([_zero(kind)], values.dtype)
+            value = values if values.size else np.array([b"" if kind.name == "string" else 0], values.dtype)
             return np.broadcast_to(value.reshape(()), shape)
         return _expand(kind, count, values, limit).reshape(shape)
 
@@ -68,14 +73,6 @@ def expansion(proto: TensorProto) -> int:
     return 0 if stored < 2 else max(math.prod(dims) - stored, 0) * 8
 
 
-def _from_content(kind: DataType, count: int, content: bytes) -> Array:
-    if not kind.itemsize or len(content) != count * kind.itemsize:
-        needed = f"which takes {count * kind.itemsize}" if kind.itemsize else "which is never stored so"
-        raise CorruptError(f"{len(content)} bytes for {count} elements of type {kind.name}, {needed}")
-    raw = np.frombuffer(content, np.uint8)
-    return kind.from_bytes(raw.copy() if sys.byteorder == "big" else raw, swapped=sys.byteorder == "big")
-
-
 def _values(proto: TensorProto, kind: DataType, count: int) -> Array:
     holder = value_list(kind)
     stored = getattr(proto, holder.name)
@@ -86,14 +83,10 @@ def _values(proto: TensorProto, kind: DataType, count: int) -> Array:
     if holder.stored == "u1":
         return from_numbers(kind, np.frombuffer(stored, np.uint8))
     if holder.stored == "object":
-        return _strings(list(stored))
+        strings = np.empty(len(stored), object)
+        strings[:] = list(stored)
+        return strings
     return from_numbers(kind, np.fromiter(stored, holder.stored, len(stored)))
-
-
-def _strings(values: list[bytes]) -> Array:
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array
 
 
 def _expand(kind: DataType, count: int, values: Array, limit: int) -> Array:
@@ -117,7 +110,3 @@ def _check_size(kind: DataType, count: int, values: Array, limit: int) -> None:
     if size > limit:
         found = f"{values.size} values stand for {count} of type {kind.name}, {size} bytes"
         raise LimitError(f"{found}; {limit} are allowed")
-
-
-def _zero(kind: DataType) -> object:
-    return b"" if kind.name == "string" else 0

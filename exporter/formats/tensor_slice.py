@@ -127,16 +127,15 @@ def check_cover(shape: tuple[int, ...], parts: Sequence[tuple[slice, ...]]) -> N
     covered = sum(math.prod(cut.stop - cut.start for cut in part) for part in parts)
     if not parts or covered < total:
         raise CorruptError(f"its slices cover {covered} of {total} elements")
-    cuts = [_cuts(size, [part[axis] for part in parts]) for axis, size in enumerate(shape)]
+    cuts = []
+    for axis, size in enumerate(shape):
+        extents = [part[axis] for part in parts]
+        cuts.append(sorted({0, size, *(cut.start for cut in extents), *(cut.stop for cut in extents)}))
     cells = math.prod(max(len(axis_cuts) - 1, 1) for axis_cuts in cuts)
     if cells > limits.MAX_SLICE_CELLS:
         raise LimitError(f"{len(parts)} slices cut it into {cells} cells; {limits.MAX_SLICE_CELLS} are allowed")
     if covered > total or _overlap(cuts, parts, cells):
         raise CorruptError(f"its slices overlap: they hold {covered} values for {total} elements")
-
-
-def _cuts(size: int, extents: list[slice]) -> list[int]:
-    return sorted({0, size, *(extent.start for extent in extents), *(extent.stop for extent in extents)})
 
 
 def _overlap(cuts: list[list[int]], parts: Sequence[tuple[slice, ...]], cells: int) -> bool:

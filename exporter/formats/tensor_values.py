@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -122,15 +122,12 @@ def from_numbers(kind: DataType, numbers: Array) -> Array:
         return numbers.copy().view(dtype)
     if dtype.kind in "fO":
         return numbers.astype(dtype)
-    return _in_range(kind, numbers, *_bounds(kind, dtype)).astype(dtype)
-
-
-def _bounds(kind: DataType, dtype: np.dtype[Any]) -> tuple[int, int]:
     if kind.name == "bool":
-        return 0, 1
+        return _in_range(kind, numbers, 0, 1).astype(dtype)
     bits = int(kind.name[-1]) if kind.name in ("int4", "uint4", "int2", "uint2") else 8 * dtype.itemsize
-    signed = dtype.kind == "i" or kind.name in ("int4", "int2")
-    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    if dtype.kind == "i" or kind.name in ("int4", "int2"):
+        return _in_range(kind, numbers, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1).astype(dtype)
+    return _in_range(kind, numbers, 0, 2**bits - 1).astype(dtype)
 
 
 def _in_range(kind: DataType, numbers: Array, low: int, high: int) -> Array:

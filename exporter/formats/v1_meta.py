@@ -53,8 +53,14 @@ def read_meta(tables: list[Table]) -> tuple[dict[str, V1Tensor], tuple[str, ...]
         with within(table.file.place):
             meta = _first(table).meta
             notes |= dict.fromkeys(check_version(meta.versions))
-            for name, tensor in _tensors(meta, number).items():
-                tensors[name] = _merge(name, tensors.get(name), tensor)
+            for name, found in _tensors(meta, number).items():
+                known = tensors.setdefault(name, found)
+                if known is found:
+                    continue
+                if (known.kind, known.shape) != (found.kind, found.shape):
+                    was = f"{known.kind.name} {list(known.shape)} in another file"
+                    raise CorruptError(f"{found.kind.name} {list(found.shape)}, but {was}", where=(f"tensor {name}",))
+                tensors[name] = V1Tensor(known.kind, known.shape, known.slices + found.slices)
     for name, tensor in tensors.items():
         with within(tables[tensor.slices[0].file].file.place, f"tensor {name}"):
             check_cover(tensor.shape, [part.index.within(tensor.shape) for part in tensor.slices])
@@ -82,12 +88,3 @@ def _tensors(meta: SavedTensorSlices, file: int) -> dict[str, V1Tensor]:
             slices = tuple([StoredSlice(slice_from_proto(part), file) for part in entry.slice])
             tensors[entry.name] = V1Tensor(data_type(entry.type), shape_from_proto(entry.shape), slices)
     return tensors
-
-
-def _merge(name: str, known: V1Tensor | None, found: V1Tensor) -> V1Tensor:
-    if known is None:
-        return found
-    if (known.kind, known.shape) != (found.kind, found.shape):
-        was = f"{known.kind.name} {list(known.shape)} in another file"
-        raise CorruptError(f"{found.kind.name} {list(found.shape)}, but {was}", where=(f"tensor {name}",))
-    return V1Tensor(known.kind, known.shape, known.slices + found.slices)

@@ -64,15 +64,9 @@ def read_packed(data: memoryview) -> npt.NDArray[np.uint64]:
     values = np.empty(stops.size, np.uint64)
     for first in range(0, stops.size, _CHUNK):
         some = slice(first, first + _CHUNK)
-        values[some] = _join(octets, starts[some], stops[some])
+        part = octets[starts[first] : stops[some][-1]]
+        offsets = starts[some] - starts[first]
+        place = np.arange(part.size) - np.repeat(offsets, (stops - starts)[some])
+        groups = (part & 0x7F).astype(np.uint64) << (7 * place).astype(np.uint64)
+        values[some] = np.add.reduceat(groups, offsets)
     return values
-
-
-def _join(
-    octets: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint64]:
-    part = octets[starts[0] : stops[-1]]
-    offsets = starts - starts[0]
-    place = np.arange(part.size) - np.repeat(offsets, stops - starts)
-    groups = (part & 0x7F).astype(np.uint64) << (7 * place).astype(np.uint64)
-    return np.add.reduceat(groups, offsets)

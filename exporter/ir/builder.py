@@ -129,7 +129,7 @@ class Builder:
             raise ShapeError(f"{op_type} with {outputs} results")
         if op_type == "Reshape" and not attributes.get("allowzero"):
             inputs = (inputs[0], self._static_shape(inputs[0], inputs[1]))
-        known = [self._known(value) for value in inputs]
+        known = [None if v is None else Known(v.dtype, self.shape(v), self._elements.get(v)) for v in inputs]
         results = shapes.infer(op_type, self._with_floats(inputs, known), attributes, outputs)
         constant = self._evaluate(op_type, known, attributes, results[0][1])
         if constant is not None:
@@ -234,43 +234,31 @@ class Builder:
 
     def finish(self, outputs: Mapping[str, ir.Value]) -> ir.Model:
         """The model with these outputs; what they don't need is removed."""
-        holders = {str(value.name): value for value in self._all_values()}
+        holders = {str(value.name): value for value in (*self.graph.initializers.values(), *self._visible_values())}
         for name, value in outputs.items():
-            self.graph.outputs.append(self._as_output(name, value, holders))
+            if value.producer() is None or value.is_graph_output():
+                # an input, a constant or what is an output already gets an Identity, to have a name of its own
+                with self.source(name):
+                    results = [(value.dtype, self.shape(value))]
+                    value = self._append("Identity", [value], {}, results)[0]
+            holder = holders.get(name)
+            if holder is not None and holder is not value:
+                holder.name = self._unique(f"{name}/inner")
+                holders[holder.name] = holder
+                self._names.discard(name)
+            holders.pop(str(value.name), None)
+            value.name, holders[name] = name, value
+            self.graph.outputs.append(value)
         model = ir.Model(self.graph, ir_version=8)
         edit.remove_dead(model)
         edit.check(model)
         return model
-
-    def _as_output(self, name: str, value: ir.Value, holders: dict[str, ir.Value]) -> ir.Value:
-        """An input, a constant or a value that is an output already gets an Identity, to have a name of its own."""
-        if value.producer() is None or value.is_graph_output():
-            with self.source(name):
-                results = [(value.dtype, self.shape(value))]
-                value = self._append("Identity", [value], {}, results)[0]
-        holder = holders.get(name)
-        if holder is not None and holder is not value:
-            holder.name = self._unique(f"{name}/inner")
-            holders[holder.name] = holder
-            self._names.discard(name)
-        holders.pop(str(value.name), None)
-        value.name, holders[name] = name, value
-        return value
-
-    def _all_values(self) -> Iterator[ir.Value]:
-        yield from self.graph.initializers.values()
-        yield from self._visible_values()
 
     def _visible_values(self) -> Iterator[ir.Value]:
         for graph in self._into:
             yield from graph.inputs
             for node in graph:
                 yield from node.outputs
-
-    def _known(self, value: ir.Value | None) -> Known | None:
-        if value is None:
-            return None
-        return Known(value.dtype, self.shape(value), self._elements.get(value))
 
     def _with_floats(self, inputs: Sequence[ir.Value | None], known: list[Known | None]) -> list[Known | None]:
         """Shapes may follow from small float constants too; no value is computed from them, as weights are such."""
@@ -294,7 +282,8 @@ class Builder:
             return None
         if any(array is not None and array.dtype == object for array in arrays):
             return None
-        if op_type in _GROWING and not _is_small(sizes):
+        count = UNKNOWN if sizes is None else product(sizes)
+        if op_type in _GROWING and not (isinstance(count, int) and count <= _LARGEST_ELEMENTS):
             return None
         if cost(op_type, arrays, attributes)[0] > _LARGEST_RESULT:
             return None
@@ -335,10 +324,18 @@ class Builder:
         attributes: Mapping[str, Any],
         results: Sequence[Result],
     ) -> tuple[ir.Value, ...]:
+        told: dict[str, Any] = {}
+        for name, value in attributes.items():
+            if isinstance(value, np.ndarray):
+                told[name] = ir.tensor(value)
+            elif isinstance(value, list | tuple) and all(type(item) is int for item in value):
+                told[name] = ir.AttrInt64s(name, value)  # onnx-ir takes its time over lists
+            else:
+                told[name] = value
         node = ir.node(
             op_type,
             inputs,
-            {name: _attribute(name, value) for name, value in attributes.items()},
+            told,
             domain=domain_of(op_type),
             num_outputs=len(results),
             metadata_props={"source": self._source, **self._metadata},
@@ -354,17 +351,3 @@ class Builder:
     def _unique(self, name: str, *, among: str = "") -> str:
         """The name, with the suffix _1, _2, ... where it is taken."""
         return self._names.take(among + name)[len(among) :]
-
-
-def _is_small(dims: Dims | None) -> bool:
-    size = UNKNOWN if dims is None else product(dims)
-    return isinstance(size, int) and size <= _LARGEST_ELEMENTS
-
-
-def _attribute(name: str, value: Any) -> Any:
-    """What onnx-ir tells apart fast; it takes its time over lists."""
-    if isinstance(value, np.ndarray):
-        return ir.tensor(value)
-    if isinstance(value, list | tuple) and all(type(item) is int for item in value):
-        return ir.AttrInt64s(name, value)
-    return value

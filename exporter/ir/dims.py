@@ -22,15 +22,15 @@ _MULTIPLE = re.compile(r"(\d+)\*([A-Za-z_]\w*)")
 
 def dims_of(shape: Iterable[object]) -> Dims:
     """Dimensions from ints, names (str) and None for unknown."""
-    return tuple(_dim(size) for size in shape)
-
-
-def _dim(size: object) -> Dim:
-    if isinstance(size, int | ir.SymbolicDim):
-        return size
-    if size is None or isinstance(size, str):
-        return ir.SymbolicDim(size)
-    raise TypeError(f"a dimension is an int, a name or None, not {size!r}")
+    dims: list[Dim] = []
+    for size in shape:
+        if isinstance(size, int | ir.SymbolicDim):
+            dims.append(size)
+        elif size is None or isinstance(size, str):
+            dims.append(ir.SymbolicDim(size))
+        else:
+            raise TypeError(f"a dimension is an int, a name or None, not {size!r}")
+    return tuple(dims)
 
 
 def to_shape(dims: Sequence[Dim] | None) -> ir.Shape | None:
@@ -62,7 +62,9 @@ def floor_div(a: Dim, b: int) -> Dim:
     if multiple is not None and int(multiple[1]) % b == 0:
         times = int(multiple[1]) // b
         return ir.SymbolicDim(multiple[2] if times == 1 else f"{times}*{multiple[2]}")
-    return _expression(f"floor(({a.value})/{b})")
+    expression = f"floor(({a.value})/{b})"
+    # a nested expression nobody can read is as good as an unknown size
+    return ir.SymbolicDim(expression if len(expression) <= _LONGEST_EXPRESSION else None)
 
 
 def ceil_div(a: Dim, b: int) -> Dim:
@@ -78,8 +80,3 @@ def product(dims: Iterable[Dim]) -> Dim:
             continue
         result = dim if isinstance(result, int) and result == 1 else result * dim
     return normal(result)
-
-
-def _expression(text: str) -> ir.SymbolicDim:
-    """A nested expression nobody can read is as good as an unknown size."""
-    return ir.SymbolicDim(text if len(text) <= _LONGEST_EXPRESSION else None)

@@ -53,24 +53,17 @@ def make_initializer(graph: ir.Graph, name: str, array: npt.NDArray[Any]) -> ir.
 def replace(graph: ir.Graph, value: ir.Value, new_value: ir.Value) -> None:
     """Lets every user of `value`, and the graph's outputs, use `new_value`; an output keeps its name."""
     if value in graph.outputs:
-        name = value.name
-        if new_value in graph.inputs or new_value.is_initializer() or new_value in graph.outputs:
-            return _replace_by_identity(graph, value, new_value)
+        name, producer = value.name, value.producer()
         value.name = None if name is None else f"{name}/replaced"
+        if new_value in graph.inputs or new_value.is_initializer() or new_value in graph.outputs:
+            # one that would become an input, a constant or a second name of another output stays as an Identity
+            origin = dict(producer.metadata_props) if producer else None
+            node = ir.node("Identity", [new_value], metadata_props=origin)
+            new_value = node.outputs[0]
+            new_value.shape, new_value.type = value.shape, value.type
+            graph.append(node)
         new_value.name = name
     ir.convenience.replace_all_uses_with(value, new_value, replace_graph_outputs=True)
-    return None
-
-
-def _replace_by_identity(graph: ir.Graph, value: ir.Value, new_value: ir.Value) -> None:
-    """An output that would become an input, a constant or a second name of another output stays as an Identity."""
-    name, producer = value.name, value.producer()
-    value.name = None if name is None else f"{name}/replaced"
-    node = ir.node("Identity", [new_value], metadata_props=dict(producer.metadata_props) if producer else None)
-    output = node.outputs[0]
-    output.name, output.shape, output.type = name, value.shape, value.type
-    graph.append(node)
-    ir.convenience.replace_all_uses_with(value, output, replace_graph_outputs=True)
 
 
 def subgraphs(node: ir.Node) -> Sequence[ir.Graph]:

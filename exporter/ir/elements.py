@@ -64,17 +64,13 @@ def _settle(array: Elements) -> Elements | None:
 def _elementwise(function: Callable[[Any, Any], Any]) -> Callable[[_Inputs, _Attributes], Elements]:
     def rule(inputs: _Inputs, attributes: _Attributes) -> Elements:
         a, b = np.broadcast_arrays(*[array.astype(object) for array in inputs])
-        pairs = zip(a.reshape(-1), b.reshape(-1), strict=True)
-        return _object([_bounded(function(p, q)) for p, q in pairs], a.shape)
+        results = [function(p, q) for p, q in zip(a.reshape(-1), b.reshape(-1), strict=True)]
+        if any(isinstance(result, int) and abs(result) >= _TOO_LARGE for result in results):
+            # squaring again and again would make endless ones
+            raise ValueError("an integer of more than 64 bits")
+        return _object(results, a.shape)
 
     return rule
-
-
-def _bounded(result: Any) -> Any:
-    """Return a result that a tensor may hold; ValueError for one that squaring again and again would make endless."""
-    if isinstance(result, int) and abs(result) >= _TOO_LARGE:
-        raise ValueError("an integer of more than 64 bits")
-    return result
 
 
 def _divide(a: Any, b: Any) -> Any:

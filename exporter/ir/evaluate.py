@@ -64,7 +64,11 @@ def evaluate(
     for value in graph.inputs:
         if value.name is None or value.name not in feeds:
             raise UsageError(f"no value for input {value.name}")
-        known[value] = _fed(value, feeds[value.name], dtype)
+        if value.dtype is None:
+            known[value] = _in_type(np.asarray(feeds[value.name]), dtype)
+        else:
+            wanted = dtype if value.dtype.is_floating_point() else value.dtype.numpy()
+            known[value] = np.asarray(feeds[value.name], wanted)
     fed = sum(array.nbytes for array in known.values())
     budget = Budget(stored + (fed if meter is None else min(fed, _MOST_FED)), meter=meter)
     budget.meter.spend(_PER_BYTE_FED * fed)
@@ -84,13 +88,6 @@ _PER_BYTE_FED = 32
 """Operations that making up a byte of input and looking at it counts as."""
 
 
-def _fed(value: ir.Value, array: npt.ArrayLike, dtype: _DType) -> _Array:
-    """What is fed in the type that the input has, with floats in `dtype`."""
-    if value.dtype is None:
-        return _in_type(np.asarray(array), dtype)
-    return np.asarray(array, dtype if value.dtype.is_floating_point() else value.dtype.numpy())
-
-
 def evaluate_node(node: ir.Node, inputs: list[_Array | None], dtype: _DType | None = np.float64) -> tuple[_Array, ...]:
     """The results of one node without subgraphs on these arrays."""
     return KERNELS[node.op_type](inputs, attributes_of(node, dtype))
@@ -98,17 +95,17 @@ def evaluate_node(node: ir.Node, inputs: list[_Array | None], dtype: _DType | No
 
 def attributes_of(node: ir.Node, dtype: _DType | None = None) -> dict[str, Any]:
     """A node's attributes as plain Python values; floats in tensors, and the float type of a cast, become `dtype`."""
-    return {name: _plain(name, attribute, dtype) for name, attribute in node.attributes.items()}
-
-
-def _plain(name: str, attribute: ir.Attr, dtype: _DType | None) -> Any:
-    value = attribute.value
-    if attribute.type == ir.AttributeType.TENSOR:
-        array = value.numpy()
-        return array if dtype is None else _in_type(array, dtype)
-    if name in {"to", "dtype"} and dtype is not None and ir.DataType(int(value)).is_floating_point():
-        return ir.DataType.from_numpy(np.dtype(dtype)).value
-    return list(value) if isinstance(value, tuple) else value
+    attributes: dict[str, Any] = {}
+    for name, attribute in node.attributes.items():
+        value = attribute.value
+        if attribute.type == ir.AttributeType.TENSOR:
+            array = value.numpy()
+            attributes[name] = array if dtype is None else _in_type(array, dtype)
+        elif name in {"to", "dtype"} and dtype is not None and ir.DataType(int(value)).is_floating_point():
+            attributes[name] = ir.DataType.from_numpy(np.dtype(dtype)).value
+        else:
+            attributes[name] = list(value) if isinstance(value, tuple) else value
+    return attributes
 
 
 class Constants:
@@ -136,7 +133,8 @@ class Constants:
             if current in self._constant:
                 pending.pop()
                 continue
-            unknown = [v for v in _ancestors(current) if v not in self._constant]
+            node = current.producer()
+            unknown = [] if node is None else [v for v in node.inputs if v is not None and v not in self._constant]
             if unknown:
                 pending.extend(unknown)
             else:
@@ -189,20 +187,16 @@ class Constants:
             self._meter.left += _OPERATIONS_PER_BYTE * self._largest[value]
             return value.is_initializer() and not value.is_graph_input() and value.const_value is not None
         if node not in self._made:
-            self._made[node] = self._makes(node)
+            largest = max((self._largest[v] for v in node.inputs if v is not None), default=0)
+            constant = (
+                node.op_type in KERNELS
+                and all(v is None or self._constant[v] for v in node.inputs)
+                and not any(attribute.type in _SUBGRAPHS for attribute in node.attributes.values())
+                and _bytes_made(node) <= _FREE + _PER_BYTE * largest
+            )
+            self._made[node] = largest, constant
         self._largest[value], constant = self._made[node]
         return constant
-
-    def _makes(self, node: ir.Node) -> tuple[int, bool]:
-        """The bytes of the largest tensor that a node's results are made of, and whether they are constants."""
-        largest = max((self._largest[v] for v in node.inputs if v is not None), default=0)
-        constant = (
-            node.op_type in KERNELS
-            and all(v is None or self._constant[v] for v in node.inputs)
-            and not any(attribute.type in _SUBGRAPHS for attribute in node.attributes.values())
-            and _bytes_made(node) <= _FREE + _PER_BYTE * largest
-        )
-        return largest, constant
 
 
 MADE_OF = "made_of"
@@ -233,11 +227,6 @@ def _bytes_made(node: ir.Node) -> int:
 
 
 _SUBGRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
-
-
-def _ancestors(value: ir.Value) -> list[ir.Value]:
-    node = value.producer()
-    return [] if node is None else [v for v in node.inputs if v is not None]
 
 
 def _producers(value: ir.Value, known: Mapping[ir.Value, _Array]) -> list[ir.Node]:
@@ -280,7 +269,11 @@ def _run(
     call: Call | None = None,
 ) -> list[_Array]:
     """A graph's outputs; `known` holds its inputs and, for a subgraph, what it sees of the graph around it."""
-    uses = _use_counts(graph)
+    nodes = list(graph)
+    uses = Counter(value for node in nodes for value in node.inputs if value is not None)
+    uses.update(graph.outputs)
+    # what a subgraph reads is never counted down to 0
+    uses.update({value for node in nodes for inner in subgraphs(node) for value in _read_in(inner)} & uses.keys())
     held = 0
 
     def fetch(value: ir.Value) -> _Array:
@@ -288,7 +281,7 @@ def _run(
             raise ValueError(f"there is no result {value.name}: its node gives fewer for these inputs")
         return known[value] if value in known else _initial(value, dtype)
 
-    for node in graph:
+    for node in nodes:
         if node.op_type not in KERNELS:
             raise UnsupportedError(f"node {node.name} has the op {node.op_type}, which has no kernel")
         attributes = attributes_of(node, dtype) if node.attributes else {}
@@ -326,7 +319,15 @@ def _results(
     budget.check(node.op_type, inputs, attributes, held)
     if node.op_type == "Dense" and inputs[0] is not None and inputs[1] is not None and inputs[1].dtype != dtype:
         return (_dense_in_blocks(inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else None),)
-    return _as_written(node, inputs, dtype) if is_as_written(node) else KERNELS[node.op_type](inputs, attributes)
+    if not is_as_written(node):
+        return KERNELS[node.op_type](inputs, attributes)
+    given = [
+        array
+        if array is None or value is None or value.dtype is None
+        else array.astype(value.dtype.numpy(), copy=False)
+        for value, array in zip(node.inputs, inputs, strict=True)
+    ]
+    return tuple(_in_type(result, dtype) for result in evaluate_node(node, given, None))
 
 
 def _large_matrix(node: ir.Node, dtype: np.dtype[Any], known: Mapping[ir.Value, _Array]) -> ir.Value | None:
@@ -353,17 +354,6 @@ def _dense_in_blocks(x: _Array, kernel: _Array, bias: _Array | None) -> _Array:
     return y.reshape(*x.shape[:-1], kernel.shape[1])
 
 
-def _as_written(node: ir.Node, inputs: list[_Array | None], dtype: np.dtype[Any]) -> tuple[_Array, ...]:
-    """The results of a node in the types that its tensors have, as `dtype`."""
-    given = [
-        array
-        if array is None or value is None or value.dtype is None
-        else array.astype(value.dtype.numpy(), copy=False)
-        for value, array in zip(node.inputs, inputs, strict=True)
-    ]
-    return tuple(_in_type(result, dtype) for result in evaluate_node(node, given, None))
-
-
 def _computed(node: ir.Node, inputs: list[_Array | None], dtype: _DType | None, budget: Budget) -> tuple[_Array, ...]:
     """A node's results; what its kernel makes of tensors that don't go together is the file's fault."""
     try:
@@ -380,15 +370,6 @@ def _computed(node: ir.Node, inputs: list[_Array | None], dtype: _DType | None, 
 def _own_bytes(array: _Array) -> int:
     """The memory of an array that isn't a part of another."""
     return array.nbytes if array.base is None else 0
-
-
-def _use_counts(graph: ir.Graph) -> Counter[ir.Value]:
-    """How often each value of a graph is read; one that a subgraph reads is never counted down to 0."""
-    nodes = list(graph)
-    uses = Counter(value for node in nodes for value in node.inputs if value is not None)
-    uses.update(graph.outputs)
-    uses.update({value for node in nodes for inner in subgraphs(node) for value in _read_in(inner)} & uses.keys())
-    return uses
 
 
 def _read_in(graph: ir.Graph) -> Iterator[ir.Value]:

@@ -31,38 +31,23 @@ def infer_by_onnx(
     schema = onnx.defs.get_schema(op_type, OPSET)
     names = [f"i{i}" if known is not None else "" for i, known in enumerate(inputs)]
     node = onnx.helper.make_node(op_type, names, [f"o{i}" for i in range(outputs)])
-    node.attribute.extend(_proto_attribute(name, value) for name, value in attributes.items())
-    types = {name: _type_proto(known) for name, known in zip(names, inputs, strict=True) if known is not None}
-    data = {name: _data(known) for name, known in zip(names, inputs, strict=True) if known and _concrete(known)}
+    for name, value in attributes.items():
+        plain = onnx.numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+        node.attribute.append(onnx.helper.make_attribute(name, plain))
+    types, data = {}, {}
+    for name, known in zip(names, inputs, strict=True):
+        if known is None or known.dtype is None:
+            continue
+        shape = None if known.shape is None else [s if isinstance(s, int) else s.value for s in known.shape]
+        types[name] = onnx.helper.make_tensor_type_proto(known.dtype.value, shape)
+        if known.elements is not None and known.elements.dtype != object:
+            data[name] = onnx.numpy_helper.from_array(np.asarray(known.elements))
     imports = [onnx.helper.make_opsetid("", OPSET)]
     try:
         inferred = onnx.shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=imports)
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
         raise ShapeError(str(error)) from error
     return [_result(inferred.get(f"o{i}")) for i in range(outputs)]
-
-
-def _proto_attribute(name: str, value: Any) -> onnx.AttributeProto:
-    if isinstance(value, np.ndarray):
-        value = onnx.numpy_helper.from_array(value)
-    return onnx.helper.make_attribute(name, value)
-
-
-def _concrete(known: Known) -> bool:
-    return known.elements is not None and known.elements.dtype != object
-
-
-def _data(known: Known) -> onnx.TensorProto:
-    assert known.elements is not None
-    return onnx.numpy_helper.from_array(np.asarray(known.elements))
-
-
-def _type_proto(known: Known) -> onnx.TypeProto:
-    assert known.dtype is not None
-    shape = None
-    if known.shape is not None:
-        shape = [size if isinstance(size, int) else size.value for size in known.shape]
-    return onnx.helper.make_tensor_type_proto(known.dtype.value, shape)
 
 
 def _result(proto: onnx.TypeProto | None) -> Result:

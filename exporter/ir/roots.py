@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
@@ -33,7 +31,11 @@ def check_roots(model: ir.Model) -> None:
         radicand = _radicand(node, constants)
         if radicand is None:
             continue
-        for value in _terms(radicand, constants):
+        # the stored tensors in it that a number is added to, then the radicand itself
+        producer = radicand.producer()
+        terms = producer.inputs if producer is not None and is_op(producer, "Add") else ()
+        stored = [value for term in terms if (value := _stored(term)) is not None and constants.is_constant(value)]
+        for value in (*stored, _stored(radicand) or radicand):
             _check(node, value, constants.compute(value))
 
 
@@ -48,17 +50,6 @@ def _radicand(node: ir.Node, constants: Constants) -> ir.Value | None:
         if np.all(np.mod(constants.array(exponent), 1) == 0):
             return None
     return node.inputs[0]
-
-
-def _terms(radicand: ir.Value, constants: Constants) -> Iterator[ir.Value]:
-    """The radicand, and the stored tensor in it that a number is added to."""
-    producer = radicand.producer()
-    if producer is not None and is_op(producer, "Add"):
-        for value in producer.inputs:
-            stored = _stored(value)
-            if stored is not None and constants.is_constant(stored):
-                yield stored
-    yield _stored(radicand) or radicand
 
 
 def _stored(value: ir.Value | None) -> ir.Value | None:

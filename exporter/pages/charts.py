@@ -21,7 +21,12 @@ def plot_svg(chart: Chart) -> str:
     scale = _Scale(chart)
     marks = {"dots": _dots, "ranges": _ranges, "bars": _bars}[chart.kind](chart, scale)
     grid = (_across(y, "grid") for y, _ in scale.ticks)
-    return _svg("plot", chart.title, [*grid, *marks, *_line(chart, scale)])
+    parts = [*grid, *marks]
+    if chart.line is not None:
+        y, name = scale(chart.line), escape(chart.line_name)
+        parts.append(_across(y, "limit"))
+        parts.append(f'<text class="limit" x="100%" dx="-4" y="{y - 4:.1f}" text-anchor="end">{name}</text>')
+    return _svg("plot", chart.title, parts)
 
 
 def axis_svg(chart: Chart) -> str:
@@ -49,10 +54,14 @@ class _Scale:
         numbers = [abs(n) for series in chart.series for value in series.values for n in _numbers(value)]
         usable = [n for n in (*numbers, *([chart.line] if chart.line else [])) if isfinite(n) and n > _LOWEST]
         self._low, self._high = 0.0, 1.0
-        if self._is_log:
-            self._low = floor(log10(min(usable, default=0.1)))
-            self._high = max(ceil(log10(max(usable, default=1.0)) + 0.05), self._low + 1)
-        self.ticks = list(self._ticks())
+        if not self._is_log:
+            self.ticks = [(self(share), f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+            return
+        self._low = floor(log10(min(usable, default=0.1)))
+        self._high = max(ceil(log10(max(usable, default=1.0)) + 0.05), self._low + 1)
+        step = ceil((self._high - self._low) / _MOST_TICKS)
+        powers = range(int(self._low), int(self._high) + 1, step)
+        self.ticks = [(self(10.0**power), f"{10.0**power:g}") for power in powers]
 
     def __call__(self, number: float) -> float:
         """The height of a number; what is beyond the axis is at its end."""
@@ -60,14 +69,6 @@ class _Scale:
             number = self._low if number <= _LOWEST else log10(number) if isfinite(number) else self._high
         share = min(max((number - self._low) / (self._high - self._low), 0.0), 1.0)
         return _TOP + (1 - share) * (_HEIGHT - _TOP - _BOTTOM)
-
-    def _ticks(self) -> Iterator[tuple[float, str]]:
-        if not self._is_log:
-            yield from ((self(share), f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 1.0))
-            return
-        step = ceil((self._high - self._low) / _MOST_TICKS)
-        for power in range(int(self._low), int(self._high) + 1, step):
-            yield self(10.0**power), f"{10.0**power:g}"
 
 
 def _numbers(value: float | tuple[float, float, float] | None) -> tuple[float, ...]:
@@ -83,13 +84,6 @@ def _place(index: int, count: int) -> float:
 
 def _across(y: float, kind: str) -> str:
     return f'<line class="{kind}" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>'
-
-
-def _line(chart: Chart, scale: _Scale) -> Iterator[str]:
-    if chart.line is not None:
-        y = scale(chart.line)
-        yield _across(y, "limit")
-        yield f'<text class="limit" x="100%" dx="-4" y="{y - 4:.1f}" text-anchor="end">{escape(chart.line_name)}</text>'
 
 
 def _dots(chart: Chart, scale: _Scale) -> Iterator[str]:

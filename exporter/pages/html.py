@@ -31,7 +31,9 @@ def html_page(page: Page) -> str:
     environment.filters["order"] = _order
     environment.tests["mark"] = lambda cell: isinstance(cell, Mark)
     environment.tests["numeric"] = _is_number
-    parts: dict[str, Any] = {name: Markup(_text(name)) for name in ("page.css", "page.js")}
+    parts: dict[str, Any] = {
+        name: Markup((_FOLDER / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js")
+    }
 
     def drawn(chart: Any) -> dict[str, Any]:
         return {"axis": Markup(axis_svg(chart)), "plot": Markup(plot_svg(chart))}
@@ -41,10 +43,6 @@ def html_page(page: Page) -> str:
         template.render(page=page, made_by=MADE_BY, style=parts["page.css"], script=parts["page.js"], drawn=drawn)
         + "\n"
     )
-
-
-def _text(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 def _breakable(text: str) -> Markup:

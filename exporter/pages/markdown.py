@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from exporter.pages.page import MADE_BY, Page, Section, Table, text_of
+from exporter.pages.page import MADE_BY, Page, text_of
 
 __all__ = ["markdown_page"]
 
@@ -22,27 +21,15 @@ def markdown_page(page: Page) -> str:
     ]
     lines += [line for note in page.notes for line in (f"- {_text(note)}",)]
     for section in page.sections:
-        lines += _section(section)
+        lines += ["", f"## {_text(section.title)}", ""]
+        for text in section.text:
+            lines += [_text(text), ""]
+        if section.facts:
+            lines += [*(f"- {_text(fact.name)}: {_text(fact.value)}" for fact in section.facts), ""]
+        for table in section.tables:
+            lines += [_row([_text(name) for name in table.head]), _row(["---" for _ in table.head])]
+            lines += [*(_row([_text(text_of(cell)) for cell in row]) for row in table.rows), ""]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _section(section: Section) -> Iterator[str]:
-    yield from ("", f"## {_text(section.title)}", "")
-    for text in section.text:
-        yield from (_text(text), "")
-    if section.facts:
-        yield from (f"- {_text(fact.name)}: {_text(fact.value)}" for fact in section.facts)
-        yield ""
-    for table in section.tables:
-        yield from _table(table)
-        yield ""
-
-
-def _table(table: Table) -> Iterator[str]:
-    yield _row([_text(name) for name in table.head])
-    yield _row(["---" for _ in table.head])
-    for row in table.rows:
-        yield _row([_text(text_of(cell)) for cell in row])
 
 
 def _row(cells: list[str]) -> str:

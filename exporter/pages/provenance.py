@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -63,10 +64,14 @@ def provenance_of(files: Iterable[FileUsed]) -> Provenance:
     """Hashes files as they are now."""
     seconds = os.environ.get("SOURCE_DATE_EPOCH", "")
     moment = time.gmtime(int(seconds) if seconds.isdigit() else None)
+    versions = {"ckpt2onnx": __version__, "Python": platform.python_version()}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
     return Provenance(
         time.strftime("%Y-%m-%d %H:%M:%S UTC", moment),
         tuple(_hashed(file) for file in dict.fromkeys(files)),
-        {"ckpt2onnx": __version__, "Python": platform.python_version(), **_installed()},
+        versions,
         f"{platform.machine()}, {platform.system()} {platform.release()}",
     )
 
@@ -80,13 +85,3 @@ def _hashed(file: FileUsed) -> HashedFile:
         return HashedFile(file.role, file.path, path.stat().st_size, digest.hexdigest())
     except OSError:
         return HashedFile(file.role, file.path, None, None)
-
-
-def _installed() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

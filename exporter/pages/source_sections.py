@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from exporter.pages.page import Cell, Chart, Fact, Mark, Section, Series, Table
 from exporter.pages.provenance import Provenance
-from exporter.report.decisions import Decision
 from exporter.report.records import BatchNorm, FoldOutcome, Report, TensorSpec
 
 __all__ = ["file_sections", "source_sections", "tensors_table"]
@@ -21,15 +20,24 @@ def source_sections(report: Report) -> Iterator[Section]:
         yield Section("Batch norms", (count,), tables=(_batch_norms(report),))
     others = [fold for fold in report.folds if not fold.batch_norms]
     if others:
+        rows = tuple((fold.source, *_fate(fold)) for fold in others)
+        table = Table("folds", ("arithmetic", "folded", "into, or why not"), rows)
         text = "Multiplications and additions by constants that aren't a batch norm's; those that were folded change "
-        yield Section("Other arithmetic", (f"{text}the kernels, too.",), tables=(_folds(others),))
+        yield Section("Other arithmetic", (f"{text}the kernels, too.",), tables=(table,))
     measured = [norm for norm in report.batch_norms if norm.statistics is not None]
     if measured or report.warnings:
-        charts = (_variances(measured),) if measured else ()
-        tables = (_statistics(measured),) if measured else ()
+        charts: tuple[Chart, ...] = ()
+        tables: tuple[Table, ...] = ()
+        if measured:
+            title = "Moving variances of each batch norm's channels, in the model's order"
+            values = [(s.smallest, s.median, s.largest) for norm in measured if (s := norm.statistics) is not None]
+            series = Series("smallest to largest, median", values, "first")
+            charts = (Chart("ranges", title, [norm.name for norm in measured], [series]),)
+            tables = (_statistics(measured),)
         yield Section("Statistics and warnings", report.warnings, charts, tables=tables)
     if report.decisions:
-        yield Section("Decisions", tables=(_decisions(report.decisions),))
+        decided = tuple((d.subject, d.kind, d.choice, d.reason) for d in report.decisions)
+        yield Section("Decisions", tables=(Table("decisions", ("which", "what", "choice", "why"), decided),))
 
 
 def _batch_norms(report: Report) -> Table:
@@ -37,7 +45,10 @@ def _batch_norms(report: Report) -> Table:
     rows = []
     for norm in report.batch_norms:
         fold = report.fold_of(norm.name)
-        origins = (_short(norm, origin) for origin in (norm.gamma, norm.beta, norm.mean, norm.variance))
+        origins = [
+            origin.removeprefix("stored as ").removeprefix(f"{norm.name}/")
+            for origin in (norm.gamma, norm.beta, norm.mean, norm.variance)
+        ]
         rows.append((norm.name, norm.channels, norm.epsilon, *origins, *_fate(fold)))
     return Table("batch norms", head, tuple(rows))
 
@@ -52,26 +63,21 @@ def _fate(fold: FoldOutcome | None) -> tuple[Cell, Cell]:
     return Mark("no", "doubtful"), fold.reason
 
 
-def _short(norm: BatchNorm, origin: str) -> str:
-    return origin.removeprefix("stored as ").removeprefix(f"{norm.name}/")
-
-
-def _folds(folds: Sequence[FoldOutcome]) -> Table:
-    return Table("folds", ("arithmetic", "folded", "into, or why not"), tuple((f.source, *_fate(f)) for f in folds))
-
-
-def _variances(norms: Sequence[BatchNorm]) -> Chart:
-    values = [(s.smallest, s.median, s.largest) for norm in norms if (s := norm.statistics) is not None]
-    title = "Moving variances of each batch norm's channels, in the model's order"
-    return Chart("ranges", title, [n.name for n in norms], [Series("smallest to largest, median", values, "first")])
-
-
 def _statistics(norms: Sequence[BatchNorm]) -> Table:
     head = ("batch norm", "least variance", "median", "largest", "dead", "amplifying", "initial values left", "remark")
     rows = []
     for norm in norms:
         found = norm.statistics
         assert found is not None
+        remark = None
+        if not found.updated:
+            remark = Mark("never updated", "bad")
+        elif found.initial is not None and found.initial > _CARRIED:
+            remark = Mark("few steps", "doubtful")
+        elif found.loud:
+            remark = Mark("amplifies noise", "doubtful")
+        elif found.dead:
+            remark = Mark("dead channels", "doubtful")
         rows.append(
             (
                 norm.name,
@@ -81,38 +87,20 @@ def _statistics(norms: Sequence[BatchNorm]) -> Table:
                 found.dead,
                 found.loud,
                 None if found.initial is None else f"{found.initial:.2%}",
-                _remark(norm),
+                remark,
             )
         )
     return Table("batch norms", head, tuple(rows))
 
 
-def _remark(norm: BatchNorm) -> Mark | None:
-    found = norm.statistics
-    assert found is not None
-    if not found.updated:
-        return Mark("never updated", "bad")
-    if found.initial is not None and found.initial > _CARRIED:
-        return Mark("few steps", "doubtful")
-    if found.loud:
-        return Mark("amplifies noise", "doubtful")
-    return Mark("dead channels", "doubtful") if found.dead else None
-
-
-def _decisions(decisions: Sequence[Decision]) -> Table:
-    rows = tuple((d.subject, d.kind, d.choice, d.reason) for d in decisions)
-    return Table("decisions", ("which", "what", "choice", "why"), rows)
-
-
 def tensors_table(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> Table:
     """Inputs and outputs with types and shapes."""
-    ends = [("input", spec) for spec in inputs] + [("output", spec) for spec in outputs]
-    rows = tuple((spec.name, role, spec.dtype, _shape(spec.shape), spec.reason) for role, spec in ends)
-    return Table("inputs and outputs", ("name", "role", "type", "shape", "why"), rows)
-
-
-def _shape(shape: Sequence[int | str] | None) -> str:
-    return "any rank" if shape is None else f"[{', '.join(str(size) for size in shape)}]"
+    rows = []
+    for role, specs in (("input", inputs), ("output", outputs)):
+        for spec in specs:
+            shape = "any rank" if spec.shape is None else f"[{', '.join(str(size) for size in spec.shape)}]"
+            rows.append((spec.name, role, spec.dtype, shape, spec.reason))
+    return Table("inputs and outputs", ("name", "role", "type", "shape", "why"), tuple(rows))
 
 
 def file_sections(made: Provenance) -> Iterator[Section]:

@@ -8,7 +8,7 @@ from typing import Any
 from exporter.pages.page import Cell, Chart, Fact, Mark, Page, Section, Series, Table
 from exporter.pages.provenance import Provenance
 from exporter.pages.source_sections import file_sections, source_sections
-from exporter.verify.verdict import LayerCheck, OutputCheck, SiteCheck, Verdict, WeightPower
+from exporter.verify.verdict import LayerCheck, Verdict, WeightPower
 
 __all__ = ["verdict_page"]
 
@@ -25,11 +25,18 @@ _FEW = 12
 def verdict_page(verdict: Verdict, made: Provenance) -> Page:
     """What was compared with what, how far each result is off, and what would have been noticed."""
     files = [file.path for file in verdict.read if file.role in ("model", "bundle", "program")]
+    notes = (
+        *(f"Not checked: {problem}" for problem in verdict.problems),
+        *(f"No verdict: {doubt}" for doubt in verdict.doubts),
+        *verdict.remarks,
+        *(f"Left out, for lack of time: {what}" for what in verdict.left_out),
+        *(f"Output {name} wasn't compared: of it the truth isn't known" for name in verdict.skipped),
+    )
     return Page(
         " and ".join(files) or "Verification",
         _MARKS[verdict.state],
         _summary(verdict),
-        tuple(_notes(verdict)),
+        notes,
         tuple(_sections(verdict, made)),
     )
 
@@ -54,14 +61,6 @@ def _count(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _notes(verdict: Verdict) -> Iterator[str]:
-    yield from (f"Not checked: {problem}" for problem in verdict.problems)
-    yield from (f"No verdict: {doubt}" for doubt in verdict.doubts)
-    yield from verdict.remarks
-    yield from (f"Left out, for lack of time: {what}" for what in verdict.left_out)
-    yield from (f"Output {name} wasn't compared: of it the truth isn't known" for name in verdict.skipped)
-
-
 def _sections(verdict: Verdict, made: Provenance) -> Iterator[Section]:
     facts = (
         Fact("the truth", verdict.truth),
@@ -69,16 +68,24 @@ def _sections(verdict: Verdict, made: Provenance) -> Iterator[Section]:
         Fact("noise", verdict.noise),
         Fact("can't be found this way", verdict.blind_spot),
     )
-    yield Section("Outputs", facts=facts, tables=(_outputs(verdict.checks),))
+    rows = tuple((c.output, c.engine, _ok(c.ok), c.error, c.noise, c.limit) for c in verdict.checks)
+    table = Table("outputs", ("output", "engine", "result", "error", "noise", "limit"), rows)
+    yield Section("Outputs", facts=facts, tables=(table,))
     if verdict.layers:
         yield Section("Layers", (_LAYERS,), (_errors(verdict.layers),), tables=(_layers(verdict.layers),))
     if verdict.sites:
-        yield Section("Results of batch norms", tables=(_sites(verdict.sites),))
+        sites: list[tuple[Cell, ...]] = []
+        for site in verdict.sites:
+            found: tuple[Cell, ...] = (_ok(site.ok), site.error, site.limit, site.tensor)
+            if site.tensor is None:
+                found = (Mark("moved on", "plain"), None, None, "it is part of the layer behind")
+            sites.append((site.batch_norm, site.engine, *found))
+        head = ("batch norm", "engine", "result", "error", "limit", "in tensor")
+        yield Section("Results of batch norms", tables=(Table("batch norms", head, tuple(sites)),))
     if verdict.power:
-        yield Section("What was exercised", (_POWER,), (_exercised(verdict.power),), tables=(_power(verdict.power),))
-    used = verdict.inputs.get("inputs")
-    if used:
-        yield Section("Inputs that were used", tuple(_input_text(verdict.inputs)), tables=(_inputs(used),))
+        yield _exercised(verdict.power)
+    if verdict.inputs.get("inputs"):
+        yield _inputs(verdict.inputs)
     if verdict.origin is not None:
         yield from source_sections(verdict.origin)
     yield from file_sections(made)
@@ -92,11 +99,6 @@ _POWER = (
     "Of each weight tensor the share of channels that, set to 0 or scaled by 1.02, this run would have noticed; "
     "channels that only ever see zeros are asleep."
 )
-
-
-def _outputs(checks: Sequence[OutputCheck]) -> Table:
-    rows = tuple((c.output, c.engine, _ok(c.ok), c.error, c.noise, c.limit) for c in checks)
-    return Table("outputs", ("output", "engine", "result", "error", "noise", "limit"), rows)
 
 
 def _ok(ok: bool) -> Mark:
@@ -134,57 +136,33 @@ def _layers(checks: Sequence[LayerCheck]) -> Table:
     return Table("layers", head[:known], tuple(row[:known] for row in rows))
 
 
-def _sites(sites: Sequence[SiteCheck]) -> Table:
-    rows = tuple(
-        (s.batch_norm, s.engine, _ok(s.ok), s.error, s.limit, s.tensor)
-        if s.tensor is not None
-        else (s.batch_norm, s.engine, Mark("moved on", "plain"), None, None, "it is part of the layer behind")
-        for s in sites
-    )
-    return Table("batch norms", ("batch norm", "engine", "result", "error", "limit", "in tensor"), rows)
-
-
-def _exercised(power: Sequence[WeightPower]) -> Chart:
-    shares: list[tuple[float, float, float]] = []
+def _exercised(power: Sequence[WeightPower]) -> Section:
+    """Of each weight tensor how many channels would have been noticed: as shares in a plot, as counts in a table."""
+    rows: list[tuple[Cell, ...]] = []
+    shares: list[tuple[float, ...]] = []
     for one in power:
-        count = max(one.channels + len(one.asleep), 1)
-        shares.append(((one.channels - len(one.missed)) / count, len(one.missed) / count, len(one.asleep) / count))
+        counts = (one.channels - len(one.missed), len(one.missed), len(one.asleep))
+        channels = one.channels + len(one.asleep)
+        more = f" and {len(one.missed) - _FEW} more" if len(one.missed) > _FEW else ""
+        missed = ", ".join(str(channel) for channel in one.missed[:_FEW]) + more
+        rows.append((one.weight, channels, *counts, missed))
+        shares.append(tuple(count / max(channels, 1) for count in counts))
     names = (("noticed", "good"), ("not noticed", "bad"), ("asleep", "plain"))
     series = [Series(name, [one[i] for one in shares], tone) for i, (name, tone) in enumerate(names)]
-    return Chart("bars", "Channels of each weight tensor, in the model's order", [p.weight for p in power], series)
-
-
-def _power(power: Sequence[WeightPower]) -> Table:
-    rows = tuple(
-        (
-            one.weight,
-            one.channels + len(one.asleep),
-            one.channels - len(one.missed),
-            len(one.missed),
-            len(one.asleep),
-            _some(one.missed),
-        )
-        for one in power
-    )
+    title, weights = "Channels of each weight tensor, in the model's order", [one.weight for one in power]
     head = ("weight", "channels", "noticed", "not noticed", "asleep", "which aren't noticed")
-    return Table("weights", head, rows)
+    table = Table("weights", head, tuple(rows))
+    return Section("What was exercised", (_POWER,), (Chart("bars", title, weights, series),), tables=(table,))
 
 
-def _some(channels: Sequence[int]) -> str:
-    more = f" and {len(channels) - _FEW} more" if len(channels) > _FEW else ""
-    return ", ".join(str(channel) for channel in channels[:_FEW]) + more
-
-
-def _input_text(inputs: Mapping[str, Any]) -> Iterator[str]:
-    yield f"Kinds of inputs: {', '.join(inputs['sets'])}."
+def _inputs(inputs: Mapping[str, Any]) -> Section:
+    """What the runs were fed, and what told its level."""
+    text = [f"Kinds of inputs: {', '.join(inputs['sets'])}."]
     if inputs["sizes"]:
-        yield f"Open sizes: {', '.join(f'{name} = {size}' for name, size in inputs['sizes'].items())}."
+        text.append(f"Open sizes: {', '.join(f'{name} = {size}' for name, size in inputs['sizes'].items())}.")
     if inputs["batch_norms"]:
         told = f"{len(inputs['batch_norms'])} batch norms told the level of numbers"
-        yield f"{told}; what they see is {inputs['mismatch']:.2g} standard deviations from their statistics."
-
-
-def _inputs(used: Sequence[Mapping[str, Any]]) -> Table:
+        text.append(f"{told}; what they see is {inputs['mismatch']:.2g} standard deviations from their statistics.")
     rows = tuple(
         (
             one["name"],
@@ -195,9 +173,10 @@ def _inputs(used: Sequence[Mapping[str, Any]]) -> Table:
             _levels(one["spread"]),
             one["why"],
         )
-        for one in used
+        for one in inputs["inputs"]
     )
-    return Table("inputs", ("input", "stands for", "shape", "below", "mean", "spread", "known from"), rows)
+    table = Table("inputs", ("input", "stands for", "shape", "below", "mean", "spread", "known from"), rows)
+    return Section("Inputs that were used", tuple(text), tables=(table,))
 
 
 def _levels(values: Sequence[float]) -> Cell:

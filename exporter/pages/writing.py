@@ -58,7 +58,9 @@ def write_report(found: Found, path: str | PathLike[str]) -> None:
     Raises:
         UsageError: See `check_report_path`.
     """
-    target, files = Path(path), _files(found)
+    target, files = Path(path), found.read
+    if isinstance(found, Report):
+        files = (*(FileUsed("written", file.path) for file in found.files), *files)
     inputs = [Path(file.path) for file in files]
     check_report_path(target, inputs)
     text = _FORMS[target.suffix.lower()](found, provenance_of(files)).encode("utf-8", "backslashreplace")
@@ -67,12 +69,6 @@ def write_report(found: Found, path: str | PathLike[str]) -> None:
 
 def _write(path: Path, text: bytes) -> None:
     path.write_bytes(text)
-
-
-def _files(found: Found) -> tuple[FileUsed, ...]:
-    if isinstance(found, Verdict):
-        return found.read
-    return (*(FileUsed("written", file.path) for file in found.files), *found.read)
 
 
 def _page(found: Found, made: Provenance) -> Page:

@@ -52,30 +52,26 @@ def with_statistics(
     records: Iterable[BatchNorm], norms: Sequence[NormValues], steps: int | None
 ) -> tuple[BatchNorm, ...]:
     """The records of batch norms with what their values say, for those whose values are known, by name."""
-    known = {norm.name: norm for norm in norms if norm.variance.size}
-    return tuple(
-        replace(record, statistics=_measured(known[record.name], steps)) if record.name in known else record
-        for record in records
-    )
+    measured = {}
+    for norm in norms:
+        if norm.variance.size:
+            variance = np.asarray(norm.variance, np.float64)
+            measured[norm.name] = NormStatistics(
+                smallest=float(variance.min()),
+                median=median(variance),
+                largest=float(variance.max()),
+                dead=int(np.count_nonzero(_dead(norm))),
+                loud=int(np.count_nonzero(_loud(norm))),
+                initial=norm.momentum**steps if steps and norm.momentum is not None else None,
+                updated=not _is_initial(norm),
+            )
+    return tuple(replace(record, statistics=measured.get(record.name, record.statistics)) for record in records)
 
 
 def median(numbers: npt.NDArray[np.floating]) -> float:
     """Return the middle of finite numbers, one at least; NumPy's own function imports all of its masked arrays."""
     ordered = np.sort(numbers, axis=None)
     return float(np.mean(ordered[(ordered.size - 1) // 2 : ordered.size // 2 + 1]))
-
-
-def _measured(norm: NormValues, steps: int | None) -> NormStatistics:
-    variance = np.asarray(norm.variance, np.float64)
-    return NormStatistics(
-        float(variance.min()),
-        median(variance),
-        float(variance.max()),
-        int(np.count_nonzero(_dead(norm))),
-        int(np.count_nonzero(_loud(norm))),
-        norm.momentum**steps if steps and norm.momentum is not None else None,
-        not _is_initial(norm),
-    )
 
 
 def _is_initial(norm: NormValues) -> bool:
@@ -91,20 +87,18 @@ def diagnose(norms: Sequence[NormValues], steps: int | None, *, to_keep: str | N
         to_keep: The arguments that keep the batch's own statistics, where there are such.
     """
     never = [norm for norm in norms if _is_initial(norm)]
-    found = [_never_updated(never, norms, to_keep)] if never else []
+    found = []
+    if never:
+        remedy = "" if to_keep is None else f"; if they are meant to normalise by the batch, export with {to_keep}"
+        found.append(
+            f"the statistics of {len(never)} of {len(norms)} batch norms are exactly 0 and 1, as initialised: their "
+            f"update ops have never run, so these layers only scale and shift ({_names(n.name for n in never)}){remedy}"
+        )
     found += _few_steps([norm for norm in norms if norm not in never], steps)
     loud = f"amplify their input by more than {AMPLIFICATION:g} (a tiny moving variance): noise at inference"
     found += _channels(norms, loud, _loud)
     found += _channels(norms, "are switched off: gamma is 0 there, so they are constant and could be pruned", _dead)
     return found
-
-
-def _never_updated(never: Sequence[NormValues], norms: Sequence[NormValues], to_keep: str | None) -> str:
-    remedy = "" if to_keep is None else f"; if they are meant to normalise by the batch, export with {to_keep}"
-    return (
-        f"the statistics of {len(never)} of {len(norms)} batch norms are exactly 0 and 1, as initialised: their update "
-        f"ops have never run, so these layers only scale and shift ({_names(n.name for n in never)}){remedy}"
-    )
 
 
 def _few_steps(norms: Sequence[NormValues], steps: int | None) -> list[str]:
@@ -131,17 +125,17 @@ def _few_steps(norms: Sequence[NormValues], steps: int | None) -> list[str]:
 
 def _early(norms: Sequence[NormValues], steps: int) -> dict[str, float]:
     """The batch norms in which there is something left of the initial values, and how much: momentum^steps."""
-    weighted = [(norm, (LEAST_MOMENTUM if norm.momentum is None else norm.momentum) ** steps) for norm in norms]
-    return {norm.name: weight for norm, weight in weighted if weight > INITIAL_WEIGHT and _may_carry(norm, weight)}
+    found = {}
+    for norm in norms:
+        weight = (LEAST_MOMENTUM if norm.momentum is None else norm.momentum) ** steps
+        # a variance that began with 1 can't be below its share: one that is was restored from elsewhere
+        if weight > INITIAL_WEIGHT and np.all(norm.variance >= weight * (1 - 1e-4)):
+            found[norm.name] = weight
+    return found
 
 
 def _percent(weights: Mapping[str, float]) -> str:
     return f"{100 * max(weights.values()):.3g}"
-
-
-def _may_carry(norm: NormValues, weight: float) -> bool:
-    """Whether a variance that began with 1 can be in there: what is below its share was restored from elsewhere."""
-    return bool(np.all(norm.variance >= weight * (1 - 1e-4)))
 
 
 def _channels(norms: Iterable[NormValues], what: str, rule: _Rule) -> list[str]:
@@ -153,14 +147,11 @@ def _channels(norms: Iterable[NormValues], what: str, rule: _Rule) -> list[str]:
     return [f"channels of {len(hit)} batch norms {what} ({named})"]
 
 
-def _scale(norm: NormValues) -> npt.NDArray[np.float64]:
+def _loud(norm: NormValues) -> npt.NDArray[np.bool_]:
     fits = norm.gamma is not None and norm.gamma.size in (1, norm.variance.size)
     gamma = np.asarray(norm.gamma, np.float64).reshape(-1) if fits else np.ones(1)
-    return np.asarray(gamma / np.sqrt(np.asarray(norm.variance, np.float64) + norm.epsilon))
-
-
-def _loud(norm: NormValues) -> npt.NDArray[np.bool_]:
-    return np.abs(_scale(norm)) > AMPLIFICATION
+    scale = gamma / np.sqrt(np.asarray(norm.variance, np.float64) + norm.epsilon)
+    return np.asarray(np.abs(scale) > AMPLIFICATION)
 
 
 def _dead(norm: NormValues) -> npt.NDArray[np.bool_]:

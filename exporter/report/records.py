@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -209,19 +208,17 @@ class Report:
 
     def _repr_html_(self) -> str:
         """The batch norms and decisions as tables, for notebooks."""
-        rows = [
-            (n.name, n.channels, f"{n.epsilon:.3g}", n.gamma, n.beta, *self._fate(n.name)) for n in self.batch_norms
-        ]
+        rows = []
+        for norm in self.batch_norms:
+            fold = self.fold_of(norm.name)
+            into = "" if fold is None else fold.into or fold.how
+            why_not = "the fold never met it" if fold is None else fold.reason or ""
+            rows.append((norm.name, norm.channels, f"{norm.epsilon:.3g}", norm.gamma, norm.beta, into, why_not))
         head = ("batch norm", "channels", "epsilon", "gamma", "beta", "folded into", "why not")
         decided = [(d.kind, d.subject, d.choice, d.reason) for d in self.decisions]
         tables = [html_table(repr(self).strip("<>"), head, rows)]
         tables += [html_table("decided", ("what", "which", "choice", "why"), decided)] if decided else []
         return "".join([*tables, *(html_table("warning", (), [(text,)]) for text in self.warnings)])
-
-    def _fate(self, batch_norm: str) -> Iterator[str]:
-        fold = self.fold_of(batch_norm)
-        yield "" if fold is None else fold.into or fold.how
-        yield "the fold never met it" if fold is None else fold.reason or ""
 
 
 def _few(texts: list[str]) -> str:

@@ -52,16 +52,12 @@ def locate(path: Path) -> Located | None:
         return _from_state(path / "checkpoint") or _only_one(path)
     if path.name == "checkpoint" and path.is_file():
         return _from_state(path)
-    for prefix in (path, _prefix_of(path)):
+    # a prefix that is empty, as of `run/.index`, is the directory and a slash
+    for prefix in (path, prefix_of(_PART.sub("", str(path)))):
         version = _version(prefix)
         if version is not None:
             return Located(prefix, version)
     return None
-
-
-def _prefix_of(path: Path) -> Path:
-    """The prefix that a file belongs to; one that is empty, as of `run/.index`, is the directory and a slash."""
-    return prefix_of(_PART.sub("", str(path)))
 
 
 def _version(prefix: Path) -> int | None:
@@ -112,24 +108,20 @@ def _only_one(folder: Path) -> Located | None:
 
 def read_checkpoint(path: Path, located: Located, *, graph_file: Path | None = None) -> SourceModel:
     """The checkpoint with its graph: `graph_file`, or the `.meta` beside it; without either, weights only."""
-    store: TensorStore = open_bundle(located.prefix) if located.version == 2 else open_v1(_v1_file(located.prefix))
-    graph_file = graph_file or _graph_beside(located.prefix)
+    prefix = located.prefix
+    if located.version == 2:
+        store: TensorStore = open_bundle(prefix)
+    else:
+        shards = sorted(prefix.parent.glob(f"{_literal(prefix.name)}-?????-of-?????"))
+        store = open_v1(prefix if prefix.is_file() or not shards else shards[0])
+    meta = Path(f"{prefix}.meta")
+    if graph_file is None and meta.is_file():
+        graph_file = meta
     kind = f"{'TF2 object-based' if OBJECT_GRAPH in store else 'TF1'} checkpoint (V{located.version})"
     if graph_file is None:
         return SourceModel(path, f"{kind}, weights only", None, store, notes=located.notes)
     graph, signatures, restore_op = read_graph_file(graph_file)
     return bound(path, f"{kind} with {graph_file.name}", graph, signatures, restore_op, store, located.notes)
-
-
-def _v1_file(prefix: Path) -> Path:
-    """The file of that name, or the first of a sharded set."""
-    shards = sorted(prefix.parent.glob(f"{_literal(prefix.name)}-?????-of-?????"))
-    return prefix if prefix.is_file() or not shards else shards[0]
-
-
-def _graph_beside(prefix: Path) -> Path | None:
-    meta = Path(f"{prefix}.meta")
-    return meta if meta.is_file() else None
 
 
 def bound(

@@ -43,14 +43,26 @@ def read_graph(graph_def: Any, *, op_list: Iterable[Any] = (), collections: Mapp
             raise CorruptError("two nodes have the same name" if message.name else "a node has no name").within(
                 f"node {message.name}"
             )
-        inputs, controls = _inputs(message.input)
+        inputs = tuple(parse_ref(name) for name in message.input if not name.startswith("^"))
+        controls = tuple(name[1:] for name in message.input if name.startswith("^"))
         _check_count(message, len(inputs), op_defs)
         nodes[message.name] = Node(message.name, message.op, inputs, controls, _Attributes(message, op_defs))
-    _check_inputs(nodes)
+    for node in nodes.values():
+        for ref in node.inputs:
+            if ref.node not in nodes:
+                raise CorruptError(f"its input {str(ref)!r} is not in the graph").within(f"node {node.name}")
+        for control in node.controls:
+            if control not in nodes:
+                raise CorruptError(f"its control input {control!r} is not in the graph").within(f"node {node.name}")
     check_order(nodes)
     check_noted_shapes(graph_def)
     functions = _Functions({function.signature.name: function for function in graph_def.library.function}, op_defs)
-    return Graph(nodes, functions, _node_lists(collections or {}))
+    node_lists = {
+        name: tuple(collection.node_list.value)
+        for name, collection in (collections or {}).items()
+        if collection.WhichOneof("kind") == "node_list"
+    }
+    return Graph(nodes, functions, node_lists)
 
 
 def _check_expansion(graph_def: Any) -> None:
@@ -79,27 +91,6 @@ def _check_count(message: Any, count: int, op_defs: OpDefs) -> None:
         raise CorruptError(f"{message.op} takes {wanted} inputs, and it has {count}").within(f"node {message.name}")
 
 
-def _inputs(names: Iterable[str]) -> tuple[tuple[Ref, ...], tuple[str, ...]]:
-    """The data inputs and the control inputs (`^name`)."""
-    data, controls = [], []
-    for name in names:
-        if name.startswith("^"):
-            controls.append(name[1:])
-        else:
-            data.append(parse_ref(name))
-    return tuple(data), tuple(controls)
-
-
-def _check_inputs(nodes: Mapping[str, Node]) -> None:
-    for node in nodes.values():
-        for ref in node.inputs:
-            if ref.node not in nodes:
-                raise CorruptError(f"its input {str(ref)!r} is not in the graph").within(f"node {node.name}")
-        for control in node.controls:
-            if control not in nodes:
-                raise CorruptError(f"its control input {control!r} is not in the graph").within(f"node {node.name}")
-
-
 def check_order(nodes: Mapping[str, Node]) -> None:
     """CorruptError for nodes that wait for each other in a circle; only a loop's `NextIteration` may close one."""
     waiting = dict.fromkeys(nodes, 0)
@@ -125,14 +116,6 @@ def check_order(nodes: Mapping[str, Node]) -> None:
         raise CorruptError("it needs its own result: the graph has a cycle that is no loop").within(f"node {name}")
 
 
-def _node_lists(collections: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    return {
-        name: tuple(collection.node_list.value)
-        for name, collection in collections.items()
-        if collection.WhichOneof("kind") == "node_list"
-    }
-
-
 class _Attributes(Mapping[str, Any]):
     """A node's attributes, decoded on access; behind them the defaults of the op."""
 
@@ -146,22 +129,20 @@ class _Attributes(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name in self._decoded:
             return self._decoded[name]
+        definition = self._op_defs[self._message.op]
         if name in self._message.attr:
+            message, wanted = self._message.attr[name], definition.types.get(name)
+            kind = message.WhichOneof("value")
             try:
-                value = self._decoded_attribute(name)
+                if wanted is not None and kind not in (_FIELDS.get(wanted, "list"), "placeholder"):
+                    raise CorruptError(f"it is to be of type {wanted}")
+                value = decode(message)
             except CorruptError as error:
                 raise error.within(f"attribute {name}").within(f"node {self._message.name}") from None
         else:
-            value = self._op_defs[self._message.op].defaults[name]
+            value = definition.defaults[name]
         self._decoded[name] = value
         return value
-
-    def _decoded_attribute(self, name: str) -> Any:
-        message = self._message.attr[name]
-        kind, wanted = message.WhichOneof("value"), self._op_defs[self._message.op].types.get(name)
-        if wanted is not None and kind not in (_FIELDS.get(wanted, "list"), "placeholder"):
-            raise CorruptError(f"it is to be of type {wanted}")
-        return decode(message)
 
     def __iter__(self) -> Iterator[str]:
         yield from self._message.attr

@@ -26,7 +26,19 @@ def read_calls(nodes: object, names: Collection[str], owner: str) -> tuple[Keras
         CorruptError: For what neither version of Keras writes, or a tensor of a layer that isn't there.
         UnsupportedError: For an argument that is neither a tensor nor plain data.
     """
-    return tuple(_call(node, names, owner) for node in expect_list(nodes, f"{owner}: inbound_nodes"))
+    calls = []
+    for node in expect_list(nodes, f"{owner}: inbound_nodes"):
+        if isinstance(node, Mapping) and "args" in node:
+            items = expect_list(node["args"], f"{owner}: args")
+            kwargs = expect_mapping(node.get("kwargs", {}), f"{owner}: kwargs")
+            args = [_argument(item, names, owner) for item in items]
+        else:
+            beside: dict[str, Any] = {}
+            first = _nested(node, names, owner, beside)
+            args = [first[0] if isinstance(first, list) and len(first) == 1 else first]
+            kwargs = beside
+        calls.append(KerasCall(tuple(args), {key: _argument(value, names, owner) for key, value in kwargs.items()}))
+    return tuple(calls)
 
 
 def read_ends(ends: object, names: Collection[str], owner: str) -> Any:
@@ -36,21 +48,6 @@ def read_ends(ends: object, names: Collection[str], owner: str) -> Any:
     if _is_reference(ends, names):
         return _reference(ends, names, owner)
     return [read_ends(item, names, owner) for item in expect_list(ends, owner)]
-
-
-def _call(node: object, names: Collection[str], owner: str) -> KerasCall:
-    if isinstance(node, Mapping) and "args" in node:
-        args = expect_list(node["args"], f"{owner}: args")
-        kwargs = expect_mapping(node.get("kwargs", {}), f"{owner}: kwargs")
-        return KerasCall(
-            tuple(_argument(item, names, owner) for item in args),
-            {key: _argument(value, names, owner) for key, value in kwargs.items()},
-        )
-    kwargs = {}
-    first = _nested(node, names, owner, kwargs)
-    if isinstance(first, list) and len(first) == 1:
-        first = first[0]
-    return KerasCall((first,), {key: _argument(value, names, owner) for key, value in kwargs.items()})
 
 
 def _nested(node: object, names: Collection[str], owner: str, kwargs: dict[str, Any]) -> Any:

@@ -219,14 +219,15 @@ def _settle_calls(model: KerasModel) -> KerasModel:
             raise CorruptError(f"{layer.settings.owner} is called {count} times, but call {top} is used")
     if not shift:
         return model
-    layers = tuple(replace(layer, calls=tuple(_shifted_call(c, shift) for c in layer.calls)) for layer in model.layers)
+    layers = []
+    for layer in model.layers:
+        calls = []
+        for call in layer.calls:
+            kwargs = {key: _shifted(value, shift) for key, value in call.kwargs.items()}
+            calls.append(KerasCall(tuple(_shifted(arg, shift) for arg in call.args), kwargs))
+        layers.append(replace(layer, calls=tuple(calls)))
     inputs, outputs = _shifted(model.inputs, shift), _shifted(model.outputs, shift)
-    return KerasModel(model.name, layers, inputs, outputs)
-
-
-def _shifted_call(call: KerasCall, shift: Mapping[str, int]) -> KerasCall:
-    args = tuple(_shifted(arg, shift) for arg in call.args)
-    return KerasCall(args, {key: _shifted(value, shift) for key, value in call.kwargs.items()})
+    return KerasModel(model.name, tuple(layers), inputs, outputs)
 
 
 def _shifted(nest: Any, shift: Mapping[str, int]) -> Any:

@@ -61,16 +61,14 @@ class Custom:
         if name == "function" and isinstance(value.get("config"), str):
             known = self.names.get(_bare(value["config"]))
             return renamed if known is None else {"class_name": "function", "config": known, "module": "builtins"}
-        return self._as_layer(renamed, name) if name in self.names and "config" in value else renamed
-
-    def _as_layer(self, record: Mapping[str, Any], name: str) -> dict[str, Any]:
-        """A record of the class of that name, of the layer or activation that it is."""
-        known, config = self.names[name], record["config"]
+        if name not in self.names or "config" not in value:
+            return renamed
+        known, config = self.names[name], renamed["config"]
         if known in self.activations:
             config = {**(config if isinstance(config, Mapping) else {}), "activation": known}
             known = "Activation"
-        new = {"class_name": known, "config": config, "module": "keras.layers", "registered_name": None}
-        return {**record, **new, WRITTEN_AS: name}
+        layer = {"class_name": known, "config": config, "module": "keras.layers", "registered_name": None}
+        return {**renamed, **layer, WRITTEN_AS: name}
 
 
 def custom_names(document: Any) -> frozenset[str]:

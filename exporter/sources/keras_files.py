@@ -92,9 +92,9 @@ def _from_zip(path: Path, graph_file: Path | None, custom: Custom) -> KerasSourc
 
 def _from_hdf5(path: Path, graph_file: Path | None, custom: Custom) -> KerasSource:
     file, where = open_hdf5(path), f"file {path}"
-    version = _text(file.attributes().get("keras_version")) or _version_inside(file)
-    model = _config_of(file, where, custom) if graph_file is None else read_config_file(graph_file, custom)
     root = "model_weights" if file.has_group("model_weights") else ""
+    version = _text(file.attributes().get("keras_version")) or _text(file.attributes(root).get("keras_version"))
+    model = _config_of(file, where, custom) if graph_file is None else read_config_file(graph_file, custom)
     legacy = file.texts(root, "layer_names") is not None
     what = "Keras model" if graph_file is None and model is not None else "Keras weights"
     kind = f"{what} (HDF5, {'Keras ' + version if version else 'v3 layout' if not legacy else 'unknown version'})"
@@ -104,10 +104,6 @@ def _from_hdf5(path: Path, graph_file: Path | None, custom: Custom) -> KerasSour
     if not legacy:
         return KerasSource(path, kind, file, model, map_v3(model, file, _names_in(file)))
     return KerasSource(path, kind, file, model, map_legacy(model, _legacy_groups(file, root, where), file))
-
-
-def _version_inside(file: Hdf5File) -> str | None:
-    return _text(file.attributes("model_weights").get("keras_version")) if file.has_group("model_weights") else None
 
 
 def _config_of(file: Hdf5File, where: str, custom: Custom) -> KerasModel | None:

@@ -37,7 +37,14 @@ def map_legacy(model: KerasModel, groups: Mapping[str, Mapping[str, str]], store
     whole = model_tree(model)
     trees = [tree for tree in whole.members if any(True for _ in tree.slots())]
     inside = _group_of_all(whole, groups)
-    found = [(whole, inside)] if inside is not None else zip(trees, _groups_of(trees, groups), strict=True)
+    if inside is not None:
+        found = [(whole, inside)]
+    else:
+        stored = [keys for keys in groups.values() if keys]
+        counts = [sum(1 for _ in tree.slots()) for tree in trees]
+        found = [(tree, groups.get(tree.name, {})) for tree in trees]
+        if any(tree.name not in groups for tree in trees) and counts == [len(keys) for keys in stored]:
+            found = list(zip(trees, stored, strict=True))  # layers were numbered anew
     for tree, keys in found:
         for path, name in _assign(tree, list(keys)).items():
             full = "/".join(path if tree is whole else (tree.name, *path))
@@ -58,28 +65,17 @@ def _group_of_all(tree: WeightTree, groups: Mapping[str, Mapping[str, str]]) -> 
     return keys if len(keys) == sum(members.values()) else None
 
 
-def _groups_of(trees: Sequence[WeightTree], groups: Mapping[str, Mapping[str, str]]) -> list[Mapping[str, str]]:
-    """The stored weights of each layer: by name, or in order where layers were numbered anew and all counts agree."""
-    stored = [keys for keys in groups.values() if keys]
-    counts = [sum(1 for _ in tree.slots()) for tree in trees]
-    if any(tree.name not in groups for tree in trees) and counts == [len(keys) for keys in stored]:
-        return list(stored)
-    return [groups.get(tree.name, {}) for tree in trees]
-
-
 def _assign(tree: WeightTree, names: Sequence[str]) -> dict[_Path, str]:
     """Which of the stored names each weight of a layer has."""
     entries = list(tree.slots())
-    found = {path: _candidates(names, members, slot) for path, members, slot in entries}
+    found = {}
+    for path, members, slot in entries:
+        alike = [name for name in names if _last(name) in (slot.name, *slot.aliases)]
+        found[path] = [name for name in alike if _passes(name, members)]
     certain = {path: matches[0] for path, matches in found.items() if len(matches) == 1}
     if len(set(certain.values())) == len(entries) or len(names) != len(entries):
         return certain
     return _by_order(tree, names)
-
-
-def _candidates(names: Sequence[str], members: _Path, slot: Slot) -> list[str]:
-    """Names that end like the weight and have the names of the layers around it, in order."""
-    return [name for name in names if _last(name) in (slot.name, *slot.aliases) and _passes(name, members)]
 
 
 def _last(name: str) -> str:
@@ -87,6 +83,7 @@ def _last(name: str) -> str:
 
 
 def _passes(name: str, members: _Path) -> bool:
+    """Whether the names of the layers around a weight are in its stored name, in order."""
     parts = iter(name.split("/"))
     return all(member in parts for member in members)
 

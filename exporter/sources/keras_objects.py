@@ -8,7 +8,7 @@ are `layer_with_weights-0`, `layer_with_weights-1`, ... in the order of its laye
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,8 +85,11 @@ def map_objects(
             hint="Name the SavedModel or graph that the checkpoint belongs to with --graph",
         )
     tree = model_tree(model)
-    mapped = {name: _mapped(tree, nodes, index, store) for name, index in found}
-    misfits = {name: _misfit(model, tree, mapped[name], _keys_below(nodes, index)) for name, index in found}
+    mapped = {}
+    for name, index in found:
+        paths = (("/".join(path), key) for path, key in _walk(tree, nodes, index, ()) if key in store)
+        mapped[name] = {path: stored_weight(store, path, key) for path, key in paths}
+    misfits = {name: _misfit(model, tree, mapped[name], nodes, index) for name, index in found}
     fitting = [name for name, misfit in misfits.items() if misfit == min(misfits.values())]
     chosen = model.name if model.name in fitting else fitting[0]
     variables = mapped[chosen]
@@ -110,28 +113,22 @@ def _models(nodes: Sequence[ObjectNode]) -> Iterator[tuple[str, int]]:
                 queue.append((f"{name}/{child}" if name else child, number, depth + 1))
 
 
-def _mapped(tree: WeightTree, nodes: Sequence[ObjectNode], index: int, store: TensorStore) -> dict[str, Variable]:
-    paths = (("/".join(path), key) for path, key in _walk(tree, nodes, index, ()) if key in store)
-    return {path: stored_weight(store, path, key) for path, key in paths}
-
-
-def _misfit(model: KerasModel, tree: WeightTree, variables: Mapping[str, Variable], keys: Set[str]) -> int:
-    """How many weights are missing, left over, or of another size than their layer."""
-    missing = sum(1 for _ in tree.slots()) - len(variables)
-    left = len(keys - {variable.key for variable in variables.values()})
-    sizes = ((layer.settings.raw(_SIZES.get(layer.class_name, "")), layer.name) for layer in model.layers)
-    kernels = ((size, variables.get(f"{name}/kernel")) for size, name in sizes if isinstance(size, int))
-    return missing + left + sum(kernel is not None and size not in kernel.shape[-2:] for size, kernel in kernels)
-
-
-def _keys_below(nodes: Sequence[ObjectNode], index: int) -> set[str]:
+def _misfit(
+    model: KerasModel, tree: WeightTree, variables: Mapping[str, Variable], nodes: Sequence[ObjectNode], index: int
+) -> int:
+    """How many weights of an object's model are missing, left over, or of another size than their layer."""
     pending, seen = [index], {index}
     while pending:
         new = set(nodes[pending.pop()].children.values()) - seen
         seen |= new
         pending += new
-    keys = (nodes[number].key for number in seen)
-    return {key for key in keys if key is not None and not any(part in key for part in _NOT_OF_THE_MODEL)}
+    keys = {key for number in seen if (key := nodes[number].key) is not None}
+    keys = {key for key in keys if not any(part in key for part in _NOT_OF_THE_MODEL)}
+    missing = sum(1 for _ in tree.slots()) - len(variables)
+    left = len(keys - {variable.key for variable in variables.values()})
+    sizes = ((layer.settings.raw(_SIZES.get(layer.class_name, "")), layer.name) for layer in model.layers)
+    kernels = ((size, variables.get(f"{name}/kernel")) for size, name in sizes if isinstance(size, int))
+    return missing + left + sum(kernel is not None and size not in kernel.shape[-2:] for size, kernel in kernels)
 
 
 def _choice(model: KerasModel, names: Sequence[str], fitting: Sequence[str], chosen: str) -> tuple[str, ...]:

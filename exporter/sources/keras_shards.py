@@ -95,12 +95,9 @@ def open_shards(path: Path, document: object) -> ShardedWeights:
     index = expect_mapping(expect_mapping(document, where).get("weight_map"), f"{where}: weight_map")
     names: dict[str, None] = {}
     for value in index.values():
-        for name in value if isinstance(value, list) else [value]:
-            names[_plain(expect_text(name, f"{where}: weight_map entry"), where)] = None
+        for item in value if isinstance(value, list) else [value]:
+            name = expect_text(item, f"{where}: weight_map entry")
+            if name in ("", ".", "..") or name != Path(name).name or "\\" in name or "\0" in name:
+                raise UnsafeError(f"it names the shard {name[:80]!r}, which is not a plain file name").within(where)
+            names[name] = None
     return ShardedWeights(path, {name: open_hdf5(path.parent / name) for name in sorted(names)})
-
-
-def _plain(name: str, where: str) -> str:
-    if name in ("", ".", "..") or name != Path(name).name or "\\" in name or "\0" in name:
-        raise UnsafeError(f"it names the shard {name[:80]!r}, which is not a plain file name").within(where)
-    return name

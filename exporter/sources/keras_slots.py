@@ -99,9 +99,11 @@ def weight_tree(layer: KerasLayer) -> WeightTree:
     known = layer.origin == "keras"
     own = OWN[layer.class_name](layer.settings) if known and layer.class_name in OWN else ()
     parts = PARTS[layer.class_name](layer.settings) if known and layer.class_name in PARTS else ()
-    members = _listed(layer) if known else ()
+    setting, container = _LISTS.get(layer.class_name, ("", "")) if known else ("", "")
+    records = layer.settings.raw(setting) if setting else None
+    listed = records if isinstance(records, list | tuple) else ()
+    members = tuple(weight_tree(read_layer(record, layer.settings.owner)) for record in listed)
     ordered = (*(slot for slot in own if slot.trainable), *(slot for slot in own if not slot.trainable))
-    container = _LISTS[layer.class_name][1] if members else ""
     repeated = 1 if known and layer.class_name == "SpectralNormalization" else 0
     return WeightTree(
         layer.name,
@@ -109,7 +111,7 @@ def weight_tree(layer: KerasLayer) -> WeightTree:
         layer.trainable,
         ordered,
         parts,
-        container,
+        container if members else "",
         members,
         repeated,
         stored_as=layer.written_as,
@@ -189,14 +191,6 @@ def _own_cell(class_name: str) -> Callable[[Settings], tuple[Part, ...]]:
 
 def _given_cell(settings: Settings) -> tuple[Part, ...]:
     return (Part(("cell",), weight_tree(read_layer(settings.inner("cell"), settings.owner))),)
-
-
-def _listed(layer: KerasLayer) -> tuple[WeightTree, ...]:
-    """The layers in the list that a layer has of them."""
-    records = layer.settings.raw(_LISTS[layer.class_name][0]) if layer.class_name in _LISTS else None
-    if not isinstance(records, list | tuple):
-        return ()
-    return tuple(weight_tree(read_layer(record, layer.settings.owner)) for record in records)
 
 
 _LISTS: Mapping[str, tuple[str, str]] = {

@@ -41,7 +41,8 @@ def map_v3(model: KerasModel, store: TensorStore, name_of: Callable[[str], str |
         full = "/".join(path)
         variables[full] = stored_weight(store, full, key)
     used = {variable.key for variable in variables.values()}
-    left = [key for key in store if key not in used and _of_the_model(key)]
+    others = [key for key in store if not key.startswith(_NOT_OF_THE_MODEL) and "seed_generator" not in key]
+    left = [key for key in others if key not in used]
     return KerasWeights(store.description, variables, tuple(left))
 
 
@@ -50,15 +51,14 @@ def snake_case(name: str) -> str:
     return _BOUNDARY.sub("_", re.sub(r"\W", "", name)).lower()
 
 
-def _of_the_model(key: str) -> bool:
-    return not key.startswith(_NOT_OF_THE_MODEL) and "seed_generator" not in key
-
-
 class _Mapping:
     def __init__(self, store: TensorStore, name_of: Callable[[str], str | None]) -> None:
         self._name_of = name_of
         self._keys = set(store)
-        self._groups = {group for key in self._keys for group in _prefixes(key)}
+        self._groups: set[str] = set()
+        for key in self._keys:
+            parts = key.split("/")
+            self._groups.update("/".join(parts[:count]) for count in range(1, len(parts)))
 
     def walk(self, tree: WeightTree, place: str, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
         """Each stored weight of a layer at a place, with its path."""
@@ -87,27 +87,16 @@ class _Mapping:
     def _members(self, tree: WeightTree, place: str, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
         names = _CONTAINERS if tree.container == "layers" else (tree.container,)
         container = next((name for name in names if f"{place}{name}" in self._groups), names[0])
-        marked = self._marked(f"{place}{container}/")
+        inside = f"{place}{container}/"
+        marked = {}
+        for group in sorted(group.removeprefix(inside) for group in self._groups if group.startswith(inside)):
+            name = None if "/" in group else self._name_of(f"{inside}{group}/vars")
+            if name is not None:
+                marked[name] = group
         seen: Counter[str] = Counter()
         for member in (member for member in tree.members if member.is_layer):
             kind = snake_case(member.stored_as or member.class_name)
             numbered = f"{kind}_{seen[kind]}" if seen[kind] else kind
             seen[kind] += 1
             group = marked.get(member.name, numbered)
-            yield from self.walk(member, f"{place}{container}/{group}/", (*path, member.name))
-
-    def _marked(self, place: str) -> dict[str, str]:
-        """The groups of a container by the layer name they are marked with."""
-        inside = {group[len(place) :] for group in self._groups if group.startswith(place)}
-        found = {}
-        for group in sorted(name for name in inside if "/" not in name):
-            name = self._name_of(f"{place}{group}/vars")
-            if name is not None:
-                found[name] = group
-        return found
-
-
-def _prefixes(key: str) -> Iterator[str]:
-    parts = key.split("/")
-    for count in range(1, len(parts)):
-        yield "/".join(parts[:count])
+            yield from self.walk(member, f"{inside}{group}/", (*path, member.name))

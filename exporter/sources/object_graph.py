@@ -39,16 +39,12 @@ def labels(store: TensorStore) -> Mapping[str, str]:
     """
     if OBJECT_GRAPH not in store:
         return {}
-    return {
-        attribute.checkpoint_key: _label(attribute.full_name, attribute.checkpoint_key)
-        for node in read_object_graph(store).nodes
-        for attribute in node.attributes
-        if attribute.checkpoint_key in store
-    }
-
-
-def _label(full_name: str, key: str) -> str:
-    """The full name where it says more than `Variable`, else the path; in that `.S` stands for / and `..` for a dot."""
-    if "/" in full_name:
-        return full_name
-    return key.removesuffix(VALUE).replace(".S", "/").replace("..", ".")
+    found = {}
+    for node in read_object_graph(store).nodes:
+        for attribute in node.attributes:
+            key, name = attribute.checkpoint_key, attribute.full_name
+            if "/" not in name:  # it may be no more than `Variable`; in a path `.S` stands for / and `..` for a dot
+                name = key.removesuffix(VALUE).replace(".S", "/").replace("..", ".")
+            if key in store:
+                found[key] = name
+    return found

@@ -101,20 +101,19 @@ def _built_in(op: str) -> OpDef:
     inputs, outputs, attributes = (part.split() for part in line.split("|"))
     pairs = [item.partition("=") for item in attributes]
     lists = [name.endswith("*") for name in inputs]
+    defaults: dict[str, Any] = {}
+    for name, equals, text in pairs:
+        if equals:  # as attributes are decoded from files: bytes for strings, tuples for lists
+            value = json.loads(text)
+            value = value.encode() if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+            defaults[name.partition(":")[0]] = value
     return OpDef(
         tuple(OutputArg(*name.split("*")) for name in outputs),
-        {name.partition(":")[0]: _plain(json.loads(text)) for name, equals, text in pairs if equals},
+        defaults,
         {name.partition(":")[0]: name.partition(":")[2] for name, _, _ in pairs},
         lists.count(False),
         any(lists),
     )
-
-
-def _plain(value: Any) -> Any:
-    """As attributes are decoded from files: bytes for strings, tuples for lists."""
-    if isinstance(value, str):
-        return value.encode()
-    return tuple(value) if isinstance(value, list) else value
 
 
 @functools.cache

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from exporter.formats.records import TensorStore
-from exporter.sources.model import SourceModel, Variable
+from exporter.sources.model import SourceModel
 from exporter.sources.object_graph import VALUE, labels
 
 __all__ = ["rebind"]
@@ -22,25 +22,24 @@ def rebind(saved: SourceModel, weights: SourceModel) -> SourceModel:
     store = weights.store
     assert store is not None
     prefix = _prefix([variable.key for variable in saved.variables.values()], store)
-    by_label = _unique(labels(store))
+    keys_of: dict[str, list[str]] = {}
+    for key, label in labels(store).items():
+        keys_of.setdefault(label, []).append(key)
     variables, missing = {}, dict(saved.missing)
     for name, variable in saved.variables.items():
         key = f"{prefix}{variable.key}"
-        if key not in store:
-            key = by_label.get(variable.title, key)
+        called_so = keys_of.get(variable.title, ())
+        if key not in store and len(called_so) == 1:
+            key = called_so[0]
         if key in store:
-            variables[name] = _moved(variable, key, store)
+            info, read = store.info(key), functools.partial(store.read, key)
+            variables[name] = replace(variable, key=key, kind=info.kind, shape=info.shape, read=read)
         else:
             missing[name] = variable.title
     kind = f"{weights.kind.removesuffix(', weights only')} with the graph of {saved.path.name}"
     return replace(
         saved, path=weights.path, kind=kind, store=store, variables=variables, missing=missing, notes=weights.notes
     )
-
-
-def _moved(variable: Variable, key: str, store: TensorStore) -> Variable:
-    info = store.info(key)
-    return replace(variable, key=key, kind=info.kind, shape=info.shape, read=functools.partial(store.read, key))
 
 
 def _prefix(keys: Iterable[str], store: TensorStore) -> str:
@@ -53,11 +52,3 @@ def _prefix(keys: Iterable[str], store: TensorStore) -> str:
                 prefix = stored[: len(stored) - len(key)]
                 counts[prefix] = counts.get(prefix, 0) + 1
     return min(counts, key=lambda prefix: (-counts[prefix], len(prefix), prefix), default="")
-
-
-def _unique(names: Mapping[str, str]) -> dict[str, str]:
-    """The key of each label that only one key has."""
-    found: dict[str, list[str]] = {}
-    for key, label in names.items():
-        found.setdefault(label, []).append(key)
-    return {label: keys[0] for label, keys in found.items() if len(keys) == 1}

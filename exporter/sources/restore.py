@@ -67,10 +67,12 @@ def bind_variables(
     """
     places: dict[str, list[_Place]] = {}
     restores = _Restores(graph.nodes)
-    for node in _restoring_assigns(graph, restore_op):
-        variable, place = _variable_of(graph, node), restores.place(node.inputs[1])
-        if variable is not None and place is not None:
-            places.setdefault(variable, []).append(place)
+    first = _controlled_by(graph, restore_op) if restore_op in graph else {}
+    assigns = [node for node in graph if node.op in _ASSIGN_OPS and len(node.inputs) > 1 and node.name not in first]
+    for node in (*first.values(), *assigns):
+        target, place = _behind(graph, node.inputs[0]), restores.place(node.inputs[1])
+        if target.op in VARIABLE_OPS and place is not None:
+            places.setdefault(target.name, []).append(place)
     for variable, place in _restored_by_functions(graph):
         places.setdefault(variable, []).append(place)
     variables, missing, by_name = {}, {}, []
@@ -91,15 +93,6 @@ def bind_variables(
         else:
             variables[node.name] = _variable(node, place, store, (names or {}).get(place.key, ""))
     return Bindings(variables, missing, tuple(by_name))
-
-
-def _restoring_assigns(graph: Graph, restore_op: str | None) -> Iterator[Node]:
-    """Assignments, those of the named saver first."""
-    first = _controlled_by(graph, restore_op) if restore_op in graph else {}
-    yield from first.values()
-    for node in graph:
-        if node.op in _ASSIGN_OPS and len(node.inputs) > 1 and node.name not in first:
-            yield node
 
 
 def _controlled_by(graph: Graph, name: str | None) -> dict[str, Node]:
@@ -137,11 +130,6 @@ def _restored_by_functions(graph: Graph) -> Iterator[tuple[str, _Place]]:
                 yield _behind(graph, handle).name, place
 
 
-def _variable_of(graph: Graph, assign: Node) -> str | None:
-    node = _behind(graph, assign.inputs[0])
-    return node.name if node.op in VARIABLE_OPS else None
-
-
 def _behind(graph: Graph, ref: Ref) -> Node:
     """What is behind copies of a tensor."""
     node = graph.nodes[ref.node]
@@ -167,18 +155,15 @@ class _Restores:
         if node is None or node.op not in _RESTORE_OPS:
             return None
         if node.name not in self._found:
-            self._found[node.name] = self._read(node)
+            names = _strings(self._nodes, node.inputs[1])
+            parts = _strings(self._nodes, node.inputs[2]) if len(node.inputs) > 2 else [""] * len(names)
+            self._found[node.name] = [_Place(name, part) for name, part in zip(names, parts, strict=False)]
         places = self._found[node.name]
         if ref.port >= len(places):
             raise CorruptError(f"it restores {len(places)} tensors, not a tensor {ref.port}").within(
                 f"node {node.name}"
             )
         return replace(places[ref.port], reshaped=reshaped)
-
-    def _read(self, node: Node) -> list[_Place]:
-        names = _strings(self._nodes, node.inputs[1])
-        parts = _strings(self._nodes, node.inputs[2]) if len(node.inputs) > 2 else [""] * len(names)
-        return [_Place(name, part) for name, part in zip(names, parts, strict=False)]
 
 
 def _strings(nodes: Mapping[str, Node], ref: Ref) -> list[str]:

@@ -9,7 +9,6 @@ from typing import Any
 from exporter.errors import MissingError
 from exporter.formats import limits
 from exporter.formats.files import RegularFile
-from exporter.formats.records import TensorStore
 from exporter.formats.tensor_bundle import open_bundle
 from exporter.formats.tf_protos import SavedModel, parse, parse_text
 from exporter.sources.checkpoint import bound, read_signatures
@@ -44,7 +43,8 @@ def read_saved_model(path: Path) -> SourceModel:
     meta, notes = _choose(message, file)
     graph = read_graph(meta.graph_def, op_list=meta.meta_info_def.stripped_op_list.op, collections=meta.collection_def)
     signatures = read_signatures(meta)
-    store = _variables(folder)
+    prefix = folder / "variables" / "variables"
+    store = open_bundle(prefix) if Path(f"{prefix}.index").is_file() else None
     kind = f"SavedModel, written by TensorFlow {meta.meta_info_def.tensorflow_version or 'of unknown version'}"
     assets = {
         parse_ref(asset.tensor_info.name).node: folder / _ASSETS / Path(asset.filename).name
@@ -54,11 +54,6 @@ def read_saved_model(path: Path) -> SourceModel:
         return SourceModel(path, kind, graph, None, signatures=signatures, notes=notes, assets=assets)
     model = bound(path, kind, graph, signatures, meta.saver_def.restore_op_name or None, store, notes)
     return replace(model, assets=assets)
-
-
-def _variables(folder: Path) -> TensorStore | None:
-    prefix = folder / "variables" / "variables"
-    return open_bundle(prefix) if Path(f"{prefix}.index").is_file() else None
 
 
 def _choose(message: Any, file: Path) -> tuple[Any, tuple[str, ...]]:

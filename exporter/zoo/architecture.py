@@ -103,18 +103,15 @@ class Choices:
             known = ", ".join(f"{o.name} ({o.help}; {o.default})" for o in options) or "none"
             raise UsageError(f"--set {unknown[0]}: the architecture has no such option", hint=f"It has: {known}")
         for option in options:
-            self._decide(option, given)
-
-    def _decide(self, option: Option, given: Mapping[str, str]) -> None:
-        stored = option.stored(self.shapes)
-        origin: tuple[Reason, Details]
-        if option.name in given:
-            value, origin = option.parse(given[option.name]), (Reason.OPTION_GIVEN, {})
-        elif stored is not None:
-            value, origin = stored, (Reason.OPTION_TOLD, {"tensor": str(option.tensor)})
-        else:
-            value, origin = option.default, (Reason.OPTION_PUBLISHED, {})
-        self.values[option.name], self.origins[option.name] = value, origin
+            stored = option.stored(shapes)
+            origin: tuple[Reason, Details]
+            if option.name in given:
+                value, origin = option.parse(given[option.name]), (Reason.OPTION_GIVEN, {})
+            elif stored is not None:
+                value, origin = stored, (Reason.OPTION_TOLD, {"tensor": str(option.tensor)})
+            else:
+                value, origin = option.default, (Reason.OPTION_PUBLISHED, {})
+            self.values[option.name], self.origins[option.name] = value, origin
 
     def integer(self, name: str) -> int:
         """An option's value as a whole number."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,28 +105,21 @@ class _Building:
             return None
         if isinstance(each, Tensor):
             return self._tensors[each]
-        return self._variable(each) if isinstance(each, Weight) else self.ir.constant(each)
-
-    def _variable(self, weight: Weight) -> ir.Value:
-        if weight.name not in self._variables:
-            name, read = self._candidate.key(weight.name), self._weights.reader(weight)
-            self._variables[weight.name] = self.ir.weight(name, ir.DataType.FLOAT, weight.shape, read)
-        return self._variables[weight.name]
+        if not isinstance(each, Weight):
+            return self.ir.constant(each)
+        if each.name not in self._variables:
+            name, read = self._candidate.key(each.name), self._weights.reader(each)
+            self._variables[each.name] = self.ir.weight(name, ir.DataType.FLOAT, each.shape, read)
+        return self._variables[each.name]
 
     def _describe(self, name: str, operation: Operation) -> None:
+        """Notes where the parameters of a batch norm came from; keeps the values for the diagnosis."""
         parts = {each.part: each for each in operation.inputs if isinstance(each, Weight)}
-        origins = {str(part): self._origin(weight) for part, weight in parts.items()}
-        self._check(name, parts, operation.attributes["epsilon"])
-        self.batch_norms.append(_record(name, parts, origins, operation.attributes))
-
-    def _origin(self, weight: Weight) -> str:
-        key = self._weights.key(weight)
-        if key is None:
-            return "1 (scale=False)" if weight.part == "gamma" else "0 (center=False)"
-        return f"stored as {key}"
-
-    def _check(self, name: str, parts: Mapping[str | None, Weight], epsilon: float) -> None:
-        """The values are kept for the diagnosis; a negative variance can't be meant."""
+        origins = {}
+        for part, weight in parts.items():
+            key = self._weights.key(weight)
+            absent = "1 (scale=False)" if part == "gamma" else "0 (center=False)"
+            origins[part] = absent if key is None else f"stored as {key}"
         gamma, mean, variance = (
             self._weights.reader(parts[part])() for part in ("gamma", "moving_mean", "moving_variance")
         )
@@ -136,18 +128,16 @@ class _Building:
                 f"batch norm {name}: the variance stored as {self._weights.key(parts['moving_variance'])} is negative, "
                 f"{float(variance.min()):g} at least"
             )
+        epsilon = operation.attributes["epsilon"]
         self.norms.append(NormValues(name, epsilon, gamma, mean, variance))
-
-
-def _record(
-    name: str, parts: Mapping[str | None, Weight], origins: Mapping[str, str], attributes: Mapping[str, Any]
-) -> BatchNorm:
-    return BatchNorm(
-        name=name,
-        channels=parts["gamma"].shape[0],
-        epsilon=float(attributes["epsilon"]),
-        gamma=origins["gamma"],
-        beta=origins["beta"],
-        mean=origins["moving_mean"],
-        variance=origins["moving_variance"],
-    )
+        self.batch_norms.append(
+            BatchNorm(
+                name=name,
+                channels=parts["gamma"].shape[0],
+                epsilon=float(epsilon),
+                gamma=origins["gamma"],
+                beta=origins["beta"],
+                mean=origins["moving_mean"],
+                variance=origins["moving_variance"],
+            )
+        )

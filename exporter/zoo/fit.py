@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from exporter.zoo.architecture import Architecture, Choices, Shapes
@@ -82,10 +82,19 @@ class Fit:
 
     def differences(self) -> list[str]:
         """What doesn't go together, for people; empty where `exact`."""
-        found = list(self._counts())
+        found = []
+        if self.missing or self.unexplained:
+            # as "block3 has 7 unit_N, not 6": numbered scopes of which there are more or fewer
+            wanted = _numbered(weight.name for weight in self.candidate.program.weights())
+            present = [weight.name for weight in (*self.stored, *(weight for weight, _ in self.mismatched))]
+            there = _numbered((*present, *self.unexplained))
+            for (parent, stem), count in wanted.items():
+                other = there[parent, stem]
+                if other != count and stem and (parent, stem) in there:
+                    found.append(f"{parent or 'the network'} has {other} {stem}_N, not {count}")
         if self.missing:
             listed = summary(f"{self.candidate.key(w.name)} {list(w.shape)}" for w in self.missing)
-            found.append(f"{len(self.missing)} {_tensors(self.missing)} missing: {listed}")
+            found.append(f"{len(self.missing)} {'is' if len(self.missing) == 1 else 'are'} missing: {listed}")
         if self.mismatched:
             listed = summary(
                 f"{self.candidate.key(w.name)} {list(shape)}, not {list(w.shape)}" for w, shape in self.mismatched
@@ -95,22 +104,6 @@ class Fit:
             count = len(self.unexplained)
             found.append(f"{count} that the network doesn't have: {summary(map(self.candidate.key, self.unexplained))}")
         return found
-
-    def _counts(self) -> Iterator[str]:
-        """As "block3 has 7 unit_N, not 6": numbered scopes of which there are more or fewer."""
-        if not (self.missing or self.unexplained):
-            return
-        wanted = _numbered(weight.name for weight in self.candidate.program.weights())
-        present = [weight.name for weight in (*self.stored, *(weight for weight, _ in self.mismatched))]
-        there = _numbered((*present, *self.unexplained))
-        for (parent, stem), count in wanted.items():
-            other = there[parent, stem]
-            if other != count and stem and (parent, stem) in there:
-                yield f"{parent or 'the network'} has {other} {stem}_N, not {count}"
-
-
-def _tensors(weights: Iterable[Weight]) -> str:
-    return "is" if len(list(weights)) == 1 else "are"
 
 
 def _numbered(names: Iterable[str]) -> Counter[tuple[str, str]]:
@@ -150,7 +143,10 @@ def compare(candidate: Candidate, shapes: Shapes, keys: Iterable[str]) -> Fit:
         keys: All stored keys.
     """
     weights = list(candidate.program.weights())
-    defaulted = [weight for weight in weights if _left_out(weight, weights, shapes)]
+    kept = {weight.part for weight in weights if weight.name in shapes}
+    # a gamma (or beta) that isn't stored needn't be where it isn't usual, or no batch norm has any
+    absent = [weight for weight in weights if weight.absent is not None and weight.name not in shapes]
+    defaulted = [weight for weight in absent if not weight.usual or weight.part not in kept]
     left_out = {weight.name for weight in defaulted}
     wanted = [weight for weight in weights if weight.name not in left_out]
     stored = [weight for weight in wanted if shapes.get(weight.name) == weight.shape]
@@ -158,13 +154,6 @@ def compare(candidate: Candidate, shapes: Shapes, keys: Iterable[str]) -> Fit:
     missing = [weight for weight in wanted if weight.name not in shapes]
     left, outside, aside = _sort_rest(candidate, keys)
     return Fit(candidate, tuple(stored), tuple(missing), tuple(mismatched), left, outside, aside, tuple(defaulted))
-
-
-def _left_out(weight: Weight, weights: list[Weight], shapes: Shapes) -> bool:
-    """Whether a gamma (or beta) isn't stored and needn't be: it isn't usual, or no batch norm has any."""
-    if weight.absent is None or weight.name in shapes:
-        return False
-    return not weight.usual or not any(other.part == weight.part and other.name in shapes for other in weights)
 
 
 def _sort_rest(

@@ -110,16 +110,14 @@ def _made(class_name: str, *values: Any, **arguments: Any) -> Layer:
 def _record(layer: Layer | Sequential, counts: dict[str, int]) -> dict[str, Any]:
     if isinstance(layer, Sequential):
         return layer._record(counts, _next("Sequential", counts))
-    config = {name: _plain(value, counts) for name, value in layer.arguments.items()}
+    config = {}
+    for name, value in layer.arguments.items():
+        config[name] = _record(value, counts) if isinstance(value, Layer | Sequential) else value
     shape = config.pop("input_shape", None)
     if shape is not None:
         config["batch_input_shape"] = [None, *shape]
     config.setdefault("name", _next(layer.class_name, counts))
     return {"class_name": layer.class_name, "config": config}
-
-
-def _plain(value: Any, counts: dict[str, int]) -> Any:
-    return _record(value, counts) if isinstance(value, Layer | Sequential) else value
 
 
 def _next(class_name: str, counts: dict[str, int]) -> str:

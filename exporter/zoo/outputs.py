@@ -27,15 +27,15 @@ def select(architecture: Architecture, program: Program, scope: str, asked: Sequ
     if not asked:
         name = next(name for name in architecture.outputs if name in program.endpoints)
         return {name: program.endpoints[name]}
-    return {name.removesuffix(":0"): _endpoint(architecture, program, scope, name) for name in asked}
-
-
-def _endpoint(architecture: Architecture, program: Program, scope: str, name: str) -> Tensor:
-    plain = name.removesuffix(":0")
-    for candidate in (plain, plain.removeprefix(f"{scope}/"), plain.removeprefix(f"{architecture.scope}/")):
-        if candidate in program.endpoints:
-            return program.endpoints[candidate]
-    close = get_close_matches(plain.removeprefix(f"{scope}/"), program.endpoints, n=3, cutoff=0.5)
-    last = list(program.endpoints)[-4:]
-    hint = f"Did you mean {', '.join(close)}?" if close else f"The last ones are {', '.join(last)}"
-    raise UsageError(f"--output {name}: {architecture.name} has no layer of that name", hint=hint)
+    found = {}
+    for name in asked:
+        plain = name.removesuffix(":0")
+        spellings = (plain, plain.removeprefix(f"{scope}/"), plain.removeprefix(f"{architecture.scope}/"))
+        endpoint = next((spelling for spelling in spellings if spelling in program.endpoints), None)
+        if endpoint is None:
+            close = get_close_matches(plain.removeprefix(f"{scope}/"), program.endpoints, n=3, cutoff=0.5)
+            last = list(program.endpoints)[-4:]
+            hint = f"Did you mean {', '.join(close)}?" if close else f"The last ones are {', '.join(last)}"
+            raise UsageError(f"--output {name}: {architecture.name} has no layer of that name", hint=hint)
+        found[plain] = program.endpoints[endpoint]
+    return found

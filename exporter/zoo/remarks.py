@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 from exporter.options import Options
@@ -20,13 +19,28 @@ _PARTS: dict[_Part, tuple[int, str]] = {"gamma": (1, "scale=False"), "beta": (0,
 
 def decisions(found: Fit, spec: InputSpec, options: Options, shadows: int) -> tuple[Decision, ...]:
     """The architecture, its options, missing gammas and betas, averages, preprocessing."""
-    return (
-        _architecture(found, options),
-        *_options(found),
-        *(each for part in _PARTS for each in _defaulted(found, part)),
-        *_averages(options, shadows),
-        *_preprocessing(found, spec),
-    )
+    chosen, choices, scope = found.architecture, found.candidate.choices, found.candidate.scope
+    code = Reason.ARCHITECTURE_NAMED if options.arch else Reason.ARCHITECTURE_RECOGNISED
+    details: dict[str, Detail] = {"tensors": len(found.stored), "scope": scope or "no scope"}
+    if chosen.generic is not None:
+        details["doubt"] = chosen.generic
+    made = [Decision("architecture", scope or "the checkpoint", chosen.name, code, details)]
+    made += [Decision("value", name, value, *choices.origins[name]) for name, value in choices.values.items()]
+    for part, (value, setting) in _PARTS.items():
+        absent = [weight for weight in found.defaulted if weight.part == part]
+        if absent:
+            code = Reason.NONE_STORED_UNUSUAL if absent[0].usual else Reason.NONE_STORED
+            details = {"architecture": chosen.name, "setting": setting}
+            made.append(Decision(part, f"{len(absent)} batch norms", value, code, details))
+    if shadows:
+        choice = Choice.AVERAGED_WEIGHTS if options.ema else Choice.RAW_WEIGHTS
+        code = Reason.AVERAGES_ASKED_FOR if options.ema else Reason.AVERAGES_TOO
+        made.append(Decision("ema", f"{shadows} variables", choice, code))
+    if chosen.preprocessing is not None:
+        choice = Choice.LEFT_TO_THE_CALLER if spec.preprocessing is None else Choice.IN_THE_GRAPH
+        details = {"expected": chosen.preprocessing.text}
+        made.append(Decision("preprocessing", spec.name, choice, Reason.PUBLISHED_PREPROCESSING, details))
+    return tuple(made)
 
 
 def notes(found: Fit) -> tuple[str, ...]:
@@ -47,46 +61,3 @@ def warnings(found: Fit) -> tuple[str, ...]:
         for part in sorted(_PARTS)
         if part in unusual
     )
-
-
-def _architecture(found: Fit, options: Options) -> Decision:
-    code = Reason.ARCHITECTURE_NAMED if options.arch else Reason.ARCHITECTURE_RECOGNISED
-    scope, doubt = found.candidate.scope, found.architecture.generic
-    details: dict[str, Detail] = {"tensors": len(found.stored), "scope": scope or "no scope"}
-    if doubt is not None:
-        details["doubt"] = doubt
-    return Decision("architecture", scope or "the checkpoint", found.architecture.name, code, details)
-
-
-def _options(found: Fit) -> Iterator[Decision]:
-    choices = found.candidate.choices
-    for name, value in choices.values.items():
-        yield Decision("value", name, value, *choices.origins[name])
-
-
-def _defaulted(found: Fit, part: _Part) -> Iterator[Decision]:
-    absent = [weight for weight in found.defaulted if weight.part == part]
-    if not absent:
-        return
-    value, setting = _PARTS[part]
-    code = Reason.NONE_STORED_UNUSUAL if absent[0].usual else Reason.NONE_STORED
-    details = {"architecture": found.architecture.name, "setting": setting}
-    yield Decision(part, f"{len(absent)} batch norms", value, code, details)
-
-
-def _averages(options: Options, shadows: int) -> Iterator[Decision]:
-    if not shadows:
-        return
-    if options.ema:
-        yield Decision("ema", f"{shadows} variables", Choice.AVERAGED_WEIGHTS, Reason.AVERAGES_ASKED_FOR)
-    else:
-        yield Decision("ema", f"{shadows} variables", Choice.RAW_WEIGHTS, Reason.AVERAGES_TOO)
-
-
-def _preprocessing(found: Fit, spec: InputSpec) -> Iterator[Decision]:
-    preprocessing = found.architecture.preprocessing
-    if preprocessing is None:
-        return
-    choice = Choice.LEFT_TO_THE_CALLER if spec.preprocessing is None else Choice.IN_THE_GRAPH
-    details = {"expected": preprocessing.text}
-    yield Decision("preprocessing", spec.name, choice, Reason.PUBLISHED_PREPROCESSING, details)

@@ -83,19 +83,16 @@ def _parse(row: str) -> _Layer:
     if in_name:
         settings["kernel"] = _kernel(in_name)
     for word in words:
-        settings.update(_word(word))
+        kernel = _KERNEL.match(word)
+        if kernel:
+            settings["kernel"] = _kernel(kernel)
+        elif word.startswith("/"):
+            settings["stride"] = int(word[1:])
+        elif word in ("same", "valid"):
+            settings["changes"] = {"padding": word}
+        else:
+            settings["channels"] = int(word)
     return _Layer(name, kind, **settings)
-
-
-def _word(word: str) -> dict[str, Any]:
-    kernel = _KERNEL.match(word)
-    if kernel:
-        return {"kernel": _kernel(kernel)}
-    if word.startswith("/"):
-        return {"stride": int(word[1:])}
-    if word in ("same", "valid"):
-        return {"changes": {"padding": word}}
-    return {"channels": int(word)}
 
 
 def _kernel(match: re.Match[str]) -> tuple[int, int]:

@@ -60,13 +60,22 @@ def keras_configuration(name: str) -> str | None:
 
 
 def _named(name: str) -> tuple[Path, str, object]:
+    """Run the file of `file.py:name`; return its path, the name, and what the file calls so."""
     text, _, attribute = name.rpartition(":")
     path = Path(text)
     if not attribute.isidentifier():
         raise UsageError(f"--arch {name}: no name behind the colon", hint="Write --arch path/to/file.py:name")
     if not path.is_file():
         raise MissingError(f"--arch {name}: there is no file {path}")
-    namespace = _run(path)
+    spec = importlib.util.spec_from_file_location("user_architecture", path)
+    if spec is None or spec.loader is None:
+        raise FormatError("it can't be run as Python").within(f"file {path}")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except _MISTAKES as error:
+        raise FormatError(f"running it failed: {type(error).__name__}: {error}").within(f"file {path}") from error
+    namespace: dict[str, object] = vars(module)
     if attribute not in namespace:
         found = ", ".join(key for key, value in namespace.items() if isinstance(value, Architecture)) or "none"
         raise MissingError(f"{attribute} isn't defined in it", hint=f"Its architectures: {found}").within(
@@ -88,15 +97,3 @@ class _Guarded:
         except _MISTAKES as error:
             text = f"its network can't be written down: {type(error).__name__}: {error}"
             raise FormatError(text).within(self.place) from error
-
-
-def _run(path: Path) -> dict[str, object]:
-    spec = importlib.util.spec_from_file_location("user_architecture", path)
-    if spec is None or spec.loader is None:
-        raise FormatError("it can't be run as Python").within(f"file {path}")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except _MISTAKES as error:
-        raise FormatError(f"running it failed: {type(error).__name__}: {error}").within(f"file {path}") from error
-    return vars(module)

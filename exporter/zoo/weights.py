@@ -69,16 +69,13 @@ class Weights:
 
         @cache
         def read() -> Array:
-            return self._finite(key)
+            info = self._store.info(key)
+            if info.dtype is None or info.dtype.kind not in _FLOATS:
+                raise FormatError(f"tensor {key} is of type {info.kind}, where weights are of floating point")
+            array = self._store.read(key)
+            if array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):  # NaN is both
+                bad = "NaN" if np.isnan(array).any() else "infinity"
+                raise ValueInputError(f"tensor {key} holds {bad}")
+            return array.astype(np.float32, copy=False)
 
         return read
-
-    def _finite(self, key: str) -> Array:
-        info = self._store.info(key)
-        if info.dtype is None or info.dtype.kind not in _FLOATS:
-            raise FormatError(f"tensor {key} is of type {info.kind}, where weights are of floating point")
-        array = self._store.read(key)
-        if array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):  # NaN is both
-            bad = "NaN" if np.isnan(array).any() else "infinity"
-            raise ValueInputError(f"tensor {key} holds {bad}")
-        return array.astype(np.float32, copy=False)

@@ -14,7 +14,7 @@ from exporter.options import Options
 from exporter.report.decisions import Decision
 from exporter.report.records import BatchNorm
 from exporter.zoo.architecture import Architecture, Shapes
-from exporter.zoo.build import Built, InputSpec, build
+from exporter.zoo.build import InputSpec, build
 from exporter.zoo.fit import Fit
 from exporter.zoo.program import Shape
 from exporter.zoo.recognise import fit, ranked
@@ -64,45 +64,38 @@ def restore(store: TensorStore, options: Options) -> Restored:
         FormatError: The weights are not those of the architecture that was asked for.
         ValueInputError: The numbers can't be meant.
     """
-    _refuse_graph_options(options)
+    if options.signature or options.keep_batch_statistics:
+        given = "--signature" if options.signature else "--keep-batch-statistics"
+        raise UsageError(f"{given} is for files with a graph; this one holds weights alone", hint="Leave it out")
     shapes = {name: store.info(name).shape for name in store}
     name, batch, shape = _input(options)
-    found = _fit(shapes, options, shape)
-    weights = Weights(store, found.candidate, averaged=options.ema)
-    shadows = weights.shadows()
-    if options.ema and not shadows:
-        raise UsageError("--ema asks for averaged weights, and the checkpoint has none for this model's variables")
-    preprocessing = found.architecture.preprocessing
-    if options.include_preprocessing and (preprocessing is None or not preprocessing.affine):
-        raise UsageError(f"--include-preprocessing: {found.architecture.name} has no published one that is affine")
-    spec = InputSpec(name, batch, preprocessing if options.include_preprocessing else None)
-    return _restored(found, build(found.candidate, weights, spec), spec, options, shadows)
-
-
-def _restored(found: Fit, built: Built, spec: InputSpec, options: Options, shadows: int) -> Restored:
-    chosen, outputs = found.architecture, found.candidate.program.endpoints
-    why = "named by the user" if options.outputs else f"the result of {chosen.name}"
-    return Restored(
-        built.model,
-        options.arch or chosen.name,
-        chosen.title,
-        built.batch_norms,
-        decisions(found, spec, options, shadows),
-        (*built.warnings, *warnings(found)),
-        notes(found),
-        {spec.name: f"the input of {chosen.name}", **dict.fromkeys(outputs, why)},
-        _metadata(found, spec),
-    )
-
-
-def _fit(shapes: Shapes, options: Options, shape: Shape | None) -> Fit:
-    """The architecture, with each weight in its place."""
     chosen = architecture(options.arch) if options.arch else _recognised(shapes, options)
     found = fit(chosen, shapes, given=options.values, shape=shape, outputs=options.outputs)
     if found is None or not found.exact:
         right = [each for each in ranked(ARCHITECTURES.values(), shapes) if each.exact]
         raise refused(chosen, found, shapes, right)
-    return found
+    weights = Weights(store, found.candidate, averaged=options.ema)
+    shadows = weights.shadows()
+    if options.ema and not shadows:
+        raise UsageError("--ema asks for averaged weights, and the checkpoint has none for this model's variables")
+    preprocessing = chosen.preprocessing
+    if options.include_preprocessing and (preprocessing is None or not preprocessing.affine):
+        raise UsageError(f"--include-preprocessing: {chosen.name} has no published one that is affine")
+    spec = InputSpec(name, batch, preprocessing if options.include_preprocessing else None)
+    built, why = build(found.candidate, weights, spec), f"the result of {chosen.name}"
+    if options.outputs:
+        why = "named by the user"
+    return Restored(
+        model=built.model,
+        architecture=options.arch or chosen.name,
+        title=chosen.title,
+        batch_norms=built.batch_norms,
+        decisions=decisions(found, spec, options, shadows),
+        warnings=(*built.warnings, *warnings(found)),
+        notes=notes(found),
+        reasons={name: f"the input of {chosen.name}", **dict.fromkeys(found.candidate.program.endpoints, why)},
+        metadata=_metadata(found, spec),
+    )
 
 
 def _recognised(shapes: Shapes, options: Options) -> Architecture:
@@ -117,13 +110,6 @@ def _recognised(shapes: Shapes, options: Options) -> Architecture:
     if exact:
         raise ambiguous(certain or exact)
     raise unrecognised(shapes, candidates)
-
-
-def _refuse_graph_options(options: Options) -> None:
-    """What only a graph leaves open."""
-    if options.signature or options.keep_batch_statistics:
-        given = "--signature" if options.signature else "--keep-batch-statistics"
-        raise UsageError(f"{given} is for files with a graph; this one holds weights alone", hint="Leave it out")
 
 
 def _input(options: Options) -> tuple[str, int | None, Shape | None]:

@@ -42,23 +42,19 @@ class Window:
         Raises:
             UsageError: The image is smaller than the window.
         """
-        found = tuple(self._positions(size, extent) for size, extent in zip(self._sizes, self._extents, strict=True))
+        found: list[int | None] = []
+        for size, extent in zip(self._sizes, self._extents, strict=True):
+            if size is None:
+                found.append(None)
+                continue
+            stride = 1 if self._padding == "fixed" else self._stride
+            padding = 0 if self._padding == "valid" else same_size(size, extent, stride)
+            assert padding is not None
+            found.append((size + padding - extent) // self._stride + 1)
         if any(size is not None and size < 1 for size in found):
             raise UsageError(
                 f"the input is too small for the network: a window of {self._extents[0]} x {self._extents[1]} doesn't "
                 f"fit into {self._sizes[0]} x {self._sizes[1]}",
                 hint="Give a larger one with --input NAME=?,HEIGHT,WIDTH,CHANNELS",
             )
-        return found
-
-    def _total(self, size: int | None, extent: int) -> int | None:
-        if self._padding == "valid":
-            return 0
-        return same_size(size, extent, 1 if self._padding == "fixed" else self._stride)
-
-    def _positions(self, size: int | None, extent: int) -> int | None:
-        if size is None:
-            return None
-        total = self._total(size, extent)
-        assert total is not None
-        return (size + total - extent) // self._stride + 1
+        return tuple(found)

@@ -343,12 +343,12 @@ def resize(inputs: _Inputs, attributes: _Attributes) -> Dims | None:
     scales = inputs[2].elements if len(inputs) > 2 and inputs[2] is not None else None
     if scales is None:
         return (UNKNOWN,) * len(x)
-    return tuple(_scaled(size, float(scale)) for size, scale in zip(x, scales.reshape(-1), strict=True))
-
-
-def _scaled(size: Dim, scale: float) -> Dim:
-    if isinstance(size, int):
-        return int(np.floor(size * scale))
-    if scale == int(scale):
-        return size if scale == 1 else normal(size * int(scale))
-    return UNKNOWN
+    sizes: list[Dim] = []
+    for size, scale in zip(x, map(float, scales.reshape(-1)), strict=True):
+        if isinstance(size, int):
+            sizes.append(int(np.floor(size * scale)))
+        elif scale == int(scale):
+            sizes.append(size if scale == 1 else normal(size * int(scale)))
+        else:
+            sizes.append(UNKNOWN)
+    return tuple(sizes)

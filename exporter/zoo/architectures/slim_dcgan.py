@@ -24,19 +24,14 @@ def _layers(shapes: Shapes, name: str, default: int) -> int:
 
 def _generator(net: Net, choices: Choices) -> None:
     layers = _layers(choices.shapes, "deconv", _PUBLISHED_LAYERS - 1)
-    depth = _depth(choices, f"deconv{layers}")
+    weights = choices.shapes.get(f"deconv{layers}/weights")
+    depth = weights[2] if weights and len(weights) == 4 else 64
     x = net.reshape("ExpandDims", net.input, (1, 1, net.input.channels))
     x = net.conv_transpose("deconv1", x, depth << (layers - 1), _KERNEL, stride=1, padding="valid")
     for number in range(2, layers):
         x = net.conv_transpose(f"deconv{number}", x, depth << (layers - number), _KERNEL, stride=2)
     x = net.conv_transpose(f"deconv{layers}", x, depth, _KERNEL, stride=2, norm=None, activation=None)
     net.conv("logits", x, choices.integer("image_channels"), 1, norm=None, activation=None)
-
-
-def _depth(choices: Choices, layer: str) -> int:
-    """The channels that a transposed convolution makes: the third size of its weights."""
-    shape = choices.shapes.get(f"{layer}/weights")
-    return shape[2] if shape and len(shape) == 4 else 64
 
 
 def _discriminator(net: Net, choices: Choices) -> None:
