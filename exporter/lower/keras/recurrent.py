@@ -30,7 +30,8 @@ class _Way:
 def recurrent(ctx: LayerContext) -> tuple[Tensor, ...]:
     """The results at all steps or the last, and the states on request; backwards ones begin with the last step."""
     x, initial = _inputs(ctx)
-    way = _one_way(ctx, ctx.layer, "", x, initial, zero_masked=ctx.settings.flag("zero_output_for_mask", False))
+    mask = _followed_mask(ctx, initial)
+    way = _one_way(ctx, ctx.layer, "", x, mask, initial, zero_masked=ctx.settings.flag("zero_output_for_mask", False))
     if ctx.settings.flag("return_sequences", False):
         y = ctx.ops.reverse(way.sequence, 1) if way.backwards else way.sequence
         result = Tensor(y, ctx.mask)
@@ -49,8 +50,9 @@ def bidirectional(ctx: LayerContext) -> tuple[Tensor, ...]:
     sequences = forward.settings.flag("return_sequences", False)
     half = None if initial is None else len(initial) // 2
     starts = [None, None] if initial is None else [initial[:half], initial[half:]]
-    there = _one_way(ctx, forward, "forward_layer/", x, starts[0], zero_masked=sequences)
-    back = _one_way(ctx, backward, "backward_layer/", x, starts[1], zero_masked=sequences)
+    followed = _followed_mask(ctx, initial)
+    there = _one_way(ctx, forward, "forward_layer/", x, followed, starts[0], zero_masked=sequences)
+    back = _one_way(ctx, backward, "backward_layer/", x, followed, starts[1], zero_masked=sequences)
     if sequences:
         first = ctx.ops.reverse(there.sequence, 1) if there.backwards else there.sequence
         second = back.sequence if back.backwards else ctx.ops.reverse(back.sequence, 1)
@@ -84,6 +86,7 @@ def _one_way(
     layer: KerasLayer,
     path: str,
     x: ir.Value,
+    mask: ir.Value | None,
     initial: Sequence[ir.Value] | None,
     *,
     zero_masked: bool,
@@ -98,11 +101,11 @@ def _one_way(
     done = Run(x, ())
     for cell in cells_of(ctx, layer, path):
         start = None if left is None else [left.pop(0) for _ in range(min(state_count(cell), len(left)))]
-        done = run(ctx, cell, done.sequence, ctx.mask, start, backwards=backwards)
+        done = run(ctx, cell, done.sequence, mask, start, backwards=backwards)
         states += done.states
     sequence, last = done.sequence, done.states[0]
-    if zero_masked and ctx.mask is not None:
-        sequence, last = _zero_masked(ctx, ctx.mask, sequence, last, settings)
+    if zero_masked and mask is not None:
+        sequence, last = _zero_masked(ctx, mask, sequence, last, settings)
     return _Way(sequence, last, tuple(states), backwards)
 
 
@@ -121,6 +124,12 @@ def _zero_masked(
         mask = ops.reverse(mask, 1)
     zero = ops.scalar(0, sequence)
     return ops("Where", ops.unsqueeze(mask, -1), sequence, zero), ops("Where", run_last, last, zero)
+
+
+def _followed_mask(ctx: LayerContext, initial: Sequence[ir.Value] | None) -> ir.Value | None:
+    """The mask that the steps go by; Keras 3 hands it on to layers of one tensor alone, not where states are given."""
+    left_out = ctx.major >= 3 and initial is not None and not isinstance(ctx.kwargs.get("mask"), Tensor)
+    return None if left_out else ctx.mask
 
 
 def _inputs(ctx: LayerContext) -> tuple[ir.Value, list[ir.Value] | None]:

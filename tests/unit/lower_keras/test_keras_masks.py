@@ -109,6 +109,16 @@ def _recurrent(name: str, **options: bool) -> _Build:
     return made
 
 
+def _continued(keras: Any, x: Any) -> Any:
+    """Layers that go on from states: Keras 3 hands them no mask, but the next layer has it."""
+    layers = keras.layers
+    y = layers.Masking()(x)
+    _, *states = layers.LSTM(3, return_state=True)(y)
+    one = layers.LSTM(3, return_sequences=True)(y, initial_state=states)
+    both = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(y, initial_state=[*states, *states])
+    return [one, both, layers.GRU(2)(one)]
+
+
 def _both_ways(keras: Any, x: Any) -> Any:
     layers = keras.layers
     inner = layers.LSTM(3, return_sequences=True, unroll=True)
@@ -141,6 +151,7 @@ CASES = [
     Case("zeros-last", _recurrent("LSTM"), [(None,)], feeds=[_WORDS]),
     Case("zeros-last-backwards", _recurrent("GRU", go_backwards=True), [(None,)], feeds=[_WORDS]),
     Case("zeros-unrolled", _recurrent("SimpleRNN", **_UNROLLED), [(5,)], feeds=[_WORDS]),
+    Case("continued", _continued, [(None, 3)], feeds=[_SERIES]),
     Case("both-unrolled", _both_ways, [(5,)], feeds=[_WORDS]),
     Case("open-axis", _deviation, [(None, 3)]),
     Case("TimeDistributed", _timed, [(2, 5, 3)], feeds=[np.stack([_SERIES, _SERIES[:, ::-1]], 1)]),
