@@ -79,8 +79,11 @@ ANY_ORDER = """\
 EXP = """\
 /* e to the power of x, within 2 units of the last place, without a call: 2^n times a polynomial of what is left of x.
  * What is below -87 or above 88 counts as that, and NaN stays NaN; by their bits, as compilers wouldn't vectorise loops
- * over conditions. */
-static float @P@_exp(float x)
+ * over conditions, nor over calls: GCC leaves those in large programs. */
+#if defined(__GNUC__)
+__attribute__((always_inline))
+#endif
+static inline float @P@_exp(float x)
 {
     uint32_t bits;
     int32_t whole;
