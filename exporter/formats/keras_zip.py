@@ -41,6 +41,9 @@ _ENCRYPTED: Final = 1
 _LOCAL_HEADER: Final = struct.Struct("<4s22xHH")
 _PIECE: Final = 1 << 24
 
+_LONGEST = 300
+"""Letters of a message of Python's reader, which may quote what a file has in the place of a name."""
+
 
 @dataclass(frozen=True, slots=True)
 class KerasZip:
@@ -129,9 +132,9 @@ def _archive(file: RegularFile) -> Iterator[zipfile.ZipFile]:
         raise LimitError("it asks for more memory than there is") from error
     except zipfile.BadZipFile as error:
         kind = ChecksumError if "CRC" in str(error) else CorruptError
-        raise kind(f"not a good zip: {error}") from error
+        raise kind(f"not a good zip: {str(error)[:_LONGEST]}") from error
     except (zlib.error, EOFError, struct.error, RuntimeError, ValueError, OverflowError, OSError) as error:
-        raise CorruptError(f"not a good zip: {error}") from error
+        raise CorruptError(f"not a good zip: {str(error)[:_LONGEST]}") from error
 
 
 def _check_member(member: zipfile.ZipInfo, size: int) -> None:

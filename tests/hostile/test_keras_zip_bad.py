@@ -116,6 +116,20 @@ def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         open_keras_zip(tmp_path / "m.keras")
 
 
+def test_a_long_name_in_a_header_is_not_quoted_whole(tmp_path: Path) -> None:
+    """A member whose own header has another name, of 60,000 letters, and one that is read with it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("config.json", "{}" * 40_000)
+    content = bytearray(buffer.getvalue())
+    content[26:28] = struct.pack("<H", 60_000)
+    path = tmp_path / "m.keras"
+    path.write_bytes(content)
+    with pytest.raises(CorruptError, match="not a good zip") as caught:
+        open_keras_zip(path)
+    assert len(str(caught.value)) < 1000
+
+
 def test_every_truncation_and_many_flips(tmp_path: Path) -> None:
     """Damage to the archive's own structure gives our errors, or the same contents."""
     good = bytes(archive(*GOOD))
