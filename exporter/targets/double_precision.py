@@ -9,8 +9,9 @@ __all__ = ["note_on_doubles"]
 _NO_KERNEL = frozenset(
     {
         *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "AveragePool", "Celu", "Conv", "ConvTranspose", "Cosh"),
-        *("Det", "Elu", "Erf", "GlobalAveragePool", "GridSample", "HardSigmoid", "HardSwish", "InstanceNormalization"),
-        *("LRN", "Mish", "RNN", "Resize", "Selu", "Sinh", "Softplus", "Softsign", "Tan", "ThresholdedRelu"),
+        *("Det", "Elu", "Erf", "GRU", "GlobalAveragePool", "GridSample", "HardSigmoid", "HardSwish"),
+        *("InstanceNormalization", "LRN", "LSTM", "Mish", "RNN", "Resize", "Selu", "Sinh", "Softplus", "Softsign"),
+        *("Tan", "ThresholdedRelu"),
     }
 )
 """Ops that onnxruntime 1.31's CPU kernels have for float32, and not for float64."""

@@ -72,22 +72,37 @@ def open_calls(rewriter: Rewriter, inliner: Inliner) -> None:
 
 
 _MOST_ENDS = 50
-_STATE = ("Assign", "Const", "NoOp", "Placeholder", "ReadVariable", "VarHandle", "VarIs", "Variable")
+_STATE = ("Apply", "Assign", "Const", "NoOp", "Placeholder", "ReadVariable", "VarHandle", "VarIs", "Variable")
 
 
 def _results_of(rewriter: Rewriter, scope: str) -> list[str]:
-    """What a scope of that name computes: its tensors that nothing in it takes, those of most nodes first."""
+    """What a scope of that name computes: its tensors that nothing in it takes, those of most nodes first.
+
+    Not what only reads variables, as the slots of optimizers do, nor penalties of weights; of a class the scores, too.
+    """
     nodes = {name: rewriter.node(name) for name in rewriter.graph.nodes if name.startswith(f"{scope}/")}
     taken = {ref.node for node in nodes.values() for ref in node.inputs}
     ends = [name for name, node in nodes.items() if name not in taken and not node.op.startswith(_STATE)]
-    return sorted(ends[-_MOST_ENDS:], key=lambda name: -_count(nodes, name))[:3]
+    made_of = {name: _behind(nodes, name) for name in ends[-_MOST_ENDS:]}
+    ops = {name: {nodes[one].op for one in behind} for name, behind in made_of.items()}
+    computed = [name for name in made_of if "L2Loss" not in ops[name] and any(map(_computes, ops[name]))]
+    found = dict[str, None]()
+    for name in sorted(computed or made_of, key=lambda name: -len(made_of[name])):
+        if nodes[name].op == "ArgMax" and nodes[name].inputs[0].node in nodes:
+            found[nodes[name].inputs[0].node] = None
+        found[name] = None
+    return list(found)[:3]
 
 
-def _count(nodes: Mapping[str, Node], end: str) -> int:
-    """How many of the nodes a tensor is computed from."""
+def _computes(op: str) -> bool:
+    return op != "Identity" and not op.startswith(_STATE)
+
+
+def _behind(nodes: Mapping[str, Node], end: str) -> set[str]:
+    """The nodes that a tensor is computed from, and its own."""
     seen, pending = {end}, [end]
     while pending:
         new = {ref.node for ref in nodes[pending.pop()].inputs if ref.node in nodes} - seen
         seen |= new
         pending += new
-    return len(seen)
+    return seen

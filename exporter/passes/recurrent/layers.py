@@ -25,27 +25,26 @@ __all__ = ["find_recurrent_layers"]
 _ROWWISE = frozenset({"Add", "Div", "Elu", "Identity", "LeakyRelu", "Mul", "Neg", "Relu", "Sigmoid", "Sub", "Tanh"})
 """Ops that do with all steps at once what they do with each."""
 
-_TYPES = (ir.DataType.FLOAT, ir.DataType.DOUBLE)
 
-
-def find_recurrent_layers(model: ir.Model) -> None:
+def find_recurrent_layers(model: ir.Model, dtype: ir.DataType = ir.DataType.FLOAT) -> None:
     """Puts each loop whose steps are those of recurrent cells, one on top of the other, as the ops that they are.
 
     Loop(trips, h0, c0; Gather(X, step) ...)  ->  LSTM(X, W, R, B, lengths, h0, c0, P)
 
     Exact in real numbers: constants are the same, gates in another order. Where a step does anything more, where
-    sequences are of other lengths than the loop, where the weights aren't constants: the loop stays.
+    sequences are of other lengths than the loop, where the weights aren't constants: the loop stays. So do loops of
+    another type than `dtype`: onnxruntime runs loops of float64, and has no kernels for recurrent layers of it.
     """
     namer, constants = Namer(model.graph), Constants()
     for node in list(model.graph):
         if is_op(node, "Loop"):
-            _Layer(model.graph, node, namer, constants).rewrite()
+            _Layer(model.graph, node, namer, constants, dtype).rewrite()
     edit.remove_dead(model)
 
 
 class _Layer:
-    def __init__(self, graph: ir.Graph, node: ir.Node, namer: Namer, constants: Constants) -> None:
-        self.graph, self.node, self.namer, self.constants = graph, node, namer, constants
+    def __init__(self, graph: ir.Graph, node: ir.Node, namer: Namer, constants: Constants, dtype: ir.DataType) -> None:
+        self.graph, self.node, self.namer, self.constants, self.dtype = graph, node, namer, constants, dtype
         self.body = node.attributes["body"].as_graph()
         self.inside = {*self.body.inputs, *(output for inner in self.body.all_nodes() for output in inner.outputs)}
         count = len(self.body.inputs) - 2
@@ -185,7 +184,7 @@ class _Layer:
             widths = [dims[2] for dims in shapes if isinstance(dims[2], int)]
             steps = self._make("Concat", cell.sequences, {"axis": 2}).outputs[0]
             steps.shape = ir.Shape([*shapes[0][:2], sum(widths)])
-        if steps.dtype not in _TYPES:
+        if steps.dtype != self.dtype:
             return False
         lengths = self._lengths(steps)
         if not trips_cover(self.node.inputs[0], steps.shape.dims[0] if steps.shape else 0, self.lengths.value):

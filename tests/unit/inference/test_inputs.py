@@ -195,6 +195,19 @@ def test_a_wrong_name(what: str, name: str, hint: str) -> None:
     assert hint in str(caught.value)
 
 
+def test_the_name_of_a_scope_suggests_what_it_computes() -> None:
+    """Scores, also where only their class leaves the scope; neither slots of optimizers nor penalties."""
+    g = Draft()
+    scores = g.dense("output", g.placeholder("x"))
+    g.add("output/predictions", "ArgMax", scores, g.const("output/axis", 1))
+    slot = g.variable("output/kernel/Adam", (4, 4))
+    g.add("output/penalty", "Mul", g.add("output/l2", "L2Loss", Ref("output/kernel/read")), g.const("rate", 0.1))
+    g.add("output/step", "ApplyAdam", Ref("output/kernel"), slot, scores)
+    with pytest.raises(UsageError) as caught:
+        g.infer("output")
+    assert caught.value.hint == "Did you mean output/MatMul or output/predictions?"
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("0", 0), ("0.5", 0.5), ("1e-3", 1e-3), ("true", 1), ("-2", -2), ("3.0", 3)]
 )

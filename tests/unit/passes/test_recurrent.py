@@ -132,7 +132,7 @@ def test_layers_are_found(name: str, lengths: bool) -> None:
     model = _model(step, count, lengths=lengths)
     feeds = {str(value.name): _FEEDS[str(value.name)] for value in model.graph.inputs}
     before = evaluate(model, feeds)
-    find_recurrent_layers(model)
+    find_recurrent_layers(model, ir.DataType.DOUBLE)
     edit.check(model)
     assert _ops(model) == expected
     after = evaluate(model, feeds)
@@ -147,7 +147,7 @@ def test_lengths_past_the_sequence_are_its_end() -> None:
     feeds = {str(value.name): _FEEDS[str(value.name)] for value in model.graph.inputs}
     feeds["lengths"] = np.array([9, 2, 5], np.int64)
     before = evaluate(model, feeds)
-    find_recurrent_layers(model)
+    find_recurrent_layers(model, ir.DataType.DOUBLE)
     (node,) = (node for node in model.graph if node.op_type == "LSTM")
     bounded = None if node.inputs[4] is None else node.inputs[4].producer()
     assert bounded is not None and bounded.op_type == "Min"
@@ -168,6 +168,13 @@ def test_lengths_past_the_sequence_are_its_end() -> None:
 def test_others_stay_loops(model: ir.Model) -> None:
     """What looks like a layer and isn't one is left as it is, to the node."""
     before = [node.op_type for node in model.graph.all_nodes()]
-    find_recurrent_layers(model)
+    find_recurrent_layers(model, ir.DataType.DOUBLE)
     edit.check(model)
     assert [node.op_type for node in model.graph.all_nodes()] == before
+
+
+def test_loops_of_doubles_stay_loops() -> None:
+    """Unless they are asked for: onnxruntime has no recurrent kernels of float64, and runs the loops."""
+    model = _model(_lstm, 2)
+    find_recurrent_layers(model)
+    assert _ops(model) == ["Loop"]
