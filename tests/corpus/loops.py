@@ -106,6 +106,24 @@ def _stacked(training: bool) -> Model:
     return Model(inputs=[words], outputs=[y], train=_train(y), flags=[Flag(keep, 0.8, 1.0)], feeds=feeds)
 
 
+def _carried(training: bool) -> Model:
+    """The rows are the steps of one sequence; the state comes in, and a slice of it goes out for the next call."""
+    x = tf.placeholder(tf.float32, [None, _WIDTH], "x")
+    before = [tf.placeholder(tf.float32, [1, 4], name) for name in ("c_in", "h_in")]
+    features = tf.expand_dims(tf.nn.elu(tf.layers.dense(x, 6)), 0)
+    y, state = tf.nn.dynamic_rnn(
+        tf.nn.rnn_cell.BasicLSTMCell(4),
+        features,
+        initial_state=tf.nn.rnn_cell.LSTMStateTuple(*before),
+        sequence_length=tf.shape(x)[:1],
+    )
+    scores = tf.layers.dense(tf.reshape(y, [-1, 4]), 3)
+    random = np.random.default_rng(5)
+    feeds = {x: random.normal(size=(_BATCH, _WIDTH)), **{one: random.normal(size=(1, 4)) for one in before}}
+    outputs = [state.c[:1, :], state.h[:1, :], scores]
+    return Model(inputs=[x, *before], outputs=outputs, train=_train(scores), feeds=feeds)
+
+
 def _variational(training: bool) -> Model:
     """One dropout mask for all steps."""
     x, lengths = _sequences(), _lengths()
@@ -359,6 +377,7 @@ _LOOPS: dict[str, Build] = {
     "all_steps_and_lengths": _all_steps_and_lengths,
     "both_ways": _both_ways,
     "branching": _branching,
+    "carried": _carried,
     "counted": _counted,
     "decoder": _decoder,
     "flagged": _flagged,
@@ -377,7 +396,7 @@ _LOOPS: dict[str, Build] = {
     "variational": _variational,
 }
 
-_OF_WHOLE_BATCH = frozenset({"branching", "decoder", "mapped", "on_data", "raw", "time_major"})
+_OF_WHOLE_BATCH = frozenset({"branching", "carried", "decoder", "mapped", "on_data", "raw", "time_major"})
 """What one row gives depends on the others, or the first axis isn't the batch."""
 
 _BATCH_NORMS = {"flagged": 1, "normalised": 2}

@@ -55,11 +55,19 @@ def _loop_behind(rewriter: Rewriter, ref: Ref, forms: Collection[str]) -> str | 
 
 
 def _is_named(rewriter: Rewriter, ref: Ref) -> bool:
-    """Whether it is a copy of what the steps of a loop have made: only who wants it gives it a name of its own."""
+    """Whether somebody wants it who wrote the graph.
+
+    It is a copy of what the steps of a loop have made: only who wants it gives it a name of its own. Or a slice of a
+    variable of the loop, as of the state with which the next call goes on: layers slice what was collected alone.
+    """
     node = rewriter.producer(ref)
-    if node.op != "Identity" or node.attribute("loop") is not None:
-        return False
-    return rewriter.node(behind(rewriter, ref).node).op in COLLECTORS
+    if node.op == "Identity" and node.attribute("loop") is None:
+        return rewriter.node(behind(rewriter, ref).node).op in COLLECTORS
+    sliced = False
+    while node.op in COSMETIC or node.op == "StridedSlice":
+        sliced |= node.op == "StridedSlice"
+        node = rewriter.producer(rewriter.inputs(node)[0])
+    return sliced and node.op == LOOP_RESULT
 
 
 def _is_trial(rewriter: Rewriter, end: End, others: Sequence[End]) -> bool:
