@@ -21,7 +21,8 @@ def gather(ctx: NodeContext) -> ir.Value:
 def gather_v2(ctx: NodeContext) -> ir.Value:
     """`GatherV2`: slices along an axis by number."""
     if ctx.ints(2) is None and ctx.integer("batch_dims", 0) == 0:
-        return _gather_along(ctx, *ctx.inputs[:3])
+        x, indices, axis = ctx.inputs
+        return _gather_along(ctx, x, indices, axis)
     return _gather(ctx, ctx.fixed_int(2, "its axis"))
 
 

@@ -182,7 +182,8 @@ def _far(ctx: NodeContext, step: Place) -> tuple[Place, Place]:
 def reverse(ctx: NodeContext) -> ir.Value:
     """`ReverseV2`: some axes backwards."""
     if ctx.ints(1) is None:
-        return _reversed_along(ctx, *ctx.inputs)
+        x, axes = ctx.inputs
+        return _reversed_along(ctx, x, axes)
     return _reversed(ctx, ctx.fixed_ints(1, "which axes it reverses"))
 
 

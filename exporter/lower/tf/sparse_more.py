@@ -79,9 +79,10 @@ def _joined(ctx: NodeContext, parts: Sequence[ir.Value]) -> ir.Value:
 def concat(ctx: NodeContext) -> tuple[ir.Value, ...]:
     """`SparseConcat`: one after the other along an axis."""
     count = ctx.count("N")
-    parts = [
-        _Sparse(*(as_int64(ctx, v) if i != 1 else v for i, v in enumerate(ctx.inputs[n::count]))) for n in range(count)
-    ]
+    parts = []
+    for number in range(count):
+        indices, values, part_shape = ctx.inputs[number::count]
+        parts.append(_Sparse(as_int64(ctx, indices), values, as_int64(ctx, part_shape)))
     sizes = ctx.sizes(parts[0].shape)
     if sizes is None:
         raise RefusalError("the rank of its tensors is not known")
@@ -92,8 +93,8 @@ def concat(ctx: NodeContext) -> tuple[ir.Value, ...]:
         moved.append(ctx.op("Add", part.indices, ctx.op("Mul", along, far)))
         far = ctx.op("Add", far, ctx.op("Gather", part.shape, ctx.int64([axis]), axis=0))
     shape = ctx.op("Where", ctx.op("Equal", along, ctx.int64([1])), far, parts[0].shape)
-    values = _joined(ctx, [part.values for part in parts])
-    return *_ordered(ctx, _Sparse(_joined(ctx, moved), values, shape)), shape
+    joined = _Sparse(_joined(ctx, moved), _joined(ctx, [part.values for part in parts]), shape)
+    return *_ordered(ctx, joined), shape
 
 
 def _where(ctx: NodeContext, kept: ir.Value, *columns: ir.Value) -> tuple[ir.Value, ...]:
