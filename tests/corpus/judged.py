@@ -248,11 +248,28 @@ def _boxes(training: bool) -> Model:
     return Model(inputs=[x], outputs=[boxes], train=train)
 
 
+def _two_optimizers(training: bool) -> Model:
+    """One loss of two heads, weighed by variables; one optimizer trains the trunk, another one the heads."""
+    x, label = vectors(), tf.placeholder(tf.int32, [None], "label")
+    wanted = tf.placeholder(tf.float32, [None, 1], "wanted")
+    with tf.variable_scope("shared"):
+        hidden = tf.nn.selu(_norm(tf.layers.dense(x, 8, use_bias=False), training))
+    value, scores = tf.layers.dense(hidden, 1, name="heads/value"), tf.layers.dense(hidden, 3, name="heads/scores")
+    spread = tf.get_variable("heads/spread", [2], initializer=tf.zeros_initializer())
+    losses = tf.losses.huber_loss(wanted, value), tf.losses.sparse_softmax_cross_entropy(label, scores)
+    loss = tf.exp(-spread[0]) * losses[0] + tf.exp(-spread[1]) * losses[1] + tf.reduce_sum(spread)
+    optimizers = {"shared": tf.train.AdamOptimizer(1e-3), "heads": tf.train.AdadeltaOptimizer(0.1)}
+    steps = [one.minimize(loss, var_list=tf.trainable_variables(scope)) for scope, one in optimizers.items()]
+    train = _updated(lambda: tf.group(*steps))
+    return Model(inputs=[x], outputs=[value, scores], train=train, feeds={label: np.arange(8) % 3})
+
+
 CASES = (
     Case("judged_style_transfer", _style_transfer, 1),
     Case("judged_q_values", _q_values, 1),
     Case("judged_actor_critic", _actor_critic, 1),
     Case("judged_old_policy", _old_policy, 1),
+    Case("judged_two_optimizers", _two_optimizers, 1),
     Case("judged_super_resolution", _super_resolution, 1),
     Case("judged_hard_samples", _hard_samples, 1),
     Case("judged_next_step", _next_step, 1),

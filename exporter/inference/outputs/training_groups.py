@@ -23,10 +23,12 @@ def made_for_others(search: Forward) -> list[Ref]:
     if len(set(groups.values())) < 2:
         return []
     passed = set()  # the losses, and the variables of the layers that their gradients come through
+    read: dict[str, set[str]] = {}  # the tensors of the forward computation that the gradients of a loss read
     for name, loss in losses.items():
         for ref in search.rewriter.inputs(search.rewriter.node(name)):
             if ref.node not in search.gradients:
                 passed.add((loss, variable_behind(search.rewriter, ref)))
+                read.setdefault(loss, set()).add(ref.node)
     found: dict[Ref, None] = {}
     for node in search.nodes:
         if node.op not in LAYER_OPS or node.name not in search.weighted or len(node.inputs) < 2:
@@ -35,7 +37,10 @@ def made_for_others(search: Forward) -> list[Ref]:
         reader = variable_behind(search.rewriter, kernel)
         makers = {groups.get(name) for name in search.weights_before(data)} if reader in groups else set()
         others = makers - {None, groups.get(str(reader))}
-        if len(makers) == len(others) == 1 and (next(iter(others)), reader) in passed:
+        if len(makers) != 1 or len(others) != 1 or (maker := next(iter(others))) is None:
+            continue
+        own = {name for name in read[groups[str(reader)]] if str(reader) in search.weights_before(Ref(name))}
+        if (maker, reader) in passed and not own <= read[maker]:
             found[_alone(search, data)] = None
     return list(found)
 
