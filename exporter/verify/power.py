@@ -58,7 +58,7 @@ def power(
     found = []
     for node in folded.graph:
         if node.op_type in _RECURRENT:
-            found += [_planted(folded, value, references, compared, rows=True) for value in node.inputs[1:3]]
+            found += [_planted(folded, value, references, results, compared, rows=True) for value in node.inputs[1:3]]
             continue
         value = _kernel(node)
         kernel = constant_array(value)
@@ -75,7 +75,7 @@ def power(
             awake = look.awake if not awake.size else awake | look.awake
             zeroed, scaled = (a, b) if not zeroed.size else (zeroed | a, scaled | b)
         if not met:
-            found.append(_planted(folded, value, references, compared))
+            found.append(_planted(folded, value, references, results, compared))
             continue
         if zeroed.size != alive.size:  # a transposed convolution with groups, or a product of another layout
             alive = np.ones(zeroed.size, np.bool_)
@@ -105,6 +105,7 @@ def _planted(
     folded: ir.Model,
     kernel: ir.Value | None,
     references: Sequence[Reference],
+    results: Sequence[Mapping[str, Array]],
     compared: Mapping[str, str],
     *,
     rows: bool = False,
@@ -124,9 +125,10 @@ def _planted(
     channels = [int(c) for c in np.flatnonzero(_alive(weights, rows=rows))]
     count = min(max(_WORK // max(work, 1) // 4, _SOME[0]), _SOME[1])
     some = [channels[i] for i in sorted({int(i) for i in np.linspace(0, len(channels) - 1, count)})] if channels else []
-    missed = [one for one in some if not _is_noticed(folded, kernel, one, references, compared, rows=rows)]
-    share = len(missed) / max(len(some), 1)
-    return WeightPower(str(kernel.name), len(channels), tuple(channels[: round(len(channels) * share)]))
+    noticed = [_is_noticed(folded, kernel, one, references, results, compared, rows=rows) for one in some]
+    missed, asleep = (round(len(channels) * noticed.count(how) / max(len(some), 1)) for how in (False, None))
+    left = len(channels) - asleep
+    return WeightPower(str(kernel.name), left, tuple(channels[:missed]), tuple(channels[left:]))
 
 
 def _is_noticed(
@@ -134,11 +136,12 @@ def _is_noticed(
     kernel: ir.Value,
     channel: int,
     references: Sequence[Reference],
+    results: Sequence[Mapping[str, Array]],
     compared: Mapping[str, str],
     *,
     rows: bool,
-) -> bool:
-    """Whether a channel that is a fiftieth too large is noticed in one of the runs."""
+) -> bool | None:
+    """Whether a channel that is a fiftieth too large is noticed in one of the runs; None if it changes nothing."""
     before = kernel.const_value
     assert before is not None
     changed = np.array(before.numpy())
@@ -146,22 +149,33 @@ def _is_noticed(
     flat[channel if rows else (slice(None), channel)] *= changed.dtype.type(SCALED)
     kernel.const_value = ir.tensor(changed, name=kernel.name)
     try:
-        return any(_differs(folded, reference, compared) for reference in references)
+        found = [_differs(folded, *run, compared) for run in zip(references, results, strict=True)]
     finally:
         kernel.const_value = before
+    return True if True in found else False if False in found else None
 
 
-def _differs(folded: ir.Model, reference: Reference, compared: Mapping[str, str]) -> bool:
+def _differs(
+    folded: ir.Model, reference: Reference, known: Mapping[str, Array], compared: Mapping[str, str]
+) -> bool | None:
+    """Whether a run differs by more than is allowed; None if it doesn't differ at all."""
+    moved = False
+
     def see(value: ir.Value, array: Array) -> None:
-        name = compared.get(str(value.name))
-        if name is not None and reference.layers[name].worst(sampled(array)).ratio > 1:
+        nonlocal moved
+        name = str(value.name)
+        if name in known and not moved:
+            moved = not np.array_equal(sampled(array), known[name], equal_nan=True)
+        if name in compared and reference.layers[compared[name]].worst(sampled(array)).ratio > 1:
             raise _Noticed
 
     try:
         outputs = evaluate(folded, reference.inputs, dtype=np.float64, see=see)
     except _Noticed:
         return True
-    return any(reference.yardsticks[name].worst(outputs[name]).ratio > 1 for name in reference.yardsticks)
+    if any(reference.yardsticks[name].worst(outputs[name]).ratio > 1 for name in reference.yardsticks):
+        return True
+    return False if moved else None
 
 
 class _Look:

@@ -80,7 +80,7 @@ class WeightPower:
         weight: Its name.
         channels: How many of its channels do something: they and what they are multiplied with aren't 0 altogether.
         missed: Those of them that could be 0, or 1.02 times what they are, without being noticed.
-        asleep: The channels that only see zeros, in all inputs that were tried.
+        asleep: The channels that only see zeros, or change nothing, in all inputs that were tried.
         of: How many channels it has, where some were tried and stand for all; None where all were.
     """
 
@@ -177,7 +177,7 @@ class Verdict:
 
     @property
     def asleep(self) -> float:
-        """The share of channels that only see zeros, in all inputs that were tried."""
+        """The share of channels that only see zeros, or change nothing, in all inputs that were tried."""
         count = sum(len(one.asleep) for one in self.power)
         return count / max(sum(one.channels for one in self.power) + count, 1)
 
@@ -306,7 +306,7 @@ def _power_lines(verdict: Verdict) -> list[str]:
         named = ", ".join(f"{one.weight} ({len(one.asleep)})" for one in asleep[:4])
         more = f" and {len(asleep) - 4} more" if len(asleep) > 4 else ""
         best = "in these examples" if many else "in the best of five kinds of inputs"
-        lines.append(f"  {count} channels more only see zeros, {best}: {named}{more}")
+        lines.append(f"  {count} channels more only see zeros or change nothing, {best}: {named}{more}")
     if share < verdict.least or verdict.asleep > _MOSTLY_ASLEEP:
         hint = "the source with --against" if many else "inputs that it was made for with --data"
         lines.append(f"No verdict: too little of the model was exercised. Give {hint}.")

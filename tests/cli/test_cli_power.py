@@ -253,7 +253,7 @@ def test_planted_faults_are_noticed(sample: str, tmp_path: Path) -> None:
     assert all(one.stated_stored == one.stored for one in outcomes if one.stated_stored is not None)
 
 
-def _words(unheard: bool = False) -> ir.Model:
+def _words(*, unheard: bool = False, shut: bool = False) -> ir.Model:
     """An embedding, an LSTM and logits; neither they nor the other units may hear the first unit."""
     b = Builder("m")
     x = b.op("Gather", b.constant(_weights(9, 4), "table"), b.input("x", ir.DataType.INT32, ("N", 7)), axis=0)
@@ -261,8 +261,10 @@ def _words(unheard: bool = False) -> ir.Model:
     if unheard:
         recurrent[..., 0], head[0] = 0, 0
     matrices = [b.constant(_weights(1, 12, 4), "input_weights"), b.constant(recurrent, "recurrent_weights")]
+    gates = np.zeros((1, 24), np.float32)
+    gates[:, 0] = -1e4 * shut
     x = b.op("Transpose", x, perm=[1, 0, 2])
-    last = b.op_n("LSTM", 3, x, *matrices, hidden_size=3, direction="forward")[1]
+    last = b.op_n("LSTM", 3, x, *matrices, b.constant(gates), hidden_size=3, direction="forward")[1]
     y = b.op("Dense", b.op("Reshape", last, b.constant(np.array([-1, 3]))), b.constant(head, "last"))
     return b.finish({"y": y})
 
@@ -285,6 +287,13 @@ def test_recurrent_layers_and_embeddings_count(tmp_path: Path, stored: bool) -> 
     }  # fmt: skip
     verdict = _verified(_words, tmp_path, scale_row)
     assert (verify_model(tmp_path / "m.onnx") if stored else verdict).state == "off"
+
+
+def test_what_a_recurrent_layer_never_uses_is_asleep(tmp_path: Path) -> None:
+    """A unit whose input gate is shut: none of its four gates changes anything, which isn't a fault that was missed."""
+    verdict = _verified(lambda: _words(shut=True), tmp_path, _nothing)
+    asleep = {one.weight: len(one.asleep) for one in verdict.power}
+    assert (verdict.state, asleep["recurrent_weights"], asleep["last"]) == ("good", 4, 0)
 
 
 def test_what_nothing_hears_of_a_recurrent_layer_is_said(tmp_path: Path) -> None:
