@@ -87,9 +87,11 @@ class Yardstick:
         size = np.abs(np.nan_to_num(wide)).reshape(-1, wide.shape[-1]).max(0, initial=0.0)
         self._counted = size >= unit * size.max(initial=0.0) if own_size else np.ones(size.shape, np.bool_)
         self._noise = [self._noises(runs, scale) for scale in self._scales]
-        if picked_from is not None and picked_from._noise[0].shape == self._noise[0].shape:
-            # A few elements tell less of the noise than all that they were picked from.
-            self._noise[0] = np.maximum(self._noise[0], picked_from._noise[0])
+        if picked_from is not None and self._noise[0].size % picked_from._noise[0].size == 0:
+            # A few elements tell less of the noise than all that they were picked from; each channel of an image is
+            # several columns of what a reshape makes of it, side by side.
+            times = self._noise[0].size // picked_from._noise[0].size
+            self._noise[0] = np.maximum(self._noise[0], np.tile(picked_from._noise[0], times))
         self._limits = [np.maximum(FACTOR * noise, floor) for noise in self._noise]
 
     def of(self, truth: Array) -> Yardstick:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import sample_ckpts
-from exporter.errors import UsageError
+from exporter.errors import ExportError
 from exporter.frontend import unfold
 from exporter.options import Options
 from sample_ckpts.recording import PREFIX
@@ -84,7 +84,7 @@ def _zoo(folder: Path, only: Sequence[str]) -> Iterator[Source]:
             inputs = {"input": (None, *shape)}
             try:
                 unfold(path, options=Options(inputs=inputs, values=made.options))
-            except UsageError:  # a network that ends in a window of a certain size
+            except ExportError:  # a network that ends in a window, or a dense layer, of a certain size
                 continue
             yield Source(name, path, {"inputs": inputs, "values": made.options})
             break

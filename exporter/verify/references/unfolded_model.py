@@ -23,8 +23,8 @@ __all__ = ["Reference", "Run", "float_type", "is_exact_for_its_size", "reference
 
 _SAME_ELEMENTS = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 
-_PICKING = frozenset({"Gather", "GlobalMaxPool", "MaxPool", "ReduceMax", "ReduceMin", "Slice"})
-"""Ops whose results are some of the elements of their first input."""
+_PICKING = frozenset({"Flatten", "Gather", "GlobalMaxPool", "MaxPool", "ReduceMax", "ReduceMin", "Reshape", "Slice"})
+"""Ops whose results are some of the elements of their first input, or all in other channels."""
 
 _LINEAR = frozenset({"Conv", "Dense", "Gemm", "MatMul"})
 _FAR = 4

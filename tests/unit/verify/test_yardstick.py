@@ -70,6 +70,17 @@ def test_noise_of_what_was_picked_is_that_of_all_that_it_was_picked_from() -> No
     assert picked.worst(_TRUTH[:1] * (1 + 1e-4)).ratio > 1
 
 
+def test_noise_of_columns_is_that_of_the_channel_that_they_are_of() -> None:
+    """A flattened image has few numbers in each column, whose noise may be nothing by chance."""
+    runs, columns = _runs(_TRUTH), _TRUTH.reshape(4, -1)
+    flat = [columns, *(columns + 1e-12 for _ in runs[1:])]
+    found = columns * (1 + 2e-6)
+    alone = Yardstick(columns, flat, np.float32)
+    known = Yardstick(columns, flat, np.float32, picked_from=Yardstick(_TRUTH, runs, np.float32))
+    assert alone.worst(found).ratio > 1 > known.worst(found).ratio
+    assert known.worst(columns * (1 + 1e-4)).ratio > 1
+
+
 def test_probabilities_of_nothing_are_not_asked_for_digits() -> None:
     """Noise of a tenth in classes of 1e-200 is no reason for doubt; in classes that count it is."""
     small = np.exp(-460 + _TRUTH)
