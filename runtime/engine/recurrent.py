@@ -1,54 +1,40 @@
-"""LSTM and GRU as `runtime.kernels.recurrent` has them, in less time.
+"""LSTM and GRU of Sigmoid and Tanh as `runtime.kernels.recurrent` has them, in less time; of others, those themselves.
 
 What the input gives to the gates is computed for many steps at once, and the steps write into memory that they share.
 X[T, N, I] (layout 0) or [N, T, I] (layout 1), W[D, G*H, I], R[D, G*H, H], B[D, 2*G*H] of D = 1 or 2 directions.
-Y[T, D, N, H] or [N, T, D, H] holds every step, Y_h[D, N, H] or [N, D, H] the last one. Steps past a sequence's
-length leave its state as it is and give zeros; the reverse direction begins at the sequence's own end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from runtime.kernels import recurrent
 from runtime.kernels.base import Array, Function
 from runtime.kernels.indexing import reverse_sequence
-from runtime.kernels.recurrent import DIRECTIONS, named_functions
+from runtime.kernels.recurrent import DIRECTIONS, biases
 
 __all__ = ["OPS"]
-
-Steps = Callable[..., "tuple[Array, ...]"]
 
 
 class _Cell(NamedTuple):
     """A cell in one direction. While it runs, a state is [H, N], of one sequence [H]: each gate is one piece of memory.
 
+    It works on the states, inputs and biases with the other sign, and so without copies of its matrices: what goes into
+    exp(-x) is there, and tanh is odd.
+
     Attributes:
         w: [G*H, I] and
-        b: [G*H], where w x + b is what the input gives to the gates, for all steps at once.
+        b: [G*H], where w x + b is what the input gives to the gates, for many steps at once.
         steps: From what it gives to the gates of some steps, [K, G*H, N], the places of their outputs, [K, H, N], and
             the states before, those after. The first is the last place; others may be memory that it uses again.
-        negated: It works on the states, inputs and biases with the other sign, and so without copies of its matrices:
-            what goes into exp(-x) is there, and tanh is odd.
     """
 
     w: Array
     b: Array
-    steps: Steps
-    negated: bool = False
-
-
-def _one_by_one(step: Callable[..., tuple[Array, ...]]) -> Steps:
-    """Some steps, of what one does."""
-
-    def steps(given: Array, places: Array, *states: Array) -> tuple[Array, ...]:
-        for row, place in zip(given, places):
-            states = step(row, place, *states)
-        return states
-
-    return steps
+    steps: Callable[..., tuple[Array, ...]]
 
 
 _BLOCK = 1 << 20
@@ -60,7 +46,6 @@ def _run(
     lengths: Array | None,
     states: Sequence[Sequence[Array]],
     cells: Sequence[_Cell],
-    *,
     direction: str,
     layout: int,
 ) -> tuple[Array, ...]:
@@ -85,13 +70,10 @@ def _one_way(
     """Writes the outputs [T, N, H] of all steps; returns the last states [N, H]."""
     if lengths is not None and backwards:
         x = reverse_sequence(x, lengths)
-    if cell.negated:
-        states = [-value for value in states]
     written = outputs[::-1] if lengths is None and backwards else outputs
-    last = _steps(x[::-1] if written is not outputs else x, lengths, states, cell, written)
-    if cell.negated:
-        last = [-value for value in last]  # before the outputs, of which one may be among them
-        np.negative(outputs, out=outputs)
+    last = _steps(x[::-1] if written is not outputs else x, lengths, [-state for state in states], cell, written)
+    last = [-state for state in last]  # before the outputs, of which one may be among them
+    np.negative(outputs, out=outputs)
     if lengths is not None:
         outputs[np.arange(len(x))[:, None] >= lengths] = 0
         if backwards:
@@ -126,15 +108,9 @@ def _steps(x: Array, lengths: Array | None, states: Sequence[Array], cell: _Cell
 
 def _gates(x: Array, cell: _Cell, *, alone: bool) -> Array:
     """What the input x[K, N, I] gives to the gates of each step, [K, G*H, N] or [K, G*H]."""
-    x, bias = (-x, -cell.b) if cell.negated else (x, cell.b)
-    given = x[:, 0] @ cell.w.T if alone else np.matmul(cell.w, x.swapaxes(1, 2))
-    given += bias if alone else bias[:, None]
+    given = -x[:, 0] @ cell.w.T if alone else np.matmul(cell.w, -x.swapaxes(1, 2))
+    given -= cell.b if alone else cell.b[:, None]
     return given
-
-
-def _column(vector: Array, like: Array) -> Array:
-    """A vector [H] beside states [H, N] or [H]."""
-    return vector if like.ndim == 1 else vector[:, None]
 
 
 def _initial(given: Array | None, w: Array, r: Array, batch: int, layout: int) -> Array:
@@ -144,15 +120,8 @@ def _initial(given: Array | None, w: Array, r: Array, batch: int, layout: int) -
     return np.swapaxes(given, 0, 1) if layout else given
 
 
-def _biases(b: Array | None, w: Array) -> tuple[Array, Array]:
-    """The biases [D, G*H] of the input and of the recurrence."""
-    if b is None:
-        return np.zeros(w.shape[:2], w.dtype), np.zeros(w.shape[:2], w.dtype)
-    return b[:, : w.shape[1]], b[:, w.shape[1] :]
-
-
-def _plain_lstm(w: Array, r: Array, bias: Array, batch: int) -> _Cell:
-    """Sigmoid and Tanh, in memory that all steps share: i, o, f, c of the gates, an unused part, and c itself.
+def _lstm_cell(w: Array, r: Array, bias: Array, batch: int) -> _Cell:
+    """In memory that all steps share: i, o, f, c of the gates, an unused part, and c itself.
 
     So c / (1 + exp(-i)), nothing and c before / (1 + exp(-f)) are one division.
     """
@@ -180,7 +149,7 @@ def _plain_lstm(w: Array, r: Array, bias: Array, batch: int) -> _Cell:
             hidden = place
         return hidden, state
 
-    return _Cell(w, bias, steps, negated=True)
+    return _Cell(w, bias, steps)
 
 
 def lstm(
@@ -192,48 +161,27 @@ def lstm(
     initial_h: Array | None = None,
     initial_c: Array | None = None,
     p: Array | None = None,
-    *,
-    hidden_size: int | None = None,
-    direction: str = "forward",
-    layout: int = 0,
-    activations: Sequence[str] = (),
-    activation_alpha: Sequence[float] = (),
-    activation_beta: Sequence[float] = (),
-    input_forget: int = 0,
+    **attributes: Any,
 ) -> tuple[Array, ...]:
-    """i, o, f = f(x W + h R + b + P c); c = f c + i g(...); h = o h(c). Gates i, o, f, c; returns Y, Y_h, Y_c."""
-    ways, batch = w.shape[0], x.shape[0 if layout else 1]
-    names = list(activations) or ["Sigmoid", "Tanh", "Tanh"] * ways
-    plain = p is None and not input_forget and names == ["Sigmoid", "Tanh", "Tanh"] * ways
-    functions = [] if plain else named_functions(names, activation_alpha, activation_beta)
-    bias = np.add(*_biases(b, w))
-
-    def cell_of(d: int) -> _Cell:
-        f, g, h = functions[3 * d : 3 * d + 3]
-        peepholes = None if p is None else np.split(p[d], 3)
-
-        def step(given: Array, place: Array, hidden: Array, cell: Array) -> tuple[Array, Array]:
-            i, o, forget, c = np.split(given + np.dot(r[d], hidden), 4)
-            pi, po, pf = (0, 0, 0) if peepholes is None else (_column(vector, cell) for vector in peepholes)
-            i = f(i + pi * cell)
-            forget = 1 - i if input_forget else f(forget + pf * cell)
-            cell = forget * cell + i * g(c)
-            return np.multiply(f(o + po * cell), h(cell), place), cell
-
-        return _Cell(w[d], bias[d], _one_by_one(step))
-
+    """Return what `runtime.kernels.recurrent.lstm` does."""
+    usual = ["Sigmoid", "Tanh", "Tanh"] * len(w)
+    if p is not None or attributes.get("input_forget") or list(attributes.get("activations") or usual) != usual:
+        return recurrent.lstm(x, w, r, b, sequence_lens, initial_h, initial_c, p, **attributes)
+    layout = attributes.get("layout", 0)
+    batch = x.shape[0 if layout else 1]
     starts = zip(_initial(initial_h, w, r, batch, layout), _initial(initial_c, w, r, batch, layout))
-    cells = [_plain_lstm(w[d], r[d], bias[d], batch) if plain else cell_of(d) for d in range(ways)]
-    return _run(x, sequence_lens, list(starts), cells, direction=direction, layout=layout)
+    bias = np.sum(biases(b, w), axis=0, dtype=w.dtype)
+    cells = [_lstm_cell(w[d], r[d], bias[d], batch) for d in range(len(w))]
+    return _run(x, sequence_lens, list(starts), cells, attributes.get("direction", "forward"), layout)
 
 
-def _plain_gru(w: Array, r: Array, wb: Array, rb: Array, batch: int, *, reset_after: bool) -> _Cell:
-    """Sigmoid and Tanh, in memory that all steps share: rows z, r, n of the gates."""
+def _gru_cell(w: Array, r: Array, wb: Array, rb: Array, batch: int, *, reset_after: bool) -> _Cell:
+    """In memory that all steps share: rows z, r, n of the gates."""
     size, cut = r.shape[-1], 2 * r.shape[-1]
     rows = np.empty((3, size) if batch == 1 else (3, size, batch), w.dtype)
     gates, one = rows.reshape(3 * size, *rows.shape[2:]), np.ones_like(rows[:2])
     zr, update, reset, new = rows[:2], rows[0], rows[1], rows[2]
-    first, bias_of_new = gates[:cut], _column(rb[cut:], rows[2])
+    first, bias_of_new = gates[:cut], rb[cut:].reshape(-1, *[1] * (rows.ndim - 2))
     scaled = np.empty_like(new)
 
     def denominators(given: Array) -> None:
@@ -265,8 +213,15 @@ def _plain_gru(w: Array, r: Array, wb: Array, rb: Array, batch: int, *, reset_af
         np.divide(new, reset, new)
         return blended(given, place, hidden)
 
+    step = after if reset_after else before
+
+    def steps(given: Array, places: Array, *state: Array) -> tuple[Array, ...]:
+        for row, place in zip(given, places):
+            state = step(row, place, *state)
+        return state
+
     bias = wb + (np.concatenate([rb[:cut], 0 * rb[cut:]]) if reset_after else rb)
-    return _Cell(w, bias, _one_by_one(after if reset_after else before), negated=True)
+    return _Cell(w, bias, steps)
 
 
 def gru(
@@ -276,78 +231,19 @@ def gru(
     b: Array | None = None,
     sequence_lens: Array | None = None,
     initial_h: Array | None = None,
-    *,
-    hidden_size: int | None = None,
-    direction: str = "forward",
-    layout: int = 0,
-    activations: Sequence[str] = (),
-    activation_alpha: Sequence[float] = (),
-    activation_beta: Sequence[float] = (),
-    linear_before_reset: int = 0,
+    **attributes: Any,
 ) -> tuple[Array, ...]:
-    """z, r = f(x W + h R + b); n = g(x W + b + (r h) R + rb), or r (h R + rb) if linear_before_reset;
-
-    h = (1 - z) n + z h. Gates z, r, n; returns Y, Y_h.
-    """
-    ways, batch, size = w.shape[0], x.shape[0 if layout else 1], r.shape[2]
-    names = list(activations) or ["Sigmoid", "Tanh"] * ways
-    functions = named_functions(names, activation_alpha, activation_beta)
-    wb, rb = _biases(b, w)
-    cut = 2 * size
-
-    def cell_of(d: int) -> _Cell:
-        f, g = functions[2 * d : 2 * d + 2]
-
-        def step(given: Array, place: Array, hidden: Array) -> tuple[Array]:
-            z, reset = np.split(f(np.dot(r[d, :cut], hidden) + given[:cut]), 2)
-            matrix, bias = r[d, cut:], _column(rb[d, cut:], hidden)
-            if linear_before_reset:
-                new = reset * (np.dot(matrix, hidden) + bias)
-            else:
-                new = np.dot(matrix, reset * hidden) + bias
-            return (np.add((1 - z) * g(new + given[cut:]), z * hidden, place),)
-
-        return _Cell(w[d], np.concatenate([wb[d, :cut] + rb[d, :cut], wb[d, cut:]]), _one_by_one(step))
-
+    """Return what `runtime.kernels.recurrent.gru` does."""
+    usual = ["Sigmoid", "Tanh"] * len(w)
+    if list(attributes.get("activations") or usual) != usual:
+        return recurrent.gru(x, w, r, b, sequence_lens, initial_h, **attributes)
+    layout = attributes.get("layout", 0)
+    batch = x.shape[0 if layout else 1]
     starts = [(start,) for start in _initial(initial_h, w, r, batch, layout)]
-    plain = names == ["Sigmoid", "Tanh"] * ways
-    cells = [
-        _plain_gru(w[d], r[d], wb[d], rb[d], batch, reset_after=bool(linear_before_reset)) if plain else cell_of(d)
-        for d in range(ways)
-    ]
-    return _run(x, sequence_lens, starts, cells, direction=direction, layout=layout)
+    after = bool(attributes.get("linear_before_reset"))
+    wb, rb = biases(b, w)
+    cells = [_gru_cell(w[d], r[d], wb[d], rb[d], batch, reset_after=after) for d in range(len(w))]
+    return _run(x, sequence_lens, starts, cells, attributes.get("direction", "forward"), layout)
 
 
-def rnn(
-    x: Array,
-    w: Array,
-    r: Array,
-    b: Array | None = None,
-    sequence_lens: Array | None = None,
-    initial_h: Array | None = None,
-    *,
-    hidden_size: int | None = None,
-    direction: str = "forward",
-    layout: int = 0,
-    activations: Sequence[str] = (),
-    activation_alpha: Sequence[float] = (),
-    activation_beta: Sequence[float] = (),
-) -> tuple[Array, ...]:
-    """h = f(x W + h R + b). Returns Y, Y_h."""
-    ways, batch = w.shape[0], x.shape[0 if layout else 1]
-    functions = named_functions(activations or ["Tanh"] * ways, activation_alpha, activation_beta)
-    bias = np.add(*_biases(b, w))
-
-    def cell_of(d: int) -> _Cell:
-        def step(given: Array, place: Array, hidden: Array) -> tuple[Array]:
-            place[...] = functions[d](given + np.dot(r[d], hidden))
-            return (place,)
-
-        return _Cell(w[d], bias[d], _one_by_one(step))
-
-    starts = [(start,) for start in _initial(initial_h, w, r, batch, layout)]
-    cells = [cell_of(d) for d in range(ways)]
-    return _run(x, sequence_lens, starts, cells, direction=direction, layout=layout)
-
-
-OPS: dict[str, Function] = {"GRU": gru, "LSTM": lstm, "RNN": rnn}
+OPS: dict[str, Function] = {"GRU": gru, "LSTM": lstm}

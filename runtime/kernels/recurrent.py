@@ -17,7 +17,7 @@ from runtime.kernels.activation import OPS as ACTIVATIONS
 from runtime.kernels.base import Array, Function
 from runtime.kernels.indexing import reverse_sequence
 
-__all__ = ["DIRECTIONS", "OPS", "named_functions"]
+__all__ = ["DIRECTIONS", "OPS", "biases"]
 
 DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 """For each direction of a layer whether it goes backwards."""
@@ -29,7 +29,7 @@ Step = Callable[..., "tuple[Array, ...]"]
 """A step of direction d: from d, a part [N, I] of x and the states [N, H] before it the states after it."""
 
 
-def named_functions(names: Sequence[str], alphas: Sequence[float], betas: Sequence[float]) -> list[Activation]:
+def _functions(names: Sequence[str], alphas: Sequence[float], betas: Sequence[float]) -> list[Activation]:
     """The activations by name; alphas and betas are handed out in order to those that take one."""
     left, right = list(alphas), list(betas)
     found: list[Activation] = []
@@ -68,7 +68,7 @@ def _run(
     return (y.transpose(2, 0, 1, 3) if layout else y, *after)
 
 
-def _biases(b: Array | None, w: Array) -> Array:
+def biases(b: Array | None, w: Array) -> Array:
     """The biases of the input and of the recurrence: [2, D, G*H]."""
     return np.zeros((2, *w.shape[:2]), w.dtype) if b is None else np.stack(np.split(b, 2, axis=1))
 
@@ -93,8 +93,8 @@ def lstm(
 ) -> tuple[Array, ...]:
     """i, o, f = f(x W + h R + b + P c); c = f c + i g(...); h = o h(c). Gates i, o, f, c; returns Y, Y_h, Y_c."""
     names = activations or ["Sigmoid", "Tanh", "Tanh"] * len(w)
-    functions = named_functions(names, activation_alpha, activation_beta)
-    bias = np.sum(_biases(b, w), axis=0, dtype=w.dtype)
+    functions = _functions(names, activation_alpha, activation_beta)
+    bias = np.sum(biases(b, w), axis=0, dtype=w.dtype)
 
     def step(d: int, row: Array, hidden: Array, cell: Array) -> tuple[Any, ...]:
         f, g, h = functions[3 * d : 3 * d + 3]
@@ -128,8 +128,8 @@ def gru(
 
     h = (1 - z) n + z h. Gates z, r, n; returns Y, Y_h.
     """
-    functions = named_functions(activations or ["Sigmoid", "Tanh"] * len(w), activation_alpha, activation_beta)
-    wb, rb = _biases(b, w)
+    functions = _functions(activations or ["Sigmoid", "Tanh"] * len(w), activation_alpha, activation_beta)
+    wb, rb = biases(b, w)
     cut = 2 * r.shape[2]
 
     def step(d: int, row: Array, hidden: Array) -> tuple[Any, ...]:
@@ -159,8 +159,8 @@ def rnn(
     activation_beta: Sequence[float] = (),
 ) -> tuple[Array, ...]:
     """h = f(x W + h R + b). Returns Y, Y_h."""
-    functions = named_functions(activations or ["Tanh"] * len(w), activation_alpha, activation_beta)
-    bias = np.sum(_biases(b, w), axis=0, dtype=w.dtype)
+    functions = _functions(activations or ["Tanh"] * len(w), activation_alpha, activation_beta)
+    bias = np.sum(biases(b, w), axis=0, dtype=w.dtype)
 
     def step(d: int, row: Array, hidden: Array) -> tuple[Any, ...]:
         return (functions[d](row @ w[d].T + hidden @ r[d].T + bias[d]),)

@@ -11,27 +11,25 @@ from importlib import resources
 __all__ = ["Excerpt", "excerpt", "function_of", "reserved"]
 
 _MODULES = (
-    "engine/recurrent.py",
-    "kernels/activation.py",
-    "kernels/base.py",
-    "kernels/cast.py",
-    "kernels/control.py",
-    "kernels/convolution.py",
-    "kernels/detection.py",
-    "kernels/elementwise.py",
-    "kernels/erf.py",
-    "kernels/indexing.py",
-    "kernels/linear.py",
-    "kernels/logic.py",
-    "kernels/normalization.py",
-    "kernels/pooling.py",
-    "kernels/recurrent.py",
-    "kernels/reduction.py",
-    "kernels/resize.py",
-    "kernels/shape.py",
-    "kernels/window.py",
+    "activation",
+    "base",
+    "cast",
+    "control",
+    "convolution",
+    "detection",
+    "elementwise",
+    "erf",
+    "indexing",
+    "linear",
+    "logic",
+    "normalization",
+    "pooling",
+    "recurrent",
+    "reduction",
+    "resize",
+    "shape",
+    "window",
 )
-"""Of two definitions of a name the first is taken."""
 _OURS = ("runtime", "exporter")
 _TABLE = "OPS"
 
@@ -158,6 +156,6 @@ def _imports() -> frozenset[tuple[str, str]]:
 
 @cache
 def _sources() -> tuple[str, ...]:
-    modules = resources.files("runtime")
+    kernels = resources.files("runtime.kernels")
     ours = resources.files("exporter.targets.numpy_program").joinpath("helpers.py")
-    return tuple(file.read_text("utf-8") for file in (ours, *(modules.joinpath(name) for name in _MODULES)))
+    return tuple(file.read_text("utf-8") for file in (ours, *(kernels.joinpath(f"{name}.py") for name in _MODULES)))
