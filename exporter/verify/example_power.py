@@ -18,7 +18,7 @@ import numpy as np
 
 import runtime
 from exporter.verify.compare import Array, disagreement, error
-from exporter.verify.power import SCALED
+from exporter.verify.power import LINEAR, RECURRENT, SCALED, is_alive
 from exporter.verify.references.unfolded_model import Reference
 from exporter.verify.verdict import Verdict, WeightPower
 from runtime.budget import Budget, Meter
@@ -27,9 +27,6 @@ from runtime.feeds import converted, in_order
 from runtime.plan import Graph, Node, execute
 
 __all__ = ["example_power", "unmoved"]
-
-_LINEAR = frozenset({"Conv", "ConvTranspose", "Dense", "MatMul", "Gemm"})
-_RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
 
 _MOST_OPERATIONS = 1 << 30
 """Of all runs together, as `runtime.cost` counts them: a second or two."""
@@ -68,9 +65,9 @@ def unmoved(path: Path, references: Sequence[Reference], verdict: Verdict) -> li
         for _, feeds, right in known:
             scope = {**bundle.weights, name: _another(feeds[name])}
             execute(bundle.graph, scope, budget=Budget(_stored(bundle)))
-            still = {
-                one: None for one in still if np.array_equal(scope[one], right[one], equal_nan=_is_float(right[one]))
-            }
+            for one in list(still):
+                if not np.array_equal(scope[one], right[one], equal_nan=right[one].dtype.kind == "f"):
+                    del still[one]
     except runtime.NetError:
         return []
     return [(one, name) for one in still]
@@ -82,10 +79,6 @@ def _limits(verdict: Verdict) -> dict[str, float]:
     for check in verdict.checks:
         limits[check.output] = max(limits.get(check.output, 0.0), check.limit)
     return limits
-
-
-def _is_float(array: Array) -> bool:
-    return array.dtype.kind == "f"
 
 
 def _another(array: Array) -> Array:
@@ -199,13 +192,12 @@ class _Trying:
     def _kernels(self) -> Iterator[_Kernel]:
         weights = self._bundle.weights
         for place, node in enumerate(self._bundle.graph.nodes):
-            if node.op in _RECURRENT:
+            if node.op in RECURRENT:
                 behind, names = self._behind(place, node)
                 for name in node.inputs[1:3]:
                     if name in weights and weights[name].ndim > 1:
-                        rows = weights[name].reshape(-1, weights[name].shape[-1])
-                        alive = [int(row) for row in np.flatnonzero(np.any(rows != 0, axis=1))]
-                        yield _Kernel(name, "", [], rows[:0], Graph((), names, (node, *behind)), names, alive)
+                        alive = [int(row) for row in np.flatnonzero(is_alive(weights[name], rows=True))]
+                        yield _Kernel(name, "", [], weights[name][:0], Graph((), names, (node, *behind)), names, alive)
                 continue
             name = _kernel(node)
             if name not in weights:
@@ -214,12 +206,12 @@ class _Trying:
             results = [values[result] for values in self._values]
             if kernel.ndim < 2 or kernel.dtype.kind != "f" or any(not one.ndim for one in results):
                 continue
-            bias = node.inputs[2] if node.op in _LINEAR and len(node.inputs) > 2 else ""
+            bias = node.inputs[2] if node.op in LINEAR and len(node.inputs) > 2 else ""
             rest = weights.get(bias, np.zeros(1, kernel.dtype))
             if bias and (bias not in weights or rest.ndim != 1):
                 continue
             count = results[0].shape[-1]
-            used = np.any(kernel.reshape(-1, kernel.shape[-1]) != 0, axis=0)
+            used = is_alive(kernel, rows=False)
             alive = [int(channel) for channel in (np.flatnonzero(used) if used.size == count else range(count))]
             behind, names = self._behind(place, node)
             yield _Kernel(name, result, results, rest, Graph((result,), names, behind), names, alive)
@@ -254,7 +246,7 @@ def _kernel(node: Node) -> str:
     """The input whose last axis is that of the result: a kernel, or the table of an embedding; "" if there is none."""
     if node.op == "Gather":
         return node.inputs[0] if node.attributes.get("axis", 0) == 0 else ""
-    return node.inputs[1] if node.op in _LINEAR and len(node.inputs) > 1 else ""
+    return node.inputs[1] if node.op in LINEAR and len(node.inputs) > 1 else ""
 
 
 def _spread(count: int) -> Iterator[int]:

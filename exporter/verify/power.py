@@ -23,10 +23,10 @@ from exporter.verify.references.unfolded_model import Reference, sampled
 from exporter.verify.verdict import WeightPower
 from exporter.verify.yardstick import Yardstick
 
-__all__ = ["SCALED", "power"]
+__all__ = ["LINEAR", "RECURRENT", "SCALED", "is_alive", "power"]
 
 SCALED = 1.02
-_LINEAR = frozenset({"Conv", "ConvTranspose", "Dense", "MatMul", "Gemm"})
+LINEAR = frozenset({"Conv", "ConvTranspose", "Dense", "MatMul", "Gemm"})
 _ELEMENTWISE = frozenset(
     {
         "Add", "Sub", "Mul", "Div", "Relu", "LeakyRelu", "Elu", "Selu", "Clip", "Sigmoid", "Tanh", "HardSigmoid",
@@ -34,7 +34,7 @@ _ELEMENTWISE = frozenset(
         "Gelu", "Erf", "Max", "Min",
     }
 )  # fmt: skip
-_RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
+RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
 _FAR = 8
 _SOME = (3, 24)
 _WORK = 1_000_000_000
@@ -57,14 +57,14 @@ def power(
     compared = {layer.tensor: layer.name for layer in layers}
     found = []
     for node in folded.graph:
-        if node.op_type in _RECURRENT:
+        if node.op_type in RECURRENT:
             found += [_planted(folded, value, references, results, compared, rows=True) for value in node.inputs[1:3]]
             continue
         value = _kernel(node)
         kernel = constant_array(value)
         if value is None or kernel is None or kernel.ndim < 2 or kernel.dtype.kind != "f":
             continue
-        alive = _alive(kernel, rows=False)
+        alive = is_alive(kernel, rows=False)
         zeroed, scaled, met = np.zeros(0, np.bool_), np.zeros(0, np.bool_), False
         awake = np.zeros(0, np.bool_)
         for reference, known in zip(references, results, strict=True):
@@ -89,10 +89,10 @@ def _kernel(node: ir.Node) -> ir.Value | None:
     """The input of a node whose last axis is that of its result: a kernel, or the table of an embedding."""
     if node.op_type == "Gather":
         return None if node.attributes.get_int("axis", 0) else node.inputs[0]
-    return node.inputs[1] if node.op_type in _LINEAR and len(node.inputs) > 1 else None
+    return node.inputs[1] if node.op_type in LINEAR and len(node.inputs) > 1 else None
 
 
-def _alive(kernel: Array, *, rows: bool) -> Array:
+def is_alive(kernel: Array, *, rows: bool) -> Array:
     """Which channels aren't 0: of a kernel [..., C], or by rows the gates of one of [D, G*H, I]."""
     return np.asarray(np.any(kernel.reshape(-1, kernel.shape[-1]) != 0, axis=1 if rows else 0))
 
@@ -122,13 +122,13 @@ def _planted(
     work = operations(folded, sizes_in(folded, shapes))
     if work > _WORK:
         return None
-    channels = [int(c) for c in np.flatnonzero(_alive(weights, rows=rows))]
+    channels = [int(c) for c in np.flatnonzero(is_alive(weights, rows=rows))]
     count = min(max(_WORK // max(work, 1) // 4, _SOME[0]), _SOME[1])
     some = [channels[i] for i in sorted({int(i) for i in np.linspace(0, len(channels) - 1, count)})] if channels else []
-    noticed = [_is_noticed(folded, kernel, one, references, results, compared, rows=rows) for one in some]
-    missed, asleep = (round(len(channels) * noticed.count(how) / max(len(some), 1)) for how in (False, None))
-    left = len(channels) - asleep
-    return WeightPower(str(kernel.name), left, tuple(channels[:missed]), tuple(channels[left:]))
+    noticed = {one: _is_noticed(folded, kernel, one, references, results, compared, rows=rows) for one in some}
+    missed, asleep = (tuple(one for one in some if noticed[one] is how) for how in (False, None))
+    of = len(channels) if len(channels) > len(some) else None
+    return WeightPower(str(kernel.name), len(some) - len(asleep), missed, asleep, of)
 
 
 def _is_noticed(

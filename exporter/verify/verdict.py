@@ -189,8 +189,8 @@ class Verdict:
 
     @property
     def least(self) -> float:
-        """The share under which there is no verdict."""
-        return WEAK_BY_OUTPUTS if any(one.of is not None for one in self.power) else WEAK
+        """The share under which there is no verdict; much of a deep network moves its outputs by less than noise."""
+        return WEAK if self.layers else WEAK_BY_OUTPUTS
 
     @property
     def first_off(self) -> LayerCheck | None:
@@ -290,11 +290,13 @@ def _power_lines(verdict: Verdict) -> list[str]:
         return []
     channels = sum(one.channels for one in verdict.power)
     power = f"{100 * share:.4g} % of the {channels} channels of {len(verdict.power)} weight tensors"
-    many = sum(one.of or 0 for one in verdict.power)
-    power += f", which stand for {many}" if many > channels + sum(len(one.asleep) for one in verdict.power) else ""
+    tried = channels + sum(len(one.asleep) for one in verdict.power)
+    many = sum(one.channels + len(one.asleep) if one.of is None else one.of for one in verdict.power)
+    power += f", which stand for {many}" if many > tried else ""
+    by_outputs = not verdict.layers
     lines = [f"A channel that is 0, or 1.02 times what it should be, would be noticed in {power}."]
     if share < STRONG or verdict.asleep > _OFTEN_ASLEEP:
-        more = " A comparison with the source, by --against, sees more." if many else ""
+        more = " A comparison with the source, by --against, sees more." if by_outputs else ""
         lines.append(f"That is weak.{more}")
     missed = sorted((one for one in verdict.power if one.missed), key=lambda one: -len(one.missed))
     if missed:
@@ -305,10 +307,10 @@ def _power_lines(verdict: Verdict) -> list[str]:
         count = sum(len(one.asleep) for one in asleep)
         named = ", ".join(f"{one.weight} ({len(one.asleep)})" for one in asleep[:4])
         more = f" and {len(asleep) - 4} more" if len(asleep) > 4 else ""
-        best = "in these examples" if many else "in the best of five kinds of inputs"
+        best = "in these examples" if by_outputs else "in the best of five kinds of inputs"
         lines.append(f"  {count} channels more only see zeros or change nothing, {best}: {named}{more}")
     if share < verdict.least or verdict.asleep > _MOSTLY_ASLEEP:
-        hint = "the source with --against" if many else "inputs that it was made for with --data"
+        hint = "the source with --against" if by_outputs else "inputs that it was made for with --data"
         lines.append(f"No verdict: too little of the model was exercised. Give {hint}.")
     return lines
 

@@ -47,7 +47,8 @@ def _network(
     if bias is not None:
         y = b.op("Add", y, b.constant(np.float32(bias)))
     if probabilities:
-        y = b.op("Reshape", b.op("Softmax", y, axis=-1), b.constant(np.array([-1, 5])))
+        p = b.op("Softmax", y, axis=-1)
+        return b.finish({"y": b.op("Reshape", p, b.constant(np.array([-1, 5]))), "p": p})
     return b.finish({"y": y})
 
 

@@ -31,7 +31,7 @@ def loop_leftovers(search: EndSearch, ends: Sequence[End]) -> Iterator[tuple[End
         for end in kept:
             if plain[end.ref] is None:
                 used |= {loop_of(node) for node in search.rewriter.order([end.ref]) if node.op == LOOP_RESULT}
-        unused = [end for end in kept if plain[end.ref] in used and not _is_named(search.rewriter, end.ref)]
+        unused = [end for end in kept if plain[end.ref] in used and not _is_wanted(search.rewriter, end.ref)]
         yield from ((end, Reason.UNUSED_AFTER_LOOP) for end in unused)
         kept = [end for end in kept if end not in unused]
     if not any(node.op == LOOP_STATE for node in search.rewriter.order(end.ref for end in kept)):
@@ -54,7 +54,7 @@ def _loop_behind(rewriter: Rewriter, ref: Ref, forms: Collection[str]) -> str | 
     return loop_of(node) if node.op == LOOP_RESULT else None
 
 
-def _is_named(rewriter: Rewriter, ref: Ref) -> bool:
+def _is_wanted(rewriter: Rewriter, ref: Ref) -> bool:
     """Whether somebody wants it who wrote the graph.
 
     It is a copy of what the steps of a loop have made: only who wants it gives it a name of its own. Or a slice of a

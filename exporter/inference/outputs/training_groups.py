@@ -39,8 +39,9 @@ def made_for_others(search: Forward) -> list[Ref]:
         others = makers - {None, groups.get(str(reader))}
         if len(makers) != 1 or len(others) != 1 or (maker := next(iter(others))) is None:
             continue
-        own = {name for name in read[groups[str(reader)]] if str(reader) in search.weights_before(Ref(name))}
-        if (maker, reader) in passed and not own <= read[maker]:
+        behind_reader = {ref for ref in read.get(groups[str(reader)], ()) if reader in search.weights_before(Ref(ref))}
+        one_loss = behind_reader and behind_reader <= read.get(maker, set())
+        if (maker, reader) in passed and not one_loss:
             found[_alone(search, data)] = None
     return list(found)
 

@@ -33,6 +33,9 @@ _TRAINS = re.compile(r"(Resource)?(Sparse)?Apply[A-Z]")
 
 _NORMAL_OPS = frozenset(op for op in RANDOM_OPS if "Normal" in op)
 
+_RECURRENT = frozenset({"CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"})
+"""Ops that drop by themselves what one of their layers gives to the next."""
+
 _SUMS = frozenset({"Add", "AddV2"})
 _COPIES = frozenset({"Identity", "Cast", "Reshape", "StopGradient"})
 _DIVISIONS = frozenset({"RealDiv", "Div"})
@@ -65,6 +68,10 @@ def drop_noise(rewriter: Rewriter, outputs: list[Ref], findings: Findings) -> No
             _drop_masked(rewriter, consumers, mask, findings)
         elif node.op in _NORMAL_OPS:
             _drop_gaussian(rewriter, consumers, Ref(node.name), findings)
+    for node in rewriter.order(outputs):
+        rate = float(node.attribute("dropout", 0.0)) if node.op in _RECURRENT else 0.0
+        if rate and node.attribute("is_training", True):  # between its layers; lowering has none
+            findings.decide("dropout", node.name, Choice.IDENTITY, Reason.DROPOUT_KEEPING, keep=1 - rate)
 
 
 def _find_mask(rewriter: Rewriter, consumers: _Consumers, ref: Ref) -> _Mask | None:

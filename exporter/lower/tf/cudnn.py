@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import onnx_ir as ir
@@ -70,10 +71,7 @@ def _pieces(ctx: NodeContext, layers: _Layers, params: ir.Value) -> Iterator[tup
     first_bias = sum(layers.ways * gates * units * (layers.width(i) + units) for i in range(layers.count))
 
     def taken(start: int, *shape: int) -> ir.Value:
-        size = 1
-        for item in shape:
-            size *= item
-        part = ctx.op("Slice", params, ctx.int64([start]), ctx.int64([start + size]))
+        part = ctx.op("Slice", params, ctx.int64([start]), ctx.int64([start + prod(shape)]))
         whole = ctx.op("Reshape", part, ctx.int64(shape))
         return ctx.op("Gather", whole, ctx.int64(layers.kind.gates), axis=0)
 
@@ -90,10 +88,6 @@ def _pieces(ctx: NodeContext, layers: _Layers, params: ir.Value) -> Iterator[tup
         yield w, r, b
 
 
-def _time_major(ctx: NodeContext) -> bool:
-    return ctx.node.op != "CudnnRNNV3" or ctx.flag("time_major", True)
-
-
 def _swapped(ctx: NodeContext, value: ir.Value, *, swap: bool) -> ir.Value:
     """The value with its first two axes in the other order, if asked for."""
     return ctx.op("Transpose", value, perm=[1, 0, 2]) if swap else value
@@ -101,7 +95,7 @@ def _swapped(ctx: NodeContext, value: ir.Value, *, swap: bool) -> ir.Value:
 
 def recurrent(ctx: NodeContext) -> tuple[ir.Value, ...]:
     """`CudnnRNN`, `CudnnRNNV2`, `CudnnRNNV3`: all steps of all layers, and the states after the last one."""
-    swap = not _time_major(ctx)
+    swap = ctx.node.op == "CudnnRNNV3" and not ctx.flag("time_major", True)
     x, h, c = (_swapped(ctx, value, swap=swap) for value in ctx.inputs[:3])
     layers = _Layers.of(ctx, x, h)
     lengths = cast(ctx, ctx.inputs[4], ir.DataType.INT32) if len(ctx.inputs) > 4 else None

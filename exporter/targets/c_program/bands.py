@@ -75,7 +75,7 @@ class _Chains:
 
     def _with_activation(self, number: int) -> list[int]:
         after = self._next(number)
-        return [number] if after is None or not is_activation(self._layers[after]) else [number, after]
+        return [number] if after is None or not _is_activation(self._layers[after]) else [number, after]
 
     def _next(self, number: int) -> int | None:
         """The only reader of a large image that is nothing but that layer's input."""
@@ -113,7 +113,7 @@ class _Chains:
         return len(shape) == 4 and shape[0] == 1 and not is_winograd(layer.op, win, self._fixed)
 
 
-def is_activation(layer: Layer) -> bool:
+def _is_activation(layer: Layer) -> bool:
     """Whether it is a function of each number by itself."""
     try:
         return len(layer.outputs) == 1 and bool(activation(layer.op.op, layer.op.attributes))
@@ -137,7 +137,6 @@ class Bands:
         deep: The one after it; None where that is the result.
         step: From one row of the result to the next in the wide image, `reach` rows of which one depends on.
         held: Rows of the wide image that exist at a time.
-        floats: The memory of both.
     """
 
     rows: int
@@ -147,12 +146,16 @@ class Bands:
     step: int
     reach: int
     held: int
-    floats: int
 
     @property
     def second(self) -> int:
         """Where the rows of the deep image begin."""
         return -(-self.held * self.wide.strides[1] // _ALIGNMENT) * _ALIGNMENT if self.wide is not None else 0
+
+    @property
+    def floats(self) -> int:
+        """The memory of both images."""
+        return self.second + (self.band * self.deep.strides[1] if self.deep is not None else 0)
 
 
 def bands_of(layer: Layer, fixed: Fixed) -> Bands:
@@ -171,8 +174,7 @@ def bands_of(layer: Layer, fixed: Fixed) -> Bands:
     band = max(1, min(rows, (_BAND_FLOATS - max(reach - step, 0) * own) // (step * own + (other or result))))
     band = -(-rows // -(-rows // band))
     held = (band - 1) * step + reach
-    made = Bands(rows, band, wide, deep, step, reach, held, 0)
-    return Bands(**{**vars(made), "floats": made.second + band * other})
+    return Bands(rows, band, wide, deep, step, reach, held)
 
 
 def bands_code(bands: Bands, calls: Sequence[Sequence[str]], x_row: int, r_row: int, y_row: int) -> list[str]:

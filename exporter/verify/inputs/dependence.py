@@ -59,18 +59,19 @@ def _other(reference: Reference, name: str, first: Reference) -> Array | None:
 
 def _outputs(model: ir.Model, feeds: Mapping[str, Array]) -> dict[str, Array] | None:
     """What each output comes from, in front of ops that saturate, in float64; None if the model doesn't run on them."""
-    sources = {_unsaturated(value): str(value.name) for value in model.graph.outputs}
-    found: dict[str, Array] = {}
+    sources = {str(value.name): _unsaturated(value) for value in model.graph.outputs}
+    found: dict[ir.Value, Array] = {}
 
     def see(value: ir.Value, array: Array) -> None:
-        if value in sources:
-            found[sources[value]] = array.copy()
+        if value in sources.values():
+            found[value] = array.copy()
 
     try:
         with np.errstate(all="ignore"):
-            return evaluate(model, feeds, dtype=np.float64, see=see) | found
+            outputs = evaluate(model, feeds, dtype=np.float64, see=see)
     except FAILURES:
         return None
+    return {name: found.get(sources[name], array) for name, array in outputs.items()}
 
 
 def _unsaturated(value: ir.Value) -> ir.Value:

@@ -273,3 +273,14 @@ def test_a_generator_that_draws_its_own_input() -> None:
     found = g.infer(g.dense("image", z).node)
     assert [entry.name for entry in found.model.inputs] == ["z"]
     assert found.decided("input") == {"z": "input"}
+
+
+@pytest.mark.parametrize(("training", "expected"), [(True, {"rnn": "identity"}), (False, {})])
+def test_what_layers_of_cudnn_drop_between_them_is_said(training: bool, expected: dict[str, str]) -> None:
+    """An attribute says how much; at inference nothing is dropped, and the report tells."""
+    g, findings = Draft(), Findings()
+    inputs = [g.placeholder(name, (None, None, 4)) for name in ("x", "h", "c", "params")]
+    rnn = g.add("rnn", "CudnnRNNV2", *inputs, dropout=0.25, is_training=training)
+    drop_noise(g.rewriter(), [rnn], findings)
+    assert {d.subject: d.choice for d in findings.decisions} == expected
+    assert all("0.75" in d.reason for d in findings.decisions)
