@@ -6,8 +6,9 @@ Where an op makes every element exact to the last digits by itself, however smal
 each is measured against its own size alone as well.
 
 Noise is measured likewise: the largest error of some runs in the model's own float type, in each channel, and never
-less than what is usual in the tensor, since in few numbers noise may be nothing by chance. The limit of a channel is
-`FACTOR` times that. A limit above `LOOSE` says nothing about the values that it judges.
+less than what is usual in the tensor, since in few numbers noise may be nothing by chance. A channel of one number, as
+a batch norm makes of zeros, is rounded in the same way in all runs: its noise may be that of the noisiest channel. The
+limit of a channel is `FACTOR` times that. A limit above `LOOSE` says nothing about the values that it judges.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _UNUSUAL = 1e3
 _FEW = 8
 _SERIAL = 0.5
 _SMALLEST = 1e-30
+_SAME = 1e-4
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Yardstick:
         floor = max(FLOOR, _SERIAL * depth**0.5) * unit
         size = np.abs(np.nan_to_num(wide)).reshape(-1, wide.shape[-1]).max(0, initial=0.0)
         self._counted = size >= unit * size.max(initial=0.0) if own_size else np.ones(size.shape, np.bool_)
-        self._noise = [self._noises(runs, scale) for scale in self._scales]
+        self._noise = [self._noises(runs, scale, unit) for scale in self._scales]
         if picked_from is not None and self._noise[0].size % picked_from._noise[0].size == 0:
             # A few elements tell less of the noise than all that they were picked from; each channel of an image is
             # several columns of what a reshape makes of it, side by side.
@@ -100,14 +102,16 @@ class Yardstick:
         other.truth = np.asarray(truth, np.float64)
         return other
 
-    def _noises(self, runs: Sequence[Array], scale: Array) -> Array:
+    def _noises(self, runs: Sequence[Array], scale: Array, unit: float) -> Array:
         wide = _wide(self.truth)
         errors = [_by_channel(wide, _wide(run), scale) for run in runs if run.shape == self.truth.shape]
         if not errors:
             return np.zeros(wide.shape[-1])
         worst = np.max(errors, axis=0)
         finite = worst[np.isfinite(worst) & self._counted]
-        return np.asarray(np.maximum(worst, median(finite) if finite.size else 0.0))
+        usual = median(finite) if finite.size else 0.0
+        noisiest = min(float(finite.max(initial=0.0)), FACTOR * max(usual, unit))
+        return np.asarray(np.maximum(worst, np.where(_is_one_number(wide), noisiest, usual)))
 
     @property
     def limits(self) -> Array:
@@ -171,6 +175,16 @@ class Yardstick:
 def _capped(limits: Array, noise: Array) -> Array:
     """`FACTOR` is generous: a quarter of it still is four times the noise."""
     return np.asarray(np.where((limits > LOOSE) & (FACTOR / 4 * noise <= LOOSE), LOOSE, limits))
+
+
+def _is_one_number(wide: Array) -> Array:
+    """[C]: whether all numbers of a channel are the same but for what noise may make of one, and not 0."""
+    flat = wide.reshape(-1, wide.shape[-1])
+    largest = np.abs(flat).max(0, initial=0.0)
+    with np.errstate(all="ignore"):
+        return np.asarray(
+            (largest > 0) & (flat.max(0, initial=-np.inf) - flat.min(0, initial=np.inf) <= _SAME * largest)
+        )
 
 
 def _wide(array: Array) -> Array:

@@ -81,6 +81,26 @@ def test_noise_of_columns_is_that_of_the_channel_that_they_are_of() -> None:
     assert known.worst(columns * (1 + 1e-4)).ratio > 1
 
 
+def test_a_channel_of_one_number_may_be_as_noisy_as_others() -> None:
+    """All runs round it in the same way, another engine in another; not by more than the noisiest channel's noise."""
+    truth = _TRUTH.copy()
+    truth[:, 2] = 0.003
+    runs = [run.copy() for run in _runs(_TRUTH)]
+    for run in runs:
+        run[:, 2] = 0.003
+        run[:, 4] += 1e-5 * _RANDOM.standard_normal(64)
+    found, varied = truth.copy(), truth.copy()
+    found[:, 2] *= 1 + 8e-6
+    assert Yardstick(truth, runs, np.float32).worst(found).ratio < 1
+    varied[:, 2] += 0.001 * _TRUTH[:, 2]
+    judge = Yardstick(varied, [np.where(np.arange(6) == 2, varied, run) for run in runs], np.float32)
+    off = varied.copy()
+    off[:, 2] *= 1 + 8e-6
+    assert judge.worst(off).ratio > 1
+    found[:, 2] = 0.003 * 1.001
+    assert Yardstick(truth, runs, np.float32).worst(found).ratio > 1
+
+
 def test_probabilities_of_nothing_are_not_asked_for_digits() -> None:
     """Noise of a tenth in classes of 1e-200 is no reason for doubt; in classes that count it is."""
     small = np.exp(-460 + _TRUTH)
